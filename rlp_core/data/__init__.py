@@ -1,0 +1,1 @@
+"""Records, sources, tokenizer and batches."""

@@ -1,0 +1,92 @@
+"""The three kinds of record that the pipeline reads, each with a JSON Schema of its own.
+
+`rlp schema document` prints a schema. A part of the data (`rlp_core.workspace.PARTS`) holds
+records of one kind, one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rlp_core.workspace import DEMONSTRATION_PARTS, DOCUMENT_PARTS
+
+
+class Record(BaseModel):
+    """What every record carries."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(min_length=1, description="Unique within its part.")
+    key: str = Field(
+        min_length=1,
+        description="Content hash of what makes two records the same text or problem. Splits are "
+        "disjoint by it.",
+    )
+    source: str = Field(min_length=1, description="Name of the source it came from.")
+    licence: str = Field(min_length=1, description="SPDX identifier, or what the source states.")
+
+
+class Document(Record):
+    """A text to predict. It carries no thoughts in the parts `rlp` and `heldout`."""
+
+    text: str = Field(description="The text itself.")
+    spans: list[Annotated[list[int], Field(min_length=2, max_length=2)]] = Field(
+        default_factory=list,
+        description="Marked answers as [start, end) in characters; position selection `answer` "
+        "thinks before the first token of each.",
+    )
+
+
+class Demonstration(Record):
+    """An expert's thought at one place of a text."""
+
+    context: str = Field(description="What is read before thinking.")
+    thought: str = Field(description="What the expert thinks, without delimiters; may be empty.")
+    continuation: str = Field(description="What really follows the context.")
+
+
+class Problem(Record):
+    """A question whose answer can be checked."""
+
+    prompt: str = Field(description="What is read before thinking and answering.")
+    answer: str = Field(description="The right answer, as it must appear.")
+    choices: list[str] = Field(
+        default_factory=list, description="The options to choose from; empty for free answers."
+    )
+
+
+KINDS: dict[str, type[Record]] = {
+    "document": Document,
+    "demonstration": Demonstration,
+    "problem": Problem,
+}
+
+
+def kind_of(part: str) -> type[Record]:
+    """The kind of record that a part holds."""
+    if part in DOCUMENT_PARTS:
+        return Document
+    return Demonstration if part in DEMONSTRATION_PARTS else Problem
+
+
+def content_key(text: str) -> str:
+    """128-bit hash of a text, blind to case and white space.
+
+    Two texts with one key count as the same for splits and for leak checks.
+    """
+    folded = re.sub(r"\s+", " ", text).strip().casefold()
+    return hashlib.blake2b(folded.encode(), digest_size=16).hexdigest()
+
+
+def heldout(key: str, share: float) -> bool:
+    """Whether a content key falls into the held-out split: a pure function of the content.
+
+    Args:
+        key: what `content_key` returned.
+        share: the held-out share, in [0, 1].
+    """
+    return int(key[:13], 16) / 16**13 < share

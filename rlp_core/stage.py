@@ -1,0 +1,186 @@
+"""The one entry point of every stage: `python -m rlp_core.stage NAME`.
+
+`dvc repro`, the Prefect tasks and the tests all start this same command. It checks the
+parameters, holds the stage's lock, opens the MLflow run, calls `rlp_core.stages.NAME.run`, and
+turns what went wrong into one message and one exit code (`rlp_core.errors`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import difflib
+import errno
+import fcntl
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlp_core import quiet
+from rlp_core.errors import (
+    EXIT_INTERRUPTED,
+    OutputError,
+    RlpError,
+    TryAgainError,
+    UsageError,
+)
+from rlp_core.files import write_json
+from rlp_core.params import Params, load
+from rlp_core.workspace import ARMS, FINETUNED_ARMS, Workspace
+
+if TYPE_CHECKING:
+    from rlp_core.tracking import Tracker
+
+STAGES = (
+    "prepare",
+    "validate",
+    "base",
+    "bootstrap",
+    "rlp",
+    "cpt",
+    *(f"finetune@{arm}" for arm in FINETUNED_ARMS),
+    *(f"evaluate@{arm}" for arm in ARMS),
+    "compare",
+    "promote",
+)
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a stage is given.
+
+    Attributes:
+        name: the stage, `evaluate@rlp`.
+        params: the whole of `params.yaml`; a stage reads only the sections that `dvc.yaml` names.
+        workspace: where to read and write.
+        tracker: takes metrics and data sets; works, and says so, when the server is away.
+    """
+
+    name: str
+    params: Params
+    workspace: Workspace
+    tracker: Tracker
+
+    @property
+    def arm(self) -> str:
+        """The arm of a stage that has one: `rlp` for `evaluate@rlp`."""
+        return self.name.partition("@")[2]
+
+
+def run_stage(name: str, root: Path) -> None:
+    """Run one stage in the workspace at `root`.
+
+    Raises:
+        RlpError: anything a person can mend.
+    """
+    if name not in STAGES:
+        near = difflib.get_close_matches(name, STAGES, n=1, cutoff=0.4)
+        hint = f"did you mean `{near[0]}`? " if near else ""
+        raise UsageError(
+            f"no stage is called {name!r}", where="rlp_core.stage", fix=f"{hint}{', '.join(STAGES)}"
+        )
+    workspace = Workspace(root)
+    params = load(workspace.params)
+    with _only_once(name, workspace):
+        from rlp_core.tracking import open_run
+
+        with open_run(name, params, workspace) as tracker:
+            module = importlib.import_module(f"rlp_core.stages.{name.partition('@')[0]}")
+            module.run(StageContext(name, params, workspace, tracker))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of a stage; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 1:
+        print("usage: python -m rlp_core.stage NAME", file=sys.stderr)
+        return UsageError.exit_code
+    quiet.apply()
+    _die_with_parent()
+    signal.signal(signal.SIGTERM, _terminated)
+    name, root, started = arguments[0], Path.cwd(), time.time()
+    code = 1
+    try:
+        run_stage(name, root)
+        code = 0
+    except RlpError as error:
+        print(f"error in stage {name}: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print(f"stage {name}: interrupted; the next run starts it again", file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        full = OutputError("the disk is full", where=str(error.filename or root), fix="free space")
+        print(f"error in stage {name}: {full}", file=sys.stderr)
+        code = full.exit_code
+    finally:
+        if name in STAGES:
+            _record(name, Workspace(root), started, code)
+    return code
+
+
+def _record(name: str, workspace: Workspace, started: float, code: int) -> None:
+    """Add times and exit code to the run record that the tracker began."""
+    import json
+
+    path = workspace.run_record(name)
+    record = {}
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        record = json.loads(path.read_text(encoding="utf-8"))
+    if record.get("pid") != os.getpid():
+        record = {}  # left by an earlier run: its identity is not ours
+    record |= {
+        "stage": name,
+        "pid": os.getpid(),
+        "host": os.uname().nodename,
+        "started": started,
+        "seconds": time.time() - started,
+        "exit_code": code,
+    }
+    try:
+        write_json(path, record)
+    except OutputError as error:
+        print(f"warning: no run record: {error}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _only_once(name: str, workspace: Workspace) -> Iterator[None]:
+    """Hold the stage's lock: after a crash of DVC a second copy could start beside the first."""
+    path = workspace.private / "locks" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TryAgainError(
+                f"stage {name} is running already in this workspace",
+                where=str(path),
+                fix="wait for it to end, or end it; then run again",
+            ) from None
+        yield
+
+
+def _die_with_parent() -> None:
+    """On Linux, end this process when DVC dies: DVC would leave it running as an orphan."""
+    if not sys.platform.startswith("linux"):
+        return
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def _terminated(_number: int, _frame: object) -> None:
+    raise TryAgainError(
+        "the stage was told to end (SIGTERM)", where=f"process {os.getpid()}", fix="run it again"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Where everything lies: the one place that knows the names of folders and files.
+
+`dvc.yaml` names the same paths, because DVC needs them written out; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DOCUMENT_PARTS = ("base", "rlp", "heldout")
+DEMONSTRATION_PARTS = ("bootstrap", "finetune")
+PROBLEM_PARTS = ("problems",)
+PARTS = DOCUMENT_PARTS + DEMONSTRATION_PARTS + PROBLEM_PARTS
+TRAINING_PARTS = ("base", "rlp", "bootstrap", "finetune")
+EVALUATION_PARTS = ("heldout", "problems")
+
+PRETRAINED_ARMS = ("base", "bootstrap", "cpt", "rlp")
+FINETUNED_ARMS = ("bootstrap", "cpt", "rlp")
+ARMS = PRETRAINED_ARMS + tuple(f"{arm}-ft" for arm in FINETUNED_ARMS)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A checkout of the project, by its root folder."""
+
+    root: Path
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def prepared(self) -> Path:
+        """Folder of stage `prepare`: one JSON-lines file per part, and `manifest.json`."""
+        return self.root / "data" / "prepared"
+
+    @property
+    def validated(self) -> Path:
+        """Folder of stage `validate`: the parts that may enter training and evaluation."""
+        return self.root / "data" / "validated"
+
+    @property
+    def quarantine(self) -> Path:
+        """Folder of rows that broke a rule: `PART.jsonl` with id, rules and the record."""
+        return self.root / "data" / "quarantine"
+
+    def part(self, name: str) -> Path:
+        """A validated part."""
+        return self.validated / f"{name}.jsonl"
+
+    def model(self, arm: str) -> Path:
+        """The Hugging Face folder of an arm."""
+        return self.root / "models" / arm
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    def report(self, stage: str) -> Path:
+        """A stage's report folder: `metrics.json`, and `steps.csv` where it trains.
+
+        `evaluate@rlp` reports in `reports/evaluate/rlp`.
+        """
+        return self.reports.joinpath(*stage.split("@"))
+
+    @property
+    def private(self) -> Path:
+        """Untracked state: run records, locks, scratch, the tracking database."""
+        return self.root / ".rlp"
+
+    def run_record(self, stage: str) -> Path:
+        """The sidecar that holds what DVC must not see: times, run ids, host."""
+        return self.private / "runs" / f"{stage}.json"
