@@ -1,0 +1,1 @@
+"""Worlds with rules: what may be asked, an expert who explains its steps, a verifier."""
