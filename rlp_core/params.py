@@ -59,12 +59,18 @@ class Mapping(Section):
     expression to the fields.
     """
 
+    only: dict[str, str] = Field(
+        default_factory=dict,
+        description="Fields and the values that they must have; other rows are passed over.",
+    )
     extract_field: str = Field(default="", description="Field that `extract` is matched on.")
     extract: str = Field(
         default="", description="Regular expression with named groups; must match the whole field."
     )
-    key: str = Field(default="", description="What makes two rows the same; empty: the text.")
-    text: str = Field(default="", description="Document: the text.")
+    key: str = Field(
+        default="", description="What makes two rows the same; empty: text, context or prompt."
+    )
+    text: str = Field(default="", description="Document: the text; empty: the field `text`.")
     answer_span: str = Field(
         default="", description="Document: what to mark, at its last place in the text."
     )

@@ -1,0 +1,242 @@
+"""Sources to parts: one JSON-lines file of records per part, and a manifest that says whence.
+
+The folder is a function of parameters, seed and source files alone: the manifest holds digests
+and counts, and no time, host or absolute path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlp_core.data import files, hub, procedural
+from rlp_core.data.mapping import Mapper
+from rlp_core.data.records import Demonstration, Document, Problem, Record, kind_of
+from rlp_core.errors import DataError
+from rlp_core.files import folder_sha256, sha256, write_json, write_jsonl
+from rlp_core.params import Files, Hub, Prepare, Procedural
+from rlp_core.workspace import EVALUATION_PARTS, PARTS, TRAINING_PARTS
+
+FORMAT = 1
+"""Version of the manifest's shape."""
+
+
+@dataclass
+class Part:
+    """What was written of one part.
+
+    Attributes:
+        records: how many there are.
+        characters: of all their texts together.
+        sources: a manifest entry per source.
+        ids: every id, with the place of the row it was made from.
+        generated: content keys of the procedural records.
+    """
+
+    records: int = 0
+    characters: int = 0
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)
+    generated: dict[str, str] = field(default_factory=dict)
+
+
+def prepare(settings: Prepare, seed: int, root: Path, out: Path) -> dict[str, Any]:
+    """Write every part and the manifest into the folder `out`.
+
+    Args:
+        settings: section `prepare`.
+        seed: the seed of the run.
+        root: the checkout; `prepare.folder` is relative to it.
+        out: an empty folder.
+
+    Returns:
+        The manifest: per part its kind, records, characters, SHA-256 and sources.
+
+    Raises:
+        DataError: a source cannot be used, an id comes twice, or a generated problem lies on
+            both sides of the split.
+        MissingInputError: a folder or file is not there.
+        ConfigError: a source or its mapping is impossible.
+    """
+    written: dict[str, Part] = {}
+    for name in PARTS:
+        written[name] = Part()
+        rows = (r.model_dump() for r in _records(settings, name, seed, root, written[name]))
+        write_jsonl(out / f"{name}.jsonl", rows)
+    _check_disjoint(written)
+    manifest = {
+        "format": FORMAT,
+        "seed": seed,
+        "heldout_share": settings.heldout_share,
+        "max_line_bytes": settings.max_line_bytes,
+        "parts": {
+            name: {
+                "kind": kind_of(name).__name__.lower(),
+                "records": part.records,
+                "characters": part.characters,
+                "sha256": sha256(out / f"{name}.jsonl"),
+                "sources": part.sources,
+            }
+            for name, part in written.items()
+        },
+    }
+    write_json(out / "manifest.json", manifest)
+    return manifest
+
+
+def metrics(manifest: dict[str, Any]) -> dict[str, int]:
+    """Records and characters of every part, as a flat mapping of numbers."""
+    return {
+        f"{name}_{figure}": part[figure]
+        for name, part in manifest["parts"].items()
+        for figure in ("records", "characters")
+    }
+
+
+def _records(settings: Prepare, name: str, seed: int, root: Path, part: Part) -> Iterator[Record]:
+    """Every record of a part in order of its sources; fills `part` on the way."""
+    for index, source in enumerate(getattr(settings, name)):
+        before = part.records
+        entry: dict[str, Any] = {"kind": source.kind}
+        part.sources.append(entry)
+        if isinstance(source, Procedural):
+            made = _generated(source, settings, name, index, seed, part, entry)
+        elif isinstance(source, Files):
+            made = _from_files(source, settings, name, index, root, entry)
+        else:
+            made = _from_hub(source, settings, name, index, root, entry)
+        for record, where in made:
+            if record.id in part.ids:
+                raise DataError(
+                    f"the id {record.id!r} comes twice in the part `{name}`",
+                    where=f"{part.ids[record.id]} and {where}",
+                    fix="give each source of a part a `name` of its own",
+                )
+            part.ids[record.id] = where
+            part.records += 1
+            part.characters += _length(record)
+            yield record
+        entry["records"] = part.records - before
+        if not entry["records"]:
+            raise DataError(
+                "the source gave no record",
+                where=f"prepare.{name}[{index}]",
+                fix="check `take`, `mapping.only` and the files",
+            )
+
+
+def _generated(
+    source: Procedural,
+    settings: Prepare,
+    name: str,
+    index: int,
+    seed: int,
+    part: Part,
+    entry: dict[str, Any],
+) -> Iterator[tuple[Record, str]]:
+    entry |= {"name": source.world, "licence": procedural.LICENCE, "seed": seed}
+    entry["settings"] = source.model_dump(exclude={"kind", "world"})
+    earlier = getattr(settings, name)[:index]
+    first = sum(s.count for s in earlier if isinstance(s, Procedural) and s.world == source.world)
+    for record in procedural.records(
+        source, part=name, index=index, seed=seed, share=settings.heldout_share, first=first
+    ):
+        part.generated[record.key] = record.id
+        yield record, f"prepare.{name}[{index}]"
+
+
+def _from_files(
+    source: Files, settings: Prepare, name: str, index: int, root: Path, entry: dict[str, Any]
+) -> Iterator[tuple[Record, str]]:
+    place = f"prepare.{name}[{index}]"
+    mapper = Mapper(source, kind_of(name), settings.heldout_share, place)
+    folder = root / settings.folder
+    found = files.matching(folder, source.pattern)
+    entry |= _described(source) | {"pattern": source.pattern}
+    entry["files"] = {path.relative_to(folder).as_posix(): sha256(path) for path in found}
+    labels = _labels(found, folder)
+    used = rows = 0
+    for path in found:
+        for row in files.read_rows(path, settings.max_line_bytes):
+            rows += 1
+            identity = f"{source.name}-{labels[path]}-{row.number}"
+            made = list(mapper.records(row.fields, identity, row.where))
+            used += bool(made)
+            yield from ((record, row.where) for record in made)
+            if used == source.limit > 0:
+                break
+        if used == source.limit > 0:
+            break
+    entry |= {"rows_read": rows, "rows_used": used}
+
+
+def _from_hub(
+    source: Hub, settings: Prepare, name: str, index: int, root: Path, entry: dict[str, Any]
+) -> Iterator[tuple[Record, str]]:
+    place = f"prepare.{name}[{index}]"
+    mapper = Mapper(source, kind_of(name), settings.heldout_share, place)
+    entry |= _described(source) | {"split": source.split}
+    label = f"{source.config}-{source.split}" if source.config else source.split
+    short = Path(source.name).name
+    folder = root / settings.folder
+    local = hub.local_folder(source, folder)
+    if local is None:
+        entry |= {"config": source.config, "revision": source.revision}
+    else:
+        entry |= {"name": short, "sha256": folder_sha256(local)}
+    used = rows = 0
+    for number, fields in hub.read_rows(source, place, folder):
+        rows += 1
+        where = f"{source.name}, split {source.split}, row {number}"
+        made = list(mapper.records(fields, f"{short}-{label}-{number}", where))
+        used += bool(made)
+        yield from ((record, where) for record in made)
+        if used == source.limit > 0:
+            break
+    entry |= {"rows_read": rows, "rows_used": used}
+
+
+def _described(source: Files | Hub) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "licence": source.licence,
+        "take": source.take,
+        "limit": source.limit,
+        "chunk_chars": source.chunk_chars,
+        "mapping": source.mapping.model_dump(exclude_defaults=True),
+    }
+
+
+def _labels(found: list[Path], folder: Path) -> dict[Path, str]:
+    """A name per file for the ids: its stem, or its path where two stems are equal."""
+    stems = [files.stem_of(path) for path in found]
+    if len(set(stems)) == len(stems):
+        return dict(zip(found, stems, strict=True))
+    return {path: path.relative_to(folder).as_posix() for path in found}
+
+
+def _length(record: Record) -> int:
+    """Characters of a record's texts."""
+    if isinstance(record, Document):
+        return len(record.text)
+    if isinstance(record, Demonstration):
+        return len(record.context) + len(record.thought) + len(record.continuation)
+    assert isinstance(record, Problem)
+    return len(record.prompt) + len(record.answer)
+
+
+def _check_disjoint(written: dict[str, Part]) -> None:
+    """No generated problem on both sides. Leaks in files are for stage `validate` to quarantine."""
+    for evaluation in EVALUATION_PARTS:
+        for training in TRAINING_PARTS:
+            both = written[evaluation].generated.keys() & written[training].generated.keys()
+            if both:
+                key = min(both)
+                raise DataError(
+                    f"{len(both)} generated records lie on both sides of the split",
+                    where=f"{written[evaluation].generated[key]} of `{evaluation}` and "
+                    f"{written[training].generated[key]} of `{training}`",
+                    fix="report this: the split by content hash has a fault",
+                )

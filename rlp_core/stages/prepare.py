@@ -1,0 +1,29 @@
+"""Stage `prepare`: sources to records, with a manifest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlp_core.data import prepare
+from rlp_core.files import replacing_folder, write_json
+
+if TYPE_CHECKING:
+    from rlp_core.stage import StageContext
+
+
+def run(context: StageContext) -> None:
+    """Write `data/prepared` and `reports/prepare/metrics.json`.
+
+    Raises:
+        RlpError: a source, file or mapping cannot be used; nothing is left half-written.
+    """
+    workspace, params = context.workspace, context.params
+    with replacing_folder(workspace.prepared) as folder:
+        manifest = prepare.prepare(params.prepare, params.seed, workspace.root, folder)
+    metrics = prepare.metrics(manifest)
+    write_json(workspace.report(context.name) / "metrics.json", metrics)
+    for name, part in manifest["parts"].items():
+        path = workspace.prepared / f"{name}.jsonl"
+        context.tracker.dataset(name=name, path=path, digest=part["sha256"], context="prepare")
+        print(f"{name}: {part['records']} records, {part['characters']} characters")
+    context.tracker.metrics({name: float(value) for name, value in metrics.items()})
