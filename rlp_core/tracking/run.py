@@ -1,0 +1,157 @@
+"""The MLflow run around a stage.
+
+A stage that was killed and started again, with the same parameters, data and code, continues its
+run: what is there already is not logged twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rlp_core.errors import TryAgainError
+from rlp_core.files import write_json
+from rlp_core.params import Params
+from rlp_core.tracking import lineage
+from rlp_core.tracking.store import Store, connect, masked, tracking_uri
+from rlp_core.tracking.tracker import Tracker
+from rlp_core.workspace import Workspace
+
+_SAMPLE_SECONDS = 5.0  # between samples of the system's metrics
+
+
+@contextlib.contextmanager
+def open_run(stage: str, params: Params, workspace: Workspace) -> Iterator[Tracker]:
+    """Open the run of a stage, yield its tracker, and end the run with what became of it.
+
+    Writes the run record (`.rlp/runs/STAGE.json`): process id, run id, fingerprint and digests.
+    """
+    started = time.time()
+    spec = lineage.stage_spec(stage, params, workspace)
+    parameters = lineage.stage_parameters(spec, params)
+    inputs = lineage.digests(spec.deps if spec else (), workspace)
+    record: dict[str, Any] = {
+        "pid": os.getpid(),
+        "fingerprint": lineage.fingerprint(stage, parameters, inputs),
+        "tracking_uri": masked(tracking_uri(workspace)) if params.runtime.tracking else None,
+    }
+    store = connect(workspace, params)
+    tracker = _begin(store, stage, workspace, record)
+    record["mlflow_run_id"] = tracker.run_id
+    write_json(workspace.run_record(stage), record)
+    _describe(tracker, stage, workspace, parameters, inputs, record["fingerprint"])
+    status = "FAILED"
+    try:
+        with _system_metrics(tracker):
+            yield tracker
+        status = "FINISHED"
+    except (KeyboardInterrupt, TryAgainError):
+        status = "KILLED"
+        raise
+    finally:
+        outputs = lineage.digests(spec.outs, workspace) if spec and status == "FINISHED" else {}
+        write_json(workspace.run_record(stage), record | {"outputs": outputs})
+        tracker.tags({f"dvc.out.{path}.md5": digest for path, digest in outputs.items()})
+        tracker.metrics({"wall_seconds": time.time() - started} | _process_metrics())
+        tracker.close(status)
+
+
+def _begin(
+    store: Store | None, stage: str, workspace: Workspace, record: Mapping[str, Any]
+) -> Tracker:
+    """Continue the run of an attempt that did not end well, or create one."""
+    if store is None or not store.open:
+        return Tracker(store, None, workspace)
+    earlier = _unfinished(stage, workspace, record)
+    if earlier is not None:
+        found = store.call(
+            lambda client: client.search_runs(
+                [store.experiment_id], f"attributes.run_id = '{earlier}'", max_results=1
+            )
+        )
+        if found and found[0].info.status != "FINISHED":
+            store.call(lambda client: client.update_run(earlier, status="RUNNING"))
+            tracker = Tracker(store, earlier, workspace)
+            tracker.continue_from(found[0].data._metric_objs)
+            return tracker
+    made = store.call(lambda client: client.create_run(store.experiment_id, run_name=stage))
+    return Tracker(store, made.info.run_id if made else None, workspace)
+
+
+def _unfinished(stage: str, workspace: Workspace, record: Mapping[str, Any]) -> str | None:
+    """Run id of an earlier attempt at the same work that was killed or failed."""
+    try:
+        earlier = json.loads(workspace.run_record(stage).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    same = all(earlier.get(key) == record[key] for key in ("fingerprint", "tracking_uri"))
+    run_id = earlier.get("mlflow_run_id")
+    return run_id if same and earlier.get("exit_code") != 0 else None
+
+
+def _describe(
+    tracker: Tracker,
+    stage: str,
+    workspace: Workspace,
+    parameters: Mapping[str, str],
+    inputs: Mapping[str, str],
+    fingerprint: str,
+) -> None:
+    store = tracker.store
+    if store is None or not tracker.active:
+        return
+    known = store.call(lambda client: client.get_run(tracker.run).data.params) or {}
+    tracker.parameters({key: value for key, value in parameters.items() if key not in known})
+    tags = {
+        "rlp.stage": stage,
+        "rlp.fingerprint": fingerprint,
+        "mlflow.source.name": f"rlp_core.stage {stage}",
+        "mlflow.source.type": "LOCAL",
+    }
+    _, _, arm = stage.partition("@")
+    tags |= {"rlp.arm": arm} if arm else {}
+    tags |= lineage.git_tags(workspace.root)
+    tags |= {f"dvc.dep.{path}.md5": digest for path, digest in inputs.items()}
+    for variable, tag in (
+        ("RLP_PARENT_RUN_ID", "mlflow.parentRunId"),
+        ("RLP_PREFECT_FLOW_RUN_ID", "prefect.flow_run_id"),
+    ):
+        if os.environ.get(variable):
+            tags[tag] = os.environ[variable]
+    tracker.tags(tags)
+
+
+@contextlib.contextmanager
+def _system_metrics(tracker: Tracker) -> Iterator[None]:
+    """Sample processor, memory, disk and GPU while the stage runs."""
+    if tracker.store is None or not tracker.active:
+        yield
+        return
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor: Any = SystemMetricsMonitor(  # type: ignore[no-untyped-call]
+        tracker.run_id,
+        sampling_interval=_SAMPLE_SECONDS,
+        resume_logging=True,
+        tracking_uri=tracker.store.uri,
+    )
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
+
+
+def _process_metrics() -> dict[str, float]:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return {
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "peak_memory_mib": used.ru_maxrss / unit,
+    }
