@@ -24,6 +24,7 @@ EXACT_CLUSTERS = 12
 """Up to so many clusters every assignment of signs is tried, and the p-value is exact."""
 
 _CHUNK = 500
+_SIGNS = 99  # keeps the stream of signs apart from those of the resamples
 
 
 def ratio(totals: Array) -> Array:
@@ -40,49 +41,75 @@ def divide(numerator: Array, denominator: Array) -> Array:
 
 @dataclass(frozen=True)
 class Statistic:
-    """A metric on its items: a formula over sums, kept per cluster.
+    """A metric on its items: a formula over sums, kept per cell.
+
+    A cell is a cluster; where two factors are crossed (every template meets every occupation), it
+    is one combination of them, and a resample draws both factors (Owen 2007, the pigeonhole
+    bootstrap).
 
     Attributes:
-        items: names of the items, sorted; two statistics are comparable if these are equal.
-        clusters: names of the clusters, sorted, C of them.
-        sums: [C, m], the m sums of each cluster.
+        items: names of the items, sorted.
+        factors: per factor the names of its clusters, sorted. The first factor counts.
+        codes: [cells, factors], the place of each cell's cluster in `factors`.
+        sums: [cells, m], the m sums of each cell.
         formula: [..., m] -> [...], the metric from the sums.
     """
 
     items: tuple[str, ...]
-    clusters: tuple[str, ...]
+    factors: tuple[tuple[str, ...], ...]
+    codes: NDArray[np.int64]
     sums: Array
     formula: Formula = ratio
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """Clusters of the first factor."""
+        return self.factors[0]
 
     def value(self) -> float:
         """The metric on all items; NaN where the formula is undefined."""
         return float(self.formula(self.sums.sum(axis=0)))
 
+    def by_factor(self, factor: int, sums: Array) -> Array:
+        """Cell sums [cells, m] added up per cluster of one factor: [clusters, m]."""
+        out = np.zeros((len(self.factors[factor]), sums.shape[1]))
+        np.add.at(out, self.codes[:, factor], sums)
+        return out
+
 
 def collect(
-    items: Sequence[str], clusters: Sequence[str], rows: Array, formula: Formula = ratio
+    items: Sequence[str],
+    clusters: Sequence[str],
+    rows: Array,
+    formula: Formula = ratio,
+    crossed: Sequence[str] | None = None,
 ) -> Statistic:
-    """Sum the rows of each cluster. The order of the items does not matter.
+    """Sum the rows of each cell. The order of the items does not matter.
 
     Args:
         items: [n] names; clusters: [n] the cluster of each.
         rows: [n, m] what each item adds to the m sums.
         formula: the metric from the sums.
+        crossed: [n] the cluster of each by a second factor, or None.
 
     Raises:
         ValueError: no items, a name that comes twice, or lengths that differ.
     """
-    if not items or len(items) != len(clusters) or len(items) != len(rows):
+    columns = [clusters] if crossed is None else [clusters, crossed]
+    if not items or any(len(c) != len(items) for c in columns) or len(items) != len(rows):
         raise ValueError("items, clusters and rows must be as many, and at least one")
     if len(set(items)) != len(items):
         raise ValueError("an item comes twice")
     order = sorted(range(len(items)), key=lambda i: items[i])
-    names = sorted(set(clusters))
+    factors = tuple(tuple(sorted(set(column))) for column in columns)
+    cells = [tuple(column[i] for column in columns) for i in order]
+    names = sorted(set(cells))
     place = {name: i for i, name in enumerate(names)}
     values = np.asarray(rows, dtype=np.float64)
     sums = np.zeros((len(names), values.shape[1]))
-    np.add.at(sums, [place[clusters[i]] for i in order], values[order])
-    return Statistic(tuple(items[i] for i in order), tuple(names), sums, formula)
+    np.add.at(sums, [place[cell] for cell in cells], values[order])
+    codes = np.array([[f.index(n) for f, n in zip(factors, name, strict=True)] for name in names])
+    return Statistic(tuple(items[i] for i in order), factors, codes, sums, formula)
 
 
 def mean(items: Sequence[str], clusters: Sequence[str], values: Sequence[float]) -> Statistic:
@@ -122,7 +149,7 @@ class Resampler:
     seed: int
     resamples: int = 10_000
     confidence: float = 0.95
-    _drawn: dict[int, NDArray[np.uint16]] = field(default_factory=dict, repr=False)
+    _drawn: dict[tuple[int, int], NDArray[np.uint16]] = field(default_factory=dict, repr=False)
 
     def estimate(self, statistic: Statistic) -> Estimate:
         """Value and percentile interval."""
@@ -155,14 +182,14 @@ class Resampler:
         _check_paired(first, second)
         spread = self.distribution(first) - self.distribution(second)
         spread = spread[~np.isnan(spread)]
-        if len(first.clusters) < 2 or not len(spread):
+        if _too_few(first) or not len(spread):
             return float("nan")
         outside = max(int((spread <= -margin).sum()), int((spread >= margin).sum()))
         return (1 + outside) / (1 + len(spread))
 
     def distribution(self, statistic: Statistic) -> Array:
         """The metric on every resample: [resamples]."""
-        totals = [weights @ statistic.sums for weights in self._weights(len(statistic.clusters))]
+        totals = [weights @ statistic.sums for weights in self._weights(statistic)]
         return statistic.formula(np.concatenate(totals))
 
     def _interval(
@@ -170,33 +197,47 @@ class Resampler:
     ) -> Estimate:
         known = spread[~np.isnan(spread)]
         low = high = float("nan")
-        if len(statistic.clusters) >= 2 and len(known):
+        if not _too_few(statistic) and len(known):
             tail = (1 - self.confidence) / 2
             low, high = (float(q) for q in np.quantile(known, [tail, 1 - tail]))
         return Estimate(value, low, high, len(statistic.items), len(statistic.clusters), p)
 
-    def _weights(self, clusters: int) -> Iterator[Array]:
-        """How often each cluster is drawn: chunks of [<=500, clusters]."""
-        if clusters not in self._drawn:
-            rng = np.random.default_rng([self.seed, clusters])
-            share = np.full(clusters, 1 / clusters)
-            self._drawn[clusters] = rng.multinomial(clusters, share, self.resamples).astype(
-                np.uint16
-            )
+    def _weights(self, statistic: Statistic) -> Iterator[Array]:
+        """How often each cell is drawn: chunks of [<=500, cells]."""
+        drawn = [self._draws(i, len(names)) for i, names in enumerate(statistic.factors)]
         for start in range(0, self.resamples, _CHUNK):
-            yield self._drawn[clusters][start : start + _CHUNK].astype(np.float64)
+            chunk = np.ones((1, 1))
+            for factor, counts in enumerate(drawn):
+                chunk = chunk * counts[start : start + _CHUNK, statistic.codes[:, factor]]
+            yield chunk
+
+    def _draws(self, factor: int, clusters: int) -> NDArray[np.uint16]:
+        if (factor, clusters) not in self._drawn:
+            rng = np.random.default_rng([self.seed, clusters, factor])
+            counts = rng.multinomial(clusters, np.full(clusters, 1 / clusters), self.resamples)
+            self._drawn[factor, clusters] = counts.astype(np.uint16)
+        return self._drawn[factor, clusters]
 
     def _permutation(self, first: Statistic, second: Statistic, size: Formula) -> float:
-        """Swap the two arms in whole clusters: equal arms would not notice."""
+        """Swap the two arms in whole clusters: equal arms would not notice.
+
+        With crossed factors the larger p of the two: a difference must hold over either.
+        """
         middle = (first.sums.sum(axis=0) + second.sums.sum(axis=0)) / 2
-        half = (first.sums - second.sums) / 2
-        observed = _gap(first.formula, size, middle, half.sum(axis=0))
+        halves = (first.sums - second.sums) / 2
+        return max(
+            self._swap(first.formula, size, middle, first.by_factor(factor, halves))
+            for factor in range(len(first.factors))
+        )
+
+    def _swap(self, formula: Formula, size: Formula, middle: Array, half: Array) -> float:
+        observed = _gap(formula, size, middle, half.sum(axis=0))
         if np.isnan(observed):
             return float("nan")
         exact = len(half) <= EXACT_CLUSTERS
         reached = tried = 0
         for signs in self._signs(len(half), exact):
-            gaps = _gap(first.formula, size, middle, signs @ half)
+            gaps = _gap(formula, size, middle, signs @ half)
             reached += int((gaps >= observed - 1e-12).sum())
             tried += int((~np.isnan(gaps)).sum())
         return reached / tried if exact else (reached + 1) / (tried + 1)
@@ -206,7 +247,7 @@ class Resampler:
             bits = np.arange(2**clusters)[:, None] >> np.arange(clusters)
             yield (1 - 2 * (bits & 1)).astype(np.float64)
             return
-        rng = np.random.default_rng([self.seed, clusters, 1])
+        rng = np.random.default_rng([self.seed, clusters, _SIGNS])
         for start in range(0, self.resamples, _CHUNK):
             count = min(_CHUNK, self.resamples - start)
             yield (rng.integers(0, 2, (count, clusters)) * 2 - 1).astype(np.float64)
@@ -235,6 +276,12 @@ def _unchanged(values: Array) -> Array:
     return values
 
 
+def _too_few(statistic: Statistic) -> bool:
+    return min(len(names) for names in statistic.factors) < 2
+
+
 def _check_paired(first: Statistic, second: Statistic) -> None:
-    if first.items != second.items or first.clusters != second.clusters:
+    if first.items != second.items or first.factors != second.factors:
         raise ValueError("the two were measured on different items")
+    if not np.array_equal(first.codes, second.codes):
+        raise ValueError("the two were clustered differently")

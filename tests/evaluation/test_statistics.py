@@ -41,11 +41,18 @@ def test_zero_over_zero_is_undefined() -> None:
 
 
 @pytest.mark.parametrize(
-    ("items", "clusters", "rows"),
-    [([], [], 0), (["a", "a"], ["x", "y"], 2), (["a"], ["x", "y"], 1), (["a", "b"], ["x", "y"], 1)],
+    ("items", "clusters", "rows", "why"),
+    [
+        ([], [], 0, "at least one"),
+        (["a", "a"], ["x", "y"], 2, "twice"),
+        (["a"], ["x", "y"], 1, "as many"),
+        (["a", "b"], ["x", "y"], 1, "as many"),
+    ],
 )
-def test_unusable_items_are_refused(items: list[str], clusters: list[str], rows: int) -> None:
-    with pytest.raises(ValueError):
+def test_unusable_items_are_refused(
+    items: list[str], clusters: list[str], rows: int, why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
         collect(items, clusters, np.ones((rows, 2)))
 
 
@@ -152,6 +159,40 @@ def test_one_cluster_gives_no_interval() -> None:
     assert found.value == 2.0
     assert math.isnan(found.low)
     assert math.isnan(found.high)
+
+
+def crossed_mean(values: np.ndarray) -> Statistic:
+    """[templates, occupations] values, every one a cell."""
+    ids = [f"{t}/{o}" for t in range(values.shape[0]) for o in range(values.shape[1])]
+    rows = np.column_stack([values.ravel(), np.ones(values.size)])
+    first, second = zip(*(name.split("/") for name in ids), strict=True)
+    return collect(ids, first, rows, crossed=second)
+
+
+def test_crossed_factors_cover_where_one_alone_does_not() -> None:
+    rng = np.random.default_rng(7)
+    both = alone = 0
+    for seed in range(200):
+        shared = rng.normal(size=(1, 20))  # an occupation's quirk, the same in every template
+        values = shared + 0.3 * rng.normal(size=(10, 20))
+        resampler = Resampler(seed, 300)
+        crossed, single = resampler.estimate(crossed_mean(values)), named_mean(values)
+        narrow = resampler.estimate(single)
+        both += crossed.low <= 0 <= crossed.high
+        alone += narrow.low <= 0 <= narrow.high
+    assert alone < 120
+    assert both > 180
+
+
+def test_crossed_permutation_keeps_its_level() -> None:
+    rng = np.random.default_rng(8)
+    p_values = []
+    for seed in range(150):
+        base = rng.normal(size=(10, 20))
+        other = base + rng.normal(size=(1, 20)) + 0.3 * rng.normal(size=(10, 20))
+        found = Resampler(seed, 300).difference(crossed_mean(other), crossed_mean(base))
+        p_values.append(found.p)
+    assert np.mean(np.array(p_values) < 0.05) <= 0.10
 
 
 def test_equivalence_is_shown_only_where_it_holds() -> None:

@@ -86,6 +86,8 @@ def _check(row: Any) -> None:
     if row["label"] not in _ANSWERS:
         raise ValueError("field 'label' is none of 0, 1, 2")
     infos = [_info(row, i) for i in _ANSWERS]
+    if not all(infos):
+        raise ValueError("an answer of field 'answer_info' has no label")
     if sum(info[-1].lower() == "unknown" for info in infos) != 1:
         raise ValueError("not exactly one answer is marked 'unknown'")
     for name in ("question_index", "example_id"):
