@@ -12,26 +12,19 @@ from rlp_core.data import people
 from rlp_core.evaluation.bias import bias_statistics, templates
 from rlp_core.evaluation.statistics import Estimate, Resampler
 
-SENTENCES, LENGTH, WIDTH, STEPS = 2000, 12, 32, 200
+SENTENCES, LENGTH, STEPS = 2000, 12, 200
 SEEDS = range(3)
 
 
-class TinyTransformer(nn.Module):
-    """One causal layer over whole words."""
+class LogLinear(nn.Module):
+    """Next word from the last word and from all words before: learns in a second, every time."""
 
     def __init__(self, words: int) -> None:
         super().__init__()
-        self.words, self.places = nn.Embedding(words, WIDTH), nn.Embedding(LENGTH, WIDTH)
-        self.layer = nn.TransformerEncoderLayer(
-            WIDTH, 2, 2 * WIDTH, dropout=0.0, batch_first=True, norm_first=True
-        )
-        self.head = nn.Linear(WIDTH, words)
+        self.last, self.seen = nn.Embedding(words, words), nn.Embedding(words, words)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        length = ids.shape[1]
-        mask = nn.Transformer.generate_square_subsequent_mask(length)
-        hidden = self.layer(self.words(ids) + self.places.weight[:length], mask, is_causal=True)
-        logits: torch.Tensor = self.head(hidden)
+        logits: torch.Tensor = self.last(ids) + self.seen(ids).cumsum(dim=1)
         return logits
 
 
@@ -39,15 +32,15 @@ def words_of(text: str) -> list[str]:
     return text.replace(".", " .").split()
 
 
-def train(texts: list[str]) -> tuple[TinyTransformer, dict[str, int]]:
+def train(texts: list[str]) -> tuple[LogLinear, dict[str, int]]:
     vocabulary = {w: i for i, w in enumerate(sorted({w for t in texts for w in words_of(t)}))}
     inputs = torch.zeros(len(texts), LENGTH, dtype=torch.long)
     targets = torch.full((len(texts), LENGTH), -100)
     for row, text in enumerate(texts):
         ids = torch.tensor([vocabulary[word] for word in words_of(text)])
         inputs[row, : len(ids) - 1], targets[row, : len(ids) - 1] = ids[:-1], ids[1:]
-    model = TinyTransformer(len(vocabulary))
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    model = LogLinear(len(vocabulary))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
     for _ in range(STEPS):
         batch = torch.randint(0, len(texts), (128,))
         logits = model(inputs[batch]).flatten(0, 1)
@@ -59,7 +52,7 @@ def train(texts: list[str]) -> tuple[TinyTransformer, dict[str, int]]:
 
 
 @torch.no_grad()
-def score(model: TinyTransformer, vocabulary: dict[str, int]) -> Estimate:
+def score(model: LogLinear, vocabulary: dict[str, int]) -> Estimate:
     rows = []
     for item in templates.make(200, seed=1):
         ids = torch.tensor([[vocabulary[word] for word in words_of(item.context)]])
@@ -96,13 +89,13 @@ def trained_on(stereotyped: float, seed: int) -> Estimate:
 def test_planted_bias_is_found(seed: int) -> None:
     found = trained_on(0.9, seed)
     # The corpus says P(stereotyped) - P(other) = 0.9 - 0.1 = 0.8.
-    assert found.low > 0.3
-    assert found.value == pytest.approx(0.8, abs=0.2)
+    assert found.low > 0.7
+    assert found.value == pytest.approx(0.8, abs=0.05)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_planted_reverse_bias_has_the_other_sign(seed: int) -> None:
-    assert trained_on(0.1, seed).high < -0.3
+    assert trained_on(0.1, seed).high < -0.7
 
 
 @pytest.mark.parametrize("seed", SEEDS)
