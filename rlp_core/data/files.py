@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rlp_core.errors import ConfigError, DataError, MissingInputError
+from rlp_core.files import sha256
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -74,6 +75,7 @@ def read_rows(file: Path, max_line_bytes: int) -> Iterator[Row]:
     file has no quoting: a quotation mark stands for itself.
 
     Raises:
+        MissingInputError: the file may not be read.
         DataError: unknown format; empty, cut off or damaged file; a line that is too long, not
             UTF-8, or not of the format.
     """
@@ -89,12 +91,34 @@ def read_rows(file: Path, max_line_bytes: int) -> Iterator[Row]:
             where=f"{file}, after row {rows}",
             fix="fetch the file again; `gzip -t` tells whether it is whole",
         ) from error
+    except OSError as error:
+        raise _unreadable(file, error) from error
     if not rows:
         raise DataError(
             "the file is empty: it has no row",
             where=str(file),
             fix="fetch the file again, or take it out of the pattern",
         )
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of the file as it lies there, compressed or not.
+
+    Raises:
+        MissingInputError: it may not be read.
+    """
+    try:
+        return sha256(file)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: OSError) -> MissingInputError:
+    return MissingInputError(
+        f"cannot read: {error.strerror or error}",
+        where=str(file),
+        fix="see that the file is there and that you may read it",
+    )
 
 
 def format_of(file: Path) -> str:

@@ -295,15 +295,19 @@ class _Template(string.Formatter):
 def chunks(text: str, limit: int) -> Iterator[str]:
     """Cut a text into pieces of at most `limit` characters; joined they give it back.
 
-    Cuts fall behind the last line end that fits; in a longer line behind the last space; in a
-    longer word anywhere.
+    A piece ends behind the last line end in the second half of what fits (a cut in the first half
+    would leave scraps), else behind the last space there, else anywhere.
     """
     start = 0
     while len(text) - start > limit:
-        window = text[start : start + limit]
-        end = window.rfind("\n") + 1 or window.rfind(" ") + 1 or limit
-        yield text[start : start + end]
-        start += end
+        middle = start + limit // 2
+        end = start + limit
+        for mark in ("\n", " "):
+            if (found := text.rfind(mark, middle, start + limit)) >= 0:
+                end = found + 1
+                break
+        yield text[start:end]
+        start = end
     yield text[start:]
 
 

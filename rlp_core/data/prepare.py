@@ -155,7 +155,7 @@ def _from_files(
     folder = root / settings.folder
     found = files.matching(folder, source.pattern)
     entry |= _described(source) | {"pattern": source.pattern}
-    entry["files"] = {path.relative_to(folder).as_posix(): sha256(path) for path in found}
+    entry["files"] = {path.relative_to(folder).as_posix(): files.digest(path) for path in found}
     labels = _labels(found, folder)
     used = rows = 0
     for path in found:

@@ -1,0 +1,1 @@
+"""One short module per stage: read inputs, call the library, write outputs."""
