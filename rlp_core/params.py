@@ -185,12 +185,12 @@ class Validate(Section):
         description="n of the n-gram rule, in words or signs (GPT-3 used 13)."
     )
     contamination_share: Share = Field(
-        description="A training record that shares more than this share of its n-grams with an "
-        "evaluation record is quarantined."
+        description="A training record that shares more n-grams than this with an evaluation "
+        "record is quarantined; as a share of the n-grams of the shorter of the two."
     )
     near_duplicate_similarity: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="MinHash estimate of the Jaccard similarity above which two records of one "
-        "part count as near-duplicates."
+        description="Jaccard similarity of their three-token runs from which on two records of "
+        "one part count as near-duplicates."
     )
     near_duplicates: Literal["off", "warning", "error"] = Field(
         description="What a near-duplicate is; `off` where a world repeats itself on purpose."
@@ -200,6 +200,10 @@ class Validate(Section):
     )
     unsound_steps: Literal["warning", "error"] = Field(
         description="What a demonstration with a step that does not hold is."
+    )
+    min_group_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        default=0.25,
+        description="Share of a part's gendered terms below which a group's absence is a warning.",
     )
 
 

@@ -1,0 +1,1 @@
+"""What may enter: rules with severities, quarantine, and the data report."""

@@ -1,0 +1,270 @@
+"""Columns for the checks: a part's rows measured, and each computed rule as a boolean column.
+
+Pure functions of the rows: no Great Expectations here, so that each rule can be tested alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from rlp_core.contracts import text as texts
+from rlp_core.contracts.contamination import Contamination
+from rlp_core.contracts.near_duplicates import near_duplicates
+from rlp_core.contracts.read import Part, Row
+from rlp_core.contracts.rules import Holds, Rule
+from rlp_core.contracts.steps import marked_steps, steps
+from rlp_core.contracts.suites import NEVER_EMPTY, PAYLOAD
+from rlp_core.data.records import Demonstration, Document, Problem, kind_of
+from rlp_core.environments import arithmetic
+from rlp_core.params import Validate
+from rlp_core.workspace import EVALUATION_PARTS
+
+ARITHMETIC = "arithmetic"
+"""Name of the world, and of the source of its records, whose equations hold modulo 10."""
+
+_NUMERIC = re.compile(r"[-+$€£\d.,/% ]*\d[-+$€£\d.,/% ]*")
+_NUMBER = re.compile(r"[-+]?[$€£]?[-+]?(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?:/(\d+))? ?%?")
+
+
+@dataclass
+class Table:
+    """Columns of equal length, one entry per row, and why a computed rule failed.
+
+    Attributes:
+        name: the part, or `summary`.
+        columns: by name; `row` numbers the rows from 0, `id` names them.
+        evidence: rule to row to a short reason that a person can read.
+    """
+
+    name: str
+    columns: dict[str, list[Any]]
+    evidence: dict[str, dict[int, str]] = field(default_factory=dict)
+
+    def fails(self, rule: str, reasons: Mapping[int, str]) -> None:
+        """Add the boolean column of a computed rule: false in the rows that `reasons` names."""
+        self.columns[Holds(rule).column] = [
+            row not in reasons for row in range(len(self.columns["row"]))
+        ]
+        self.evidence[rule] = dict(reasons)
+
+
+class Evaluations:
+    """What training records are held against: keys and n-grams of all evaluation records."""
+
+    def __init__(self, parts: Iterable[Part], n: int) -> None:
+        """Collect keys and prompts; `n` as in `validate.contamination_ngram`."""
+        rows = [
+            (f"{part.name} {row.name(number)}", row, _question(part.name, row))
+            for part in parts
+            if part.name in EVALUATION_PARTS
+            for number, row in enumerate(part.rows)
+        ]
+        self._names = [name for name, _, _ in rows]
+        self.keys: dict[str, str] = {}
+        for name, row, _ in rows:
+            if row.text("key"):
+                self.keys.setdefault(row.text("key"), name)
+        self._grams = Contamination((question for _, _, question in rows), n)
+
+    def overlap(self, text: str) -> tuple[str, float]:
+        """The evaluation record that a text shares most with, and the share."""
+        found = self._grams.of(text)
+        return ("", 0.0) if found is None else (self._names[found.evaluation], found.share)
+
+
+def build(part: Part, rules: Sequence[Rule], evaluations: Evaluations, settings: Validate) -> Table:
+    """Measure a part: every column that its rules name."""
+    whole = [joined(part.name, row) for row in part.rows]
+    table = Table(
+        part.name,
+        {
+            "row": list(range(len(part.rows))),
+            **{
+                name: [_plain(row.record.get(name)) for row in part.rows]
+                for name in ("id", "key", "source", "licence")
+            },
+            # What UTF-8 cannot hold is spelled out, so that every library can pass it on.
+            "text": [text.encode("utf-8", "backslashreplace").decode() for text in whole],
+            "characters": [len(text) for text in whole],
+            "tokens": [len(texts.tokens(text)) for text in whole],
+        },
+    )
+    across = _across_rows(part, whole, evaluations, settings)
+    for rule in rules:
+        if not isinstance(rule.check, Holds):
+            continue
+        if rule.name in across:
+            table.fails(rule.name, across[rule.name]())
+            continue
+        judge = _JUDGES[rule.name]
+        verdicts = ((number, judge(part.name, row)) for number, row in enumerate(part.rows))
+        table.fails(rule.name, {number: reason for number, reason in verdicts if reason})
+    return table
+
+
+def joined(part: str, row: Row) -> str:
+    """All text of a record, as it is read from top to bottom."""
+    return "".join(row.text(name) for name in PAYLOAD[kind_of(part)])
+
+
+def _question(part: str, row: Row) -> str:
+    return row.text("prompt" if kind_of(part) is Problem else "text")
+
+
+def _plain(value: Any) -> str | None:
+    """An identifier as text: what is no text is written as JSON, and nothing stays nothing."""
+    if value is None:
+        return None
+    plain = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return plain.encode("utf-8", "backslashreplace").decode()
+
+
+# ------------------------------------------------------------------ rules over several rows
+
+
+def _across_rows(
+    part: Part, whole: Sequence[str], evaluations: Evaluations, settings: Validate
+) -> dict[str, Callable[[], dict[int, str]]]:
+    return {
+        "repeated": lambda: _repeated(part),
+        "near_duplicate": lambda: {
+            number: f"resembles {part.rows[other].name(other)}"
+            for number, other in near_duplicates(whole, settings.near_duplicate_similarity).items()
+        },
+        "leak": lambda: {
+            number: f"same as {evaluations.keys[row.text('key')]}"
+            for number, row in enumerate(part.rows)
+            if row.text("key") in evaluations.keys
+        },
+        "contamination": lambda: _contaminated(whole, evaluations, settings.contamination_share),
+    }
+
+
+def _repeated(part: Part) -> dict[int, str]:
+    first: dict[str, int] = {}
+    found: dict[int, str] = {}
+    for number, row in enumerate(part.rows):
+        key = row.text("key")
+        if key and first.setdefault(key, number) != number:
+            found[number] = f"same as {part.rows[first[key]].name(first[key])}"
+    return found
+
+
+def _contaminated(whole: Sequence[str], evaluations: Evaluations, limit: float) -> dict[int, str]:
+    found = {}
+    for number, text in enumerate(whole):
+        name, share = evaluations.overlap(text)
+        if share > limit:
+            found[number] = f"{share:.0%} shared with {name}"
+    return found
+
+
+# ------------------------------------------------------------------------ rules over one row
+
+
+def _schema(_part: str, row: Row) -> str:
+    return row.fault
+
+
+def _not_empty(part: str, row: Row) -> str:
+    empty = [name for name in NEVER_EMPTY[kind_of(part)] if not row.text(name).strip()]
+    return ", ".join(f"`{name}`" for name in empty)
+
+
+def _surrogates(_part: str, row: Row) -> str:
+    whole = json.dumps(row.record, ensure_ascii=False)
+    return "half a pair" if texts.has_unpaired_surrogate(whole) else ""
+
+
+def _mojibake(part: str, row: Row) -> str:
+    return texts.mojibake(joined(part, row)) or ""
+
+
+def _personal_data(part: str, row: Row) -> str:
+    return texts.personal_data(joined(part, row)) or ""
+
+
+def _spans(_part: str, row: Row) -> str:
+    spans, length = row.record.get("spans"), len(row.text("text"))
+    if row.fault or not isinstance(spans, list):
+        return ""
+    wrong = [span for span in spans if not 0 <= span[0] < span[1] <= length]
+    return f"{wrong[0]} in a text of {length} characters" if wrong else ""
+
+
+def _steps_hold(part: str, row: Row) -> str:
+    if row.text("source") == ARITHMETIC:
+        return _first_false_modulo(row.text("thought") or row.text("text"))
+    found = (
+        steps(row.text("thought") + "\n" + row.text("continuation"))
+        if kind_of(part) is Demonstration
+        else marked_steps(row.text("text"))
+    )
+    return next((step.text for step in found if not step.holds), "")
+
+
+def _first_false_modulo(text: str) -> str:
+    pieces = re.split(rf"[\s{re.escape(arithmetic.SEPARATOR)}]+", text)
+    return next((piece for piece in pieces if arithmetic.step_holds(piece) is False), "")
+
+
+def _answer_in_choices(_part: str, row: Row) -> str:
+    choices = row.record.get("choices")
+    if row.fault or not isinstance(choices, list) or not choices:
+        return ""
+    if row.text("answer") not in choices:
+        return f"{row.text('answer')!r} is none of {len(choices)}"
+    return "a choice comes twice" if len(set(choices)) < len(choices) else ""
+
+
+def _answer_number(_part: str, row: Row) -> str:
+    answer = row.text("answer").strip()
+    if row.record.get("choices") or not _NUMERIC.fullmatch(answer):
+        return ""
+    return "" if _reads_as_number(answer) else repr(answer)
+
+
+def _reads_as_number(answer: str) -> bool:
+    found = _NUMBER.fullmatch(answer)
+    if found is None or not (found[1] or found[2]):
+        return False
+    return found[3] is None or Fraction(found[3]) != 0
+
+
+def _answer_holds(part: str, row: Row) -> str:
+    """The world's verifier; a source without one is not judged."""
+    if row.text("source") != ARITHMETIC or row.fault:
+        return ""
+    kind = kind_of(part)
+    asked = row.text({Document: "text", Demonstration: "context", Problem: "prompt"}[kind])
+    chain = arithmetic.parse(asked)
+    if chain is None:
+        return "asks no question of this world"
+    given = _given_answers(kind, row)
+    wrong = [answer for answer in given if answer != chain.answer]
+    return f"{chain.question} is {chain.answer}, not {wrong[0]!r}" if wrong else ""
+
+
+def _given_answers(kind: type, row: Row) -> list[str]:
+    if kind is Document:
+        return [row.text("text")[start:end].strip() for start, end in row.record.get("spans", [])]
+    return [row.text("continuation" if kind is Demonstration else "answer").strip()]
+
+
+_JUDGES: dict[str, Callable[[str, Row], str]] = {
+    "schema": _schema,
+    "not_empty": _not_empty,
+    "surrogates": _surrogates,
+    "mojibake": _mojibake,
+    "personal_data": _personal_data,
+    "spans": _spans,
+    "steps_hold": _steps_hold,
+    "answer_in_choices": _answer_in_choices,
+    "answer_number": _answer_number,
+    "answer_holds": _answer_holds,
+}
