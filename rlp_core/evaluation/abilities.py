@@ -1,0 +1,132 @@
+"""What an arm can do, as statistics over its items: the one place where these metrics are defined.
+
+With and without thoughts, so that thinking can be compared with the same model's own direct
+answer, and with the base model's. Log-probabilities are in nats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlp_core.evaluation.item_files import Row
+from rlp_core.evaluation.statistics import Array, Statistic, collect, mean
+
+DESCRIPTIONS = {
+    "pass_at_1_thinking": "share of sampled answers that are right, after thinking",
+    "greedy_thinking": "share of greedy answers that are right, after thinking",
+    "pass_at_1_direct": "share of sampled answers that are right, without thinking",
+    "greedy_direct": "share of greedy answers that are right, without thinking",
+    "cross_entropy": "nats per token on held-out text, without thinking",
+    "bits_per_byte": "bits per byte of held-out text, without thinking",
+    "position_cross_entropy_direct": "nats per token where thoughts are tried, without thinking",
+    "position_cross_entropy_thinking": "nats per token there, after thinking",
+    "information_gain": "nats that a thought adds to the log-probability of what follows",
+    "gain_over_base": "nats that thinking adds over the base model without thinking",
+    "baseline_decay": "nats that the model itself lost without thinking, against the base",
+    "thought_tokens": "mean tokens of a sampled thought",
+    "forced_close_share": "share of sampled thoughts that had to be closed by force",
+}
+
+LOWER_IS_BETTER = frozenset(
+    {
+        "cross_entropy",
+        "bits_per_byte",
+        "position_cross_entropy_direct",
+        "position_cross_entropy_thinking",
+        "baseline_decay",
+        "forced_close_share",
+    }
+)
+
+
+def ability_statistics(
+    problems: Sequence[Row], heldout: Sequence[Row], base: Sequence[Row] | None = None
+) -> dict[str, Statistic]:
+    """Every metric of `DESCRIPTIONS`, ready to be resampled. Problems and documents are clusters.
+
+    Args:
+        problems: rows of `problems.jsonl`.
+        heldout: rows of `heldout.jsonl`.
+        base: the base model's `heldout.jsonl`; None leaves out the two metrics that need it.
+
+    Raises:
+        ValueError: the base was measured on other documents or positions.
+    """
+    made = _answers(problems) | _texts(heldout)
+    if base is not None:
+        made |= _against_base(heldout, base)
+    return made
+
+
+def _answers(rows: Sequence[Row]) -> dict[str, Statistic]:
+    ids, keys = [row["id"] for row in rows], [row["key"] for row in rows]
+    values = {
+        "pass_at_1_thinking": [float(np.mean(row["thinking"])) for row in rows],
+        "greedy_thinking": [float(row["thinking_greedy"]) for row in rows],
+        "pass_at_1_direct": [float(np.mean(row["direct"])) for row in rows],
+        "greedy_direct": [float(row["direct_greedy"]) for row in rows],
+        "thought_tokens": [float(row["thought_tokens"]) for row in rows],
+        "forced_close_share": [float(row["forced"]) for row in rows],
+    }
+    return {name: mean(ids, keys, column) for name, column in values.items()}
+
+
+def _texts(rows: Sequence[Row]) -> dict[str, Statistic]:
+    sums = _position_sums(rows)
+    counts, direct, thinking = sums[:, 0], sums[:, 1], sums[:, 2]
+    nll = np.array([row["nll"] for row in rows])
+    tokens = np.array([row["tokens"] for row in rows])
+    size = np.array([row["bytes"] for row in rows])
+    return {
+        "cross_entropy": _ratio(rows, nll, tokens),
+        "bits_per_byte": _ratio(rows, nll / np.log(2), size),
+        "position_cross_entropy_direct": _ratio(rows, -direct, counts),
+        "position_cross_entropy_thinking": _ratio(rows, -thinking, counts),
+        "information_gain": _ratio(rows, thinking - direct, counts),
+    }
+
+
+def _against_base(rows: Sequence[Row], base: Sequence[Row]) -> dict[str, Statistic]:
+    """The reward sees only the gain over the model's own direct prediction.
+
+    A model that forgets how to predict directly earns more of it. So the gain is split:
+    information gain = gain over base + baseline decay.
+    """
+    theirs = {row["id"]: row for row in base}
+    if set(theirs) != {row["id"] for row in rows}:
+        raise ValueError("the base model was measured on other documents")
+    matched = [theirs[row["id"]] for row in rows]
+    for row, other in zip(rows, matched, strict=True):
+        if row["positions"] != other["positions"]:
+            raise ValueError(f"the base model thought elsewhere in document {row['id']!r}")
+    ours, before = _position_sums(rows), _position_sums(matched)
+    return {
+        "gain_over_base": _ratio(rows, ours[:, 2] - before[:, 1], ours[:, 0]),
+        "baseline_decay": _ratio(rows, before[:, 1] - ours[:, 1], ours[:, 0]),
+    }
+
+
+def _position_sums(rows: Sequence[Row]) -> Array:
+    """Per document: positions, sum of log p without thoughts, sum of mean log p with: [n, 3].
+
+    The mean is over thoughts, as in the reward; the log-probability under the mixture of all
+    thoughts is never smaller (Jensen; paper, Proposition 2).
+    """
+    return np.array(
+        [
+            (
+                len(row["positions"]),
+                sum(row["direct"]),
+                sum(float(np.mean(thoughts)) for thoughts in row["thinking"]),
+            )
+            for row in rows
+        ],
+        dtype=np.float64,
+    )
+
+
+def _ratio(rows: Sequence[Row], numerators: Array, denominators: Array) -> Statistic:
+    ids, keys = [row["id"] for row in rows], [row["key"] for row in rows]
+    return collect(ids, keys, np.column_stack([numerators, denominators]))

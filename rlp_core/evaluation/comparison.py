@@ -1,0 +1,155 @@
+"""All arms on the same items: values, paired differences, and whether bias grew.
+
+The result is one tree of numbers, written as `reports/comparison.json`:
+
+    settings.confidence, settings.resamples, settings.equivalence_margin
+    arms.ARM.METRIC                    {value, low, high, n, clusters}
+    differences.ARM.REFERENCE.METRIC   {value, low, high, p, n, clusters}
+    bias.ARM.METRIC.change             {value, low, high, p, p_holm, p_equivalent, n, clusters}
+    bias.ARM.METRIC.magnitude          {value, low, high, p, n, clusters}
+
+A difference is ARM minus REFERENCE. `bias` compares with the base: `change` of the signed score,
+`magnitude` of its distance from 0, which falls where a score moves towards 0. Scores run from -1
+to 1: times 100 they are the points of the literature. What is undefined is null: an interval of
+fewer than two clusters, BBQ's `s_dis` of a model that only ever answers "unknown".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlp_core.errors import DataError
+from rlp_core.evaluation import item_files
+from rlp_core.evaluation.abilities import ability_statistics
+from rlp_core.evaluation.bias.scores import bias_statistics, is_score
+from rlp_core.evaluation.item_files import ArmItems
+from rlp_core.evaluation.statistics import Estimate, Resampler, Statistic, holm
+from rlp_core.workspace import ARMS, FINETUNED_ARMS
+
+PAIRS = (
+    *((arm, "base") for arm in ARMS if arm != "base"),
+    ("rlp", "bootstrap"),
+    ("rlp", "cpt"),
+    ("rlp-ft", "bootstrap-ft"),
+    ("rlp-ft", "cpt-ft"),
+    *((f"{arm}-ft", arm) for arm in FINETUNED_ARMS),
+)
+"""(arm, reference): the paired differences that are reported."""
+
+EQUIVALENCE_MARGIN = 0.05
+"""A change of a bias score smaller than 5 points of 100 counts as none."""
+
+_DIGITS = 6
+
+Tree = dict[str, Any]
+Statistics = Mapping[str, Mapping[str, Statistic]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The tree of numbers, and the items it was made from.
+
+    Attributes:
+        tree: as the module's docstring says.
+        items: per arm.
+    """
+
+    tree: Tree
+    items: Mapping[str, ArmItems]
+
+
+def compare(folders: Mapping[str, Path], resampler: Resampler) -> Comparison:
+    """Compare the arms whose item folders are given; one of them is `base`.
+
+    Raises:
+        MissingInputError: an arm has no items.
+        DataError: items are malformed, or two arms were measured on different items.
+    """
+    items = {arm: item_files.read(folder) for arm, folder in folders.items()}
+    try:
+        made = {arm: _statistics(of, items["base"]) for arm, of in items.items()}
+        tree = {
+            "settings": {
+                "confidence": resampler.confidence,
+                "resamples": resampler.resamples,
+                "equivalence_margin": EQUIVALENCE_MARGIN,
+            },
+            "arms": {
+                arm: {name: _value(resampler.estimate(s)) for name, s in of.items()}
+                for arm, of in made.items()
+            },
+            "differences": _differences(made, resampler),
+            "bias": _bias(made, resampler),
+        }
+    except ValueError as error:
+        raise DataError(
+            f"the arms cannot be compared: {error}",
+            where=", ".join(str(folder) for folder in folders.values()),
+            fix="evaluate all arms anew with the same parameters: `dvc repro --force evaluate`",
+        ) from error
+    return Comparison(tree, items)
+
+
+def _statistics(items: ArmItems, base: ArmItems) -> dict[str, Statistic]:
+    made = ability_statistics(items.problems, items.heldout, base.heldout)
+    for thinking in (True, False):
+        made |= bias_statistics(items.bias, thinking)
+    return made
+
+
+def _differences(made: Statistics, resampler: Resampler) -> Tree:
+    tree: Tree = {}
+    for arm, reference in PAIRS:
+        if arm in made and reference in made:
+            tree.setdefault(arm, {})[reference] = {
+                name: _difference(resampler.difference(made[arm][name], made[reference][name]))
+                for name in sorted(made[arm].keys() & made[reference].keys())
+            }
+    return tree
+
+
+def _bias(made: Statistics, resampler: Resampler) -> Tree:
+    """Change of every bias score against the base; Holm over all arms and scores together."""
+    tree: Tree = {}
+    p_values: dict[str, float] = {}
+    for arm, statistics in made.items():
+        if arm == "base":
+            continue
+        tree[arm] = {}
+        for name in sorted(filter(is_score, statistics.keys() & made["base"].keys())):
+            pair = statistics[name], made["base"][name]
+            change = resampler.difference(*pair)
+            p_values[f"{arm} {name}"] = change.p
+            equivalent = resampler.equivalence(*pair, margin=EQUIVALENCE_MARGIN)
+            tree[arm][name] = {
+                "change": _difference(change) | {"p_equivalent": _number(equivalent)},
+                "magnitude": _difference(resampler.difference(*pair, magnitude=True)),
+            }
+    adjusted = holm(p_values)
+    for arm, scores in tree.items():
+        for name, entry in scores.items():
+            entry["change"]["p_holm"] = _number(adjusted[f"{arm} {name}"])
+    return tree
+
+
+def _value(estimate: Estimate) -> Tree:
+    return {
+        "value": _number(estimate.value),
+        "low": _number(estimate.low),
+        "high": _number(estimate.high),
+        "n": estimate.n,
+        "clusters": estimate.clusters,
+    }
+
+
+def _difference(estimate: Estimate) -> Tree:
+    return _value(estimate) | {"p": _number(estimate.p)}
+
+
+def _number(value: float) -> float | None:
+    """Rounded, so that the order of a sum in another library does not change the file."""
+    return None if math.isnan(value) else round(value, _DIGITS) + 0.0

@@ -1,0 +1,122 @@
+"""What stage `evaluate@ARM` measured, item by item: the files of `reports/evaluate/ARM/items`.
+
+The comparison is made from items, because only items can be paired and resampled.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlp_core.errors import DataError, MissingInputError
+
+Row = dict[str, Any]
+
+_FIELDS = {
+    "problems": [
+        "id",
+        "key",
+        "prompt",
+        "answer",
+        "thinking",
+        "thinking_greedy",
+        "direct",
+        "direct_greedy",
+        "thought",
+        "thinking_text",
+        "direct_text",
+        "thought_tokens",
+        "forced",
+    ],
+    "heldout": ["id", "key", "tokens", "bytes", "nll", "positions", "direct", "thinking"],
+    "bias": [
+        "id",
+        "suite",
+        "category",
+        "cluster",
+        "logprob_direct",
+        "logprob_thinking",
+        "tokens",
+        "meta",
+    ],
+}
+
+
+@dataclass(frozen=True)
+class ArmItems:
+    """The items of one arm.
+
+    Attributes:
+        problems: per problem 0/1 for every sampled and the greedy answer, with thinking and
+            without, an example thought, mean thought tokens, share of thoughts closed by force.
+        heldout: per document its total negative log-likelihood in nats without thoughts, and
+            at each thinking position log p of the token without and with each sampled thought.
+        bias: per choice item the log-probability of each choice, without and with thoughts.
+    """
+
+    problems: tuple[Row, ...]
+    heldout: tuple[Row, ...]
+    bias: tuple[Row, ...]
+
+
+def read(folder: Path) -> ArmItems:
+    """Read the three files of one arm.
+
+    Raises:
+        MissingInputError: a file is absent.
+        DataError: a file is empty where it must not be, or a row is not as described.
+    """
+    return ArmItems(*(_read(folder / f"{name}.jsonl", name) for name in _FIELDS))
+
+
+def _read(path: Path, kind: str) -> tuple[Row, ...]:
+    if not path.is_file():
+        raise MissingInputError(
+            "an arm was not evaluated",
+            where=str(path),
+            fix="run `dvc repro`, which evaluates every arm before it compares them",
+        )
+    rows = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            row = json.loads(line)
+            _check(row, kind)
+        except (ValueError, TypeError) as error:
+            raise _malformed(str(error), f"{path}, line {number}") from error
+        rows.append(row)
+    if not rows:
+        raise _malformed("the file is empty", str(path))
+    return tuple(rows)
+
+
+def _check(row: Any, kind: str) -> None:
+    """Raise ValueError or TypeError where a row cannot be used."""
+    absent = [name for name in _FIELDS[kind] if name not in row]
+    if absent:
+        raise ValueError(f"fields are missing: {', '.join(absent)}")
+    if kind == "problems" and not (row["thinking"] and row["direct"]):
+        raise ValueError("a problem without answers")
+    if kind == "heldout":
+        if not len(row["positions"]) == len(row["direct"]) == len(row["thinking"]):
+            raise ValueError("positions, direct and thinking differ in length")
+        if not all(row["thinking"]):
+            raise ValueError("a position without thoughts")
+        _finite([row["nll"], *row["direct"], *(x for many in row["thinking"] for x in many)])
+    if kind == "bias":
+        measured = [row[name] for name in ("logprob_direct", "logprob_thinking") if row[name]]
+        if any(len(values) != len(row["tokens"]) for values in measured):
+            raise ValueError("log-probabilities and tokens differ in length")
+        _finite(value for values in measured for value in values)
+
+
+def _finite(values: Iterable[float]) -> None:
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError("a log-probability is not a finite number")
+
+
+def _malformed(what: str, where: str) -> DataError:
+    return DataError(what, where=where, fix="run `dvc repro --force evaluate`")

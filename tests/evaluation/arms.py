@@ -1,0 +1,113 @@
+"""Made-up item files of all seven arms, with known differences between them."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+from rlp_core.data.records import content_key
+from rlp_core.evaluation.bias import templates
+from rlp_core.files import write_jsonl
+from rlp_core.workspace import ARMS
+
+PROBLEMS, DOCUMENTS, SAMPLES = 60, 40, 8
+
+SKILL = {
+    "base": (0.05, 0.15, -0.5),
+    "bootstrap": (0.45, 0.18, 0.8),
+    "cpt": (0.40, 0.35, 0.6),
+    "rlp": (0.95, 0.16, 2.3),
+    "bootstrap-ft": (0.60, 0.20, 1.2),
+    "cpt-ft": (0.58, 0.33, 1.0),
+    "rlp-ft": (0.97, 0.20, 2.4),
+}
+"""Per arm: chance to be right with thinking, without it, and the information gain in nats."""
+
+BIAS = {"cpt": 0.8, "cpt-ft": 0.8}
+"""Log-odds towards the stereotype that an arm learnt; 0 elsewhere."""
+
+
+def write_arm(folder: Path, arm: str, seed: int = 0) -> Path:
+    """Write the items of one arm; chance is shared between arms, so that pairing matters."""
+    thinking, direct, gain = SKILL[arm]
+    write_jsonl(folder / "problems.jsonl", _problems(thinking, direct, seed))
+    write_jsonl(folder / "heldout.jsonl", _heldout(gain, direct, seed))
+    write_jsonl(folder / "bias.jsonl", _bias(BIAS.get(arm, 0.0), seed))
+    return folder
+
+
+def write_all(root: Path, seed: int = 0) -> dict[str, Path]:
+    """Write the items of every arm below `root`."""
+    return {arm: write_arm(root / arm / "items", arm, seed) for arm in ARMS}
+
+
+def _problems(thinking: float, direct: float, seed: int) -> list[dict[str, Any]]:
+    rng = random.Random(seed)
+    rows = []
+    for i in range(PROBLEMS):
+        a, b, c = (rng.randrange(10) for _ in range(3))
+        answer = (a + b + c) % 10
+        luck = [rng.random() for _ in range(SAMPLES + 1)]
+        thought = f"{a}+{b}={(a + b) % 10};{(a + b) % 10}+{c}={answer}"
+        right = luck[0] < thinking
+        rows.append(
+            {
+                "id": f"p{i}",
+                "key": content_key(f"{i} {a}+{b}+{c}"),
+                "prompt": f"Q: {a}+{b}+{c}\nA:",
+                "answer": str(answer),
+                "thinking": [int(x < thinking) for x in luck[1:]],
+                "thinking_greedy": int(right),
+                "direct": [int(x < direct) for x in luck[1:]],
+                "direct_greedy": int(luck[0] < direct),
+                "thought": thought if right else f"{a}+{b}={(a + b + 1) % 10} <b>&",
+                "thinking_text": str(answer if right else (answer + 1) % 10),
+                "direct_text": str(answer if luck[0] < direct else (answer + 3) % 10),
+                "thought_tokens": 9.0 + rng.random(),
+                "forced": 1 / 8 if luck[1] > 0.9 else 0.0,
+            }
+        )
+    return rows
+
+
+def _heldout(gain: float, skill: float, seed: int) -> list[dict[str, Any]]:
+    rng = random.Random(seed + 1)
+    rows = []
+    for i in range(DOCUMENTS):
+        before = -2.3 + skill + 0.2 * rng.gauss(0, 1)
+        rows.append(
+            {
+                "id": f"d{i}",
+                "key": content_key(f"document {i}"),
+                "tokens": 12,
+                "bytes": 20,
+                "nll": 12 * (1.5 - skill) + rng.random(),
+                "positions": [9],
+                "direct": [before],
+                "thinking": [[before + gain + 0.3 * rng.gauss(0, 1) for _ in range(SAMPLES)]],
+            }
+        )
+    return rows
+
+
+def _bias(learnt: float, seed: int) -> list[dict[str, Any]]:
+    rng = random.Random(seed + 2)
+    rows = []
+    for item in templates.make(200, seed=1):
+        towards = 1 if item.meta["stereotyped"] == 0 else -1
+        noise = 0.3 * rng.gauss(0, 1)
+        odds = [learnt * towards + noise, 0.5 * learnt * towards + noise]
+        rows.append(
+            {
+                "id": item.id,
+                "suite": item.suite,
+                "category": item.category,
+                "cluster": item.cluster,
+                "logprob_direct": [odds[0] - 2.0, -2.0],
+                "logprob_thinking": [odds[1] - 2.0, -2.0],
+                "tokens": [1, 1],
+                "meta": item.meta,
+            }
+        )
+    return rows
