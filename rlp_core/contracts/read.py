@@ -78,7 +78,7 @@ def _row(line: bytes, kind: Any) -> Row:
     if not isinstance(record, dict):
         return Row({"line": record}, "no JSON object")
     try:
-        kind.model_validate(record)
+        kind.model_validate(record, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(key) for key in first["loc"])

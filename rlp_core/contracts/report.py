@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from rlp_core.contracts import groups
 from rlp_core.contracts.rules import Outcome, Severity
 from rlp_core.contracts.table import Table
 from rlp_core.contracts.validation import Validation
 from rlp_core.params import Validate
+from rlp_core.workspace import PARTS
 
 EXAMPLES = 3
 """Rows named per rule and part; the quarantine holds them all."""
@@ -61,6 +63,7 @@ def render(validation: Validation, settings: Validate) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code"] = _code
     template = environment.get_template("data_report.html.j2")
     stop = validation.stop_reason()
     page = template.render(
@@ -77,6 +80,15 @@ def render(validation: Validation, settings: Validate) -> str:
         settings=sorted(settings.model_dump().items()),
     )
     return page.encode("utf-8", "backslashreplace").decode()
+
+
+def _code(text: str) -> Markup:
+    """Escaped text; what stands between backticks is set as code."""
+    pieces = [escape(piece) for piece in text.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if index % 2 else piece
+        for index, piece in enumerate(pieces)
+    )
 
 
 def _parts(validation: Validation) -> list[dict[str, Any]]:
@@ -187,8 +199,8 @@ def _sources(manifest: dict[str, Any]) -> list[dict[str, Any]]:
             "licence": source.get("licence", ""),
             "records": source.get("records", ""),
         }
-        for name, part in manifest["parts"].items()
-        for source in part.get("sources", [])
+        for name in PARTS
+        for source in manifest["parts"].get(name, {}).get("sources", [])
     ]
 
 

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-MARK = re.compile(r"<<([^<>]*=[^<>]*)>>")
+MARK = re.compile(r"<<([^<>]{1,200})>>")
 """GSM8K's mark of a calculation."""
 
 _MAX_LENGTH = 200
-_RUN = r"[0-9.,()+\-*/^%$ x]"
-_BEFORE = re.compile(rf"{_RUN}*\Z")
+_RUN = "0123456789.,()+-*/^%$ x"
+"""The signs that an expression is made of."""
+
 _NUMBER = re.compile(r"(?P<sign>-?) *\$? *(?P<digits>\d[\d,]*(?:\.\d+)?|\.\d+)(?P<percent> ?%)?")
 _UNSURE_AFTER = re.compile(
     r"[\w^\\(]| *[-+*/^] *[\w($]| *[x\d(]| *(?:r|remainder|and|cents?)\b", re.I
@@ -77,10 +78,11 @@ def _equations(line: str) -> Iterator[Step]:
 
 def _left_side(piece: str, *, first: bool) -> str | None:
     """The expression that a piece ends in; None where words before it may belong to it."""
-    found = _BEFORE.search(piece)
-    if found is None or not any(c.isdigit() for c in found.group()):
+    before = piece.rstrip(_RUN)
+    run = piece[len(before) :]
+    spaced = run.startswith(" ")
+    if len(run) > _MAX_LENGTH or not any(c.isdigit() for c in run):
         return None
-    before, run = piece[: found.start()], found.group()
     sentence = re.split(r"[.,] +", run)
     if len(sentence) > 1:
         before, run = "", sentence[-1]
@@ -88,13 +90,9 @@ def _left_side(piece: str, *, first: bool) -> str | None:
     surplus = run.count("(") - run.count(")")
     if surplus > 0 and run.startswith("(" * surplus):
         before, run = "", run[surplus:].strip()
-    glued = (
-        before
-        and (before[-1].isalnum() or before[-1] in "_:)]}'\"\\<>!")
-        and not found.group().startswith(" ")
-    )
+    glued = before and (before[-1].isalnum() or before[-1] in "_:)]}'\"\\<>!") and not spaced
     leads_with_operator = run[:1] in "+-*/^%x)" and (before.strip() or not first)
-    if not run or glued or leads_with_operator or _OPERATOR_WORD.search(before):
+    if not run or glued or leads_with_operator or _OPERATOR_WORD.search(before[-_MAX_LENGTH:]):
         return None
     return run
 

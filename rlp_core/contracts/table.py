@@ -27,7 +27,7 @@ from rlp_core.workspace import EVALUATION_PARTS
 ARITHMETIC = "arithmetic"
 """Name of the world, and of the source of its records, whose equations hold modulo 10."""
 
-_NUMERIC = re.compile(r"[-+$€£\d.,/% ]*\d[-+$€£\d.,/% ]*")
+_NUMERIC = frozenset("0123456789-+$€£.,/% ")
 _NUMBER = re.compile(r"[-+]?[$€£]?[-+]?(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?:/(\d+))? ?%?")
 
 
@@ -224,7 +224,8 @@ def _answer_in_choices(_part: str, row: Row) -> str:
 
 def _answer_number(_part: str, row: Row) -> str:
     answer = row.text("answer").strip()
-    if row.record.get("choices") or not _NUMERIC.fullmatch(answer):
+    numeric = set(answer) <= _NUMERIC and any(sign.isdigit() for sign in answer)
+    if row.record.get("choices") or not numeric:
         return ""
     return "" if _reads_as_number(answer) else repr(answer)
 

@@ -10,7 +10,7 @@ from typing import Any
 from rlp_core.contracts import table
 from rlp_core.contracts.expectations import Validator
 from rlp_core.contracts.read import Part, read_manifest, read_part
-from rlp_core.contracts.rules import Outcome
+from rlp_core.contracts.rules import Between, Outcome
 from rlp_core.contracts.suites import rules_for, summary_rules
 from rlp_core.contracts.verdict import Sorted, critical, sort_rows, summary
 from rlp_core.errors import DataError
@@ -45,8 +45,8 @@ class Validation:
         held = next(t for t in self.tables if t.name == outcome.table)
         name = str(held.columns["id"][row] or f"line {row + 1}")
         reason = held.evidence.get(outcome.rule.name, {}).get(row, "")
-        if not reason and outcome.rule.check.column in ("characters", "tokens"):
-            reason = str(held.columns[outcome.rule.check.column][row])
+        if not reason and isinstance(outcome.rule.check, Between):
+            reason = f"{held.columns[outcome.rule.check.column][row]:.6g}"
         return f"{name}: {reason}" if reason else name
 
     def stop_reason(self) -> DataError | None:
