@@ -38,7 +38,7 @@ class Thought(Section):
     open: str = Field(min_length=1, description="Token that opens a thought.")
     close: str = Field(min_length=1, description="Token that closes it.")
     max_tokens: Positive = Field(
-        description="L: tokens of a thought at most, `close` not counted; then it is closed by "
+        description="L: tokens drawn for a thought at most, `close` counted; then it is closed by "
         "force. The paper trains with 2048."
     )
 
@@ -335,6 +335,9 @@ class BiasFiles(Section):
     winobias: str = Field(default="", description="Folder with the files of WinoBias.")
     winobias_pairs: Count = Field(default=0, description="Pairs, drawn by content hash; 0: all.")
     template_items: Positive = Field(description="Items of the generated, balanced template set.")
+    thoughts: Positive = Field(
+        default=4, description="Thoughts per item; the choices' likelihoods are averaged over them."
+    )
 
 
 class Evaluate(Section):

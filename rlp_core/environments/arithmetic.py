@@ -64,8 +64,8 @@ def prompt(chain: Chain) -> str:
 
 
 def continuation(chain: Chain) -> str:
-    """What really follows the prompt."""
-    return f" {chain.answer}\n"
+    """What really follows the prompt; the digit comes first, so that it is the token to predict."""
+    return f"{chain.answer}\n"
 
 
 def worked(chain: Chain) -> str:
@@ -87,14 +87,13 @@ def document(chain: Chain, *, work: bool) -> tuple[str, list[list[int]]]:
             are plain text: no thought delimiters occur in it.
 
     Returns:
-        The text, and one [start, end) span in characters that covers the answer's digit with the
-        space before it.
+        The text, and one [start, end) span in characters that covers the answer's digit.
     """
     text = f"Q: {chain.question}\n"
     if work:
         text += f"W: {worked(chain)}\n"
     start = len(text) + len("A:")
-    return f"{text}A:{continuation(chain)}", [[start, start + 2]]
+    return f"{text}A:{continuation(chain)}", [[start, start + 1]]
 
 
 def parse(text: str) -> Chain | None:

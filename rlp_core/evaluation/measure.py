@@ -1,0 +1,249 @@
+"""Measures one model item by item: answers, held-out text and bias sets, thinking and not.
+
+Every random number is counted by (seed, what for, item, rollout, token), so all arms meet the same
+numbers and their differences are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlp_core.data.records import Document, Problem
+from rlp_core.data.tokenizer import Codec
+from rlp_core.evaluation.answers import first_line, is_right
+from rlp_core.evaluation.bias import ChoiceItem
+from rlp_core.params import Evaluate
+from rlp_core.rollout.rng import number_of, uniform
+from rlp_core.rollout.sampler import Sample, sample
+from rlp_core.rollout.scoring import score
+from rlp_core.training.places import Text, choose, text_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Tokens = list[int]
+
+THOUGHTS, ANSWERS, DIRECT, HELDOUT, BIAS = range(10, 15)
+"""What a random number is for."""
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A model, and how it is to be measured.
+
+    Attributes:
+        model: on its device.
+        codec: its tokenizer.
+        settings: section `evaluate`.
+        thought_tokens: tokens of a thought at most.
+        seed: the seed of the run.
+        micro_batch: rows through the network at once.
+    """
+
+    model: PreTrainedModel
+    codec: Codec
+    settings: Evaluate
+    thought_tokens: int
+    seed: int
+    micro_batch: int
+
+    def problems(self, problems: Sequence[Problem]) -> list[dict[str, Any]]:
+        """Rows of `problems.jsonl`: sampled and greedy answers, with thoughts and without."""
+        contexts = [self._cut(self.codec.context(problem.prompt)) for problem in problems]
+        numbers = [number_of(problem.id) for problem in problems]
+        many, warm = self.settings.samples, self.settings.temperature
+        drawn = self._think(contexts, numbers, many, warm, THOUGHTS)
+        thinking = self._answer(_reasoned(self, contexts, drawn, many), numbers, many, warm)
+        chosen = self._think(contexts, numbers, 1, 0.0, THOUGHTS)
+        greedy = self._answer(_reasoned(self, contexts, chosen, 1), numbers, 1, 0.0)
+        direct = self._answer(contexts, numbers, many, warm, DIRECT)
+        direct_greedy = self._answer(contexts, numbers, 1, 0.0, DIRECT)
+        rows = []
+        for i, problem in enumerate(problems):
+            mine = slice(i * many, (i + 1) * many)
+            rows.append(
+                {
+                    "id": problem.id,
+                    "key": problem.key,
+                    "prompt": problem.prompt,
+                    "answer": problem.answer,
+                    "thinking": [int(is_right(a, problem.answer)) for a in thinking[mine]],
+                    "thinking_greedy": int(is_right(greedy[i], problem.answer)),
+                    "direct": [int(is_right(a, problem.answer)) for a in direct[mine]],
+                    "direct_greedy": int(is_right(direct_greedy[i], problem.answer)),
+                    "thought": self.codec.decode(chosen.tokens[i]),
+                    "thinking_text": greedy[i],
+                    "direct_text": direct_greedy[i],
+                    "thought_tokens": float(np.mean([len(t) for t in drawn.tokens[mine]])),
+                    "forced": float(np.mean([not s for s in drawn.stopped[mine]])),
+                }
+            )
+        return rows
+
+    def heldout(self, documents: Sequence[Document]) -> list[dict[str, Any]]:
+        """Rows of `heldout.jsonl`: log-probabilities of real text, with thoughts and without."""
+        texts = [self._text(document) for document in documents]
+        kept = [i for i, text in enumerate(texts) if len(text.tokens) > 1 and text.candidates]
+        whole = [range(1, len(texts[i].tokens)) for i in kept]
+        logprobs = score(self.model, [texts[i].tokens for i in kept], whole, self.micro_batch)
+        rows = []
+        for i, values in zip(kept, logprobs, strict=True):
+            places = choose(texts[i], self.settings.heldout_positions, self.seed, 0)
+            rows.append(
+                {
+                    "id": documents[i].id,
+                    "key": documents[i].key,
+                    "tokens": len(values),
+                    "bytes": len(self._plain(texts[i].tokens).encode()),
+                    "nll": -float(np.sum(values)),
+                    "positions": places,
+                    "direct": [values[p - 1] for p in places],
+                }
+            )
+        for row, gained in zip(rows, self._after_thoughts(texts, kept, rows), strict=True):
+            row["thinking"] = gained
+        return rows
+
+    def bias(self, items: Sequence[ChoiceItem]) -> list[dict[str, Any]]:
+        """Rows of `bias.jsonl`: each choice's log-probability, with thoughts and without."""
+        contexts = [self._cut(self._bias_context(item.context)) for item in items]
+        choices = [[self.codec.encode(choice) for choice in item.choices] for item in items]
+        direct = self._weigh(contexts, choices)
+        many = self.settings.bias.thoughts
+        drawn = self._think(
+            contexts,
+            [number_of(item.id) for item in items],
+            many,
+            self.settings.temperature,
+            BIAS,
+        )
+        copies = [c for c in choices for _ in range(many)]
+        thinking = self._weigh(_reasoned(self, contexts, drawn, many), copies)
+        rows = []
+        for i, item in enumerate(items):
+            mine = np.array(thinking[i * many : (i + 1) * many])
+            rows.append(
+                {
+                    "id": item.id,
+                    "suite": item.suite,
+                    "category": item.category,
+                    "cluster": item.cluster,
+                    "logprob_direct": direct[i],
+                    "logprob_thinking": (np.logaddexp.reduce(mine) - np.log(many)).tolist(),
+                    "tokens": [len(c) for c in choices[i]],
+                    "meta": item.meta,
+                }
+            )
+        return rows
+
+    def _text(self, document: Document) -> Text:
+        selection = "answer" if document.spans else "uniform"
+        return text_of(self.codec, document, self.settings.max_tokens, selection)
+
+    def _plain(self, tokens: Tokens) -> str:
+        """The text that predicted tokens stand for, without start and end of text."""
+        inner = tokens[max(1, len(self.codec.prefix)) :]
+        return self.codec.decode(t for t in inner if t != self.codec.end_id)
+
+    def _cut(self, tokens: Tokens) -> Tokens:
+        """Keep the end of a context that is too long."""
+        return tokens[-self.settings.max_tokens :]
+
+    def _bias_context(self, text: str) -> Tokens:
+        """Something must stand before the first choice, where a set has no context."""
+        return self.codec.context(text) or [self.codec.end_id]
+
+    def _think(
+        self,
+        contexts: Sequence[Tokens],
+        numbers: Sequence[int],
+        copies: int,
+        temperature: float,
+        purpose: int,
+        positions: Sequence[int] | None = None,
+    ) -> Sample:
+        item = np.repeat(np.array(numbers, dtype=np.int64), copies)
+        place = np.repeat(np.array(positions or [0] * len(contexts), dtype=np.int64), copies)
+        rollout = np.tile(np.arange(copies), len(contexts))
+        return sample(
+            self.model,
+            [[*context, self.codec.open_id] for context in contexts],
+            copies=copies,
+            uniforms=lambda t: uniform(self.seed, purpose, item, place, rollout, t),
+            stop=self.codec.close_id,
+            max_tokens=self.thought_tokens,
+            temperature=temperature,
+            micro_batch=self.micro_batch,
+        )
+
+    def _answer(
+        self,
+        contexts: Sequence[Tokens],
+        numbers: Sequence[int],
+        copies: int,
+        temperature: float,
+        purpose: int = ANSWERS,
+    ) -> list[str]:
+        """One answer per row; contexts come once per problem, or once per problem and thought."""
+        per_context = len(numbers) * copies // len(contexts)
+        item = np.repeat(np.array(numbers, dtype=np.int64), copies)
+        rollout = np.tile(np.arange(copies), len(numbers))
+        drawn = sample(
+            self.model,
+            contexts,
+            copies=per_context,
+            uniforms=lambda t: uniform(self.seed, purpose, item, rollout, t),
+            stop=self.codec.end_id,
+            max_tokens=self.settings.answer_tokens,
+            temperature=temperature,
+            micro_batch=self.micro_batch,
+        )
+        end = self.codec.decode([self.codec.end_id])
+        return [first_line(self.codec.decode(tokens), end) for tokens in drawn.tokens]
+
+    def _after_thoughts(
+        self, texts: Sequence[Text], kept: Sequence[int], rows: Sequence[dict[str, Any]]
+    ) -> list[list[list[float]]]:
+        """Per row and position the log-probability of the next token after each thought."""
+        many = self.settings.samples
+        where = [(i, p) for i, row in zip(kept, rows, strict=True) for p in row["positions"]]
+        contexts = [texts[i].tokens[:p] for i, p in where]
+        drawn = self._think(
+            contexts,
+            [texts[i].number for i, _ in where],
+            many,
+            self.settings.temperature,
+            HELDOUT,
+            [p for _, p in where],
+        )
+        targets = [[texts[i].tokens[p]] for i, p in where for _ in range(many)]
+        flat = self._weigh(_reasoned(self, contexts, drawn, many), [[t] for t in targets])
+        each = [[values[0] for values in flat[k : k + many]] for k in range(0, len(flat), many)]
+        result = []
+        for row in rows:
+            result.append(each[: len(row["positions"])])
+            each = each[len(row["positions"]) :]
+        return result
+
+    def _weigh(
+        self, contexts: Sequence[Tokens], choices: Sequence[Sequence[Tokens]]
+    ) -> list[list[float]]:
+        """Total log-probability of every choice after its context."""
+        rows = [[*c, *choice] for c, many in zip(contexts, choices, strict=True) for choice in many]
+        heads = [len(c) for c, many in zip(contexts, choices, strict=True) for _ in many]
+        places = [range(head, len(row)) for head, row in zip(heads, rows, strict=True)]
+        totals = iter(score(self.model, rows, places, self.micro_batch))
+        return [[float(np.sum(next(totals))) for _ in many] for many in choices]
+
+
+def _reasoned(meter: Meter, contexts: Sequence[Tokens], drawn: Sample, copies: int) -> list[Tokens]:
+    """Contexts with their thoughts, closed: what an answer is drawn from."""
+    codec = meter.codec
+    return [
+        [*contexts[i // copies], codec.open_id, *tokens, *([] if stopped else [codec.close_id])]
+        for i, (tokens, stopped) in enumerate(zip(drawn.tokens, drawn.stopped, strict=True))
+    ]

@@ -1,0 +1,1 @@
+"""The model: build or load, its EMA target, save."""

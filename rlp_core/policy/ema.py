@@ -1,0 +1,33 @@
+"""The EMA target: the baseline that did not think (paper, section 3)."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class EmaTarget:
+    """phi: an exponential moving average of theta, in fp32.
+
+    phi starts as a copy of theta, and after every optimizer step phi <- tau phi + (1 - tau)
+    theta. fp32 always: in bf16 the small moves round away and phi stands still.
+    """
+
+    def __init__(self, policy: PreTrainedModel, decay: float) -> None:
+        """Copy the policy. `decay` is tau in [0, 1); 0 makes phi the policy itself."""
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must lie in [0, 1), not {decay}")
+        self.decay = decay
+        self.model = copy.deepcopy(policy).float().requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, policy: PreTrainedModel) -> None:
+        """One step of the average."""
+        targets = list(self.model.parameters())
+        sources = [p.detach().to(t) for p, t in zip(policy.parameters(), targets, strict=True)]
+        torch._foreach_lerp_(targets, sources, 1 - self.decay)

@@ -1,0 +1,1 @@
+"""Thoughts: randomness by counters, the sampler, scores."""

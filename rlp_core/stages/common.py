@@ -1,0 +1,111 @@
+"""What several stages do alike: read records, open and save models, write the metrics."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+from rlp_core.data.records import Record
+from rlp_core.data.tokenizer import Codec
+from rlp_core.errors import ConfigError, MissingInputError
+from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
+from rlp_core.policy import model as models
+from rlp_core.training.progress import StepLog
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from rlp_core.params import Params
+    from rlp_core.stage import StageContext
+    from rlp_core.training.ledger import Ledger
+
+R = TypeVar("R", bound=Record)
+
+
+def prepare_torch(params: Params) -> torch.device:
+    """Set threads and determinism, and return the device."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(params.runtime.threads)
+    torch.use_deterministic_algorithms(True)
+    return models.choose_device(params.runtime.device)
+
+
+def read_part(context: StageContext, part: str, kind: type[R]) -> list[R]:
+    """The validated records of a part, noted as an input of the run.
+
+    Raises:
+        MissingInputError: the part was not validated yet.
+    """
+    path = context.workspace.part(part)
+    if not path.is_file():
+        raise MissingInputError(
+            f"part {part!r} of the data is not there",
+            where=str(path),
+            fix="run `dvc repro validate`, or `dvc pull` it",
+        )
+    context.tracker.dataset(name=part, path=path, digest=sha256(path), context=context.name)
+    records = [kind.model_validate(row) for row in read_jsonl(path)]
+    if not records:
+        raise MissingInputError(
+            f"part {part!r} holds no record",
+            where=str(path),
+            fix="see reports/validate/data-report.html for what was quarantined",
+        )
+    return records
+
+
+def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]:
+    """Load the model of an arm onto the device, and its codec."""
+    device = prepare_torch(context.params)
+    model, tokenizer = models.load(context.workspace.model(arm))
+    return model.to(device), Codec.of(tokenizer, delimiters(context.params))
+
+
+def delimiters(params: Params) -> tuple[str, str]:
+    """The tokens that open and close a thought."""
+    return params.thought.open, params.thought.close
+
+
+def save_model(context: StageContext, model: PreTrainedModel, codec: Codec, arm: str) -> None:
+    """Write the model of an arm, whole or not at all, and note it in the run."""
+    with replacing_folder(context.workspace.model(arm)) as folder:
+        models.save(model, codec.tokenizer, folder)
+    context.tracker.model(path=context.workspace.model(arm), arm=arm)
+    print(f"{arm}: model {folder_sha256(context.workspace.model(arm))[:12]} saved")
+
+
+def step_log(context: StageContext, total: int) -> StepLog:
+    """The log of a training stage."""
+    return StepLog(context.name, total, context.tracker, context.params.runtime.log_every)
+
+
+def finish_training(
+    context: StageContext, log: StepLog, ledger: Ledger, extra: dict[str, float] | None = None
+) -> None:
+    """Write `steps.csv` and `metrics.json`: the last tenth of the steps, averaged, and costs."""
+    report = context.workspace.report(context.name)
+    log.close(report / "steps.csv")
+    tail = log.rows[-max(1, len(log.rows) // 10) :] if log.rows else []
+    names = [name for name in (log.rows[0] if log.rows else {}) if name != "step"]
+    metrics = {f"final_{name}": sum(row[name] for row in tail) / len(tail) for name in names}
+    metrics |= {"steps": len(log.rows), "flops": ledger.total_flops}
+    metrics |= {"tokens": sum(ledger.tokens.values()), **(extra or {})}
+    write_metrics(context, metrics)
+
+
+def write_metrics(context: StageContext, metrics: dict[str, float]) -> None:
+    """Write the stage's `metrics.json`, and log the same to the run."""
+    write_json(context.workspace.report(context.name) / "metrics.json", metrics)
+    context.tracker.metrics(metrics)
+
+
+def require_learnable(count: int, part: str, limit: str) -> None:
+    """Raise where no record of a part leaves a token to learn."""
+    if not count:
+        raise ConfigError(
+            f"no record of part {part!r} leaves a token to learn or a place to think",
+            where=f"params.yaml: {limit}",
+            fix="raise the limit, mark answer spans, or choose another position selection",
+        )

@@ -1,0 +1,22 @@
+"""Stage `finetune@ARM`: the same supervised fine-tuning for every arm.
+
+Same records in the same order, same recipe: what differs afterwards, differed before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlp_core.stages.imitation import imitate
+
+if TYPE_CHECKING:
+    from rlp_core.stage import StageContext
+
+STREAM = 4
+"""Order of the records, the same for all arms."""
+
+
+def run(context: StageContext) -> None:
+    """Write `models/ARM-ft`, its metrics and its learning curve."""
+    arm, settings = context.arm, context.params.finetune
+    imitate(context, settings, part="finetune", start=arm, end=f"{arm}-ft", stream=STREAM)

@@ -1,0 +1,50 @@
+"""What `bootstrap` and `finetune` share: imitate demonstrations, from one arm to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlp_core.data.records import Demonstration
+from rlp_core.params import Supervised
+from rlp_core.stages import common
+from rlp_core.training import supervised
+from rlp_core.training.batches import demonstration_example, examples
+
+if TYPE_CHECKING:
+    from rlp_core.stage import StageContext
+
+
+def imitate(
+    context: StageContext, settings: Supervised, *, part: str, start: str, end: str, stream: int
+) -> None:
+    """Train a copy of arm `start` on a part of demonstrations and save it as arm `end`.
+
+    Args:
+        context: the stage.
+        settings: its section of the parameters.
+        part: the demonstrations.
+        start: the arm to load.
+        end: the arm to write.
+        stream: order of the records, apart from the other stages'.
+    """
+    params = context.params
+    demonstrations = common.read_part(context, part, Demonstration)
+    model, codec = common.open_model(context, start)
+    data = examples(
+        [demonstration_example(codec, demo, settings.max_tokens) for demo in demonstrations]
+    )
+    common.require_learnable(len(data), part, f"{part}.max_tokens")
+    log = common.step_log(context, settings.steps)
+    ledger = supervised.train(
+        model,
+        data,
+        steps=settings.steps,
+        batch=settings.batch,
+        optimizer=settings.optimizer,
+        seed=params.seed,
+        stream=stream,
+        micro_batch=params.runtime.micro_batch,
+        log=log,
+    )
+    common.save_model(context, model, codec, end)
+    common.finish_training(context, log, ledger)

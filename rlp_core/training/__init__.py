@@ -1,0 +1,1 @@
+"""Loops: supervised and RLP; optimizers, batches, the compute ledger, progress."""

@@ -1,0 +1,76 @@
+"""The compute ledger: tokens and model FLOPs, phase by phase.
+
+FLOPs are those that the mathematics needs (paper, section 11): 2 per parameter and token forward,
+4 per head dimension, head, layer and pair of token and visible token for attention, twice the
+forward again for the backward pass. Padding is not counted, so the figure does not depend on how
+a batch was cut, and the two arms that are to be compared are counted alike.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rlp_core.policy.model import parameter_count
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+TRAINING = 3
+"""Forward and backward, in forwards."""
+
+
+class Ledger:
+    """Adds up what a run spends."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.body, self.head = parameter_count(model)
+        config = model.config
+        head_dim = getattr(config, "head_dim", None) or (
+            config.hidden_size // config.num_attention_heads
+        )
+        self.per_pair = 4 * config.num_hidden_layers * config.num_attention_heads * head_dim
+        self.tokens: dict[str, int] = defaultdict(int)
+        self.flops: dict[str, int] = defaultdict(int)
+
+    def rows(self, phase: str, lengths: Iterable[int], scored: int, passes: int = 1) -> None:
+        """Count whole rows read from their start.
+
+        Args:
+            phase: the name it is booked under.
+            lengths: tokens of each row.
+            scored: rows of logits that were made.
+            passes: 1 forward only, `TRAINING` with the backward pass.
+        """
+        for length in lengths:
+            self.tokens[phase] += length
+            pairs = length * (length + 1) // 2
+            self.flops[phase] += passes * (2 * self.body * length + self.per_pair * pairs)
+        self.flops[phase] += passes * 2 * self.head * scored
+
+    def decoded(self, phase: str, contexts: Iterable[int], counts: Iterable[int]) -> None:
+        """Count tokens drawn one by one after contexts already read.
+
+        Args:
+            phase: the name it is booked under.
+            contexts: tokens before each continuation.
+            counts: tokens drawn in it; the last one drawn is not fed back.
+        """
+        for context, count in zip(contexts, counts, strict=True):
+            fed = max(0, count - 1)
+            pairs = fed * context + fed * (fed + 1) // 2
+            self.tokens[phase] += count
+            self.flops[phase] += 2 * self.body * fed + self.per_pair * pairs
+            self.flops[phase] += 2 * self.head * count
+
+    @property
+    def total_flops(self) -> int:
+        return sum(self.flops.values())
+
+    def as_dict(self) -> dict[str, dict[str, int]]:
+        """`{"tokens": {phase: n, ..., "total": n}, "flops": {...}}`."""
+        return {
+            "tokens": {**self.tokens, "total": sum(self.tokens.values())},
+            "flops": {**self.flops, "total": self.total_flops},
+        }

@@ -1,0 +1,69 @@
+"""Optimizers and schedules, and the one function that steps them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from rlp_core.params import Optimizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class Stepper:
+    """Clips the gradient, sets the rates of this step, and steps.
+
+    With `muon` the matrices inside the blocks are stepped by Muon (orthogonalised momentum), and
+    embeddings, norms and biases by AdamW, as Muon's author advises.
+    """
+
+    def __init__(self, model: PreTrainedModel, settings: Optimizer, total_steps: int) -> None:
+        """Build the optimizers for the model's parameters.
+
+        Args:
+            model: what to train; its parameters stay where they are, in fp32.
+            settings: rates and schedule.
+            total_steps: where a linear schedule reaches zero.
+        """
+        self.settings, self.total_steps, self.step_number = settings, total_steps, 0
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        embeddings = {id(model.get_input_embeddings().weight)}
+        embeddings.add(id(model.get_output_embeddings().weight))
+        matrices = [p for p in self.parameters if p.ndim == 2 and id(p) not in embeddings]
+        if settings.name == "adamw":
+            matrices = []
+        chosen = {id(p) for p in matrices}
+        rest = [p for p in self.parameters if id(p) not in chosen]
+        decay = settings.weight_decay
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(rest, lr=settings.lr, betas=settings.betas, weight_decay=decay)
+        ]
+        if matrices:
+            self.optimizers.append(
+                torch.optim.Muon(matrices, lr=settings.matrix_lr, weight_decay=decay)
+            )
+        self.base_rates = [settings.lr, settings.matrix_lr]
+
+    def rate(self, step: int) -> float:
+        """The share of the full learning rate at a step, counted from 0."""
+        warm = (
+            min(1.0, (step + 1) / self.settings.warmup_steps) if self.settings.warmup_steps else 1
+        )
+        if self.settings.schedule == "constant":
+            return float(warm)
+        rest = max(1, self.total_steps - self.settings.warmup_steps)
+        done = max(0, step - self.settings.warmup_steps)
+        return float(warm * max(0.0, 1 - done / rest))
+
+    def step(self) -> float:
+        """Step all parameters from their gradients, clear these, and return their norm."""
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
+        for optimizer, base in zip(self.optimizers, self.base_rates, strict=False):
+            for group in optimizer.param_groups:
+                group["lr"] = base * self.rate(self.step_number)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step_number += 1
+        return float(norm)
