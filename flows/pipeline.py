@@ -160,7 +160,6 @@ def _raise_failure(unfinished: list[str], futures: dict[str, PrefectFuture[bool]
     failure = futures[unfinished[0]].result(raise_on_failure=False)
     if not isinstance(failure, StageFailedError):
         raise RuntimeError(f"stage {unfinished[0]} failed: {failure}")
-    get_run_logger().error("%s", failure)
     if left := [name for name in unfinished if name not in futures]:
         get_run_logger().error("not started: %s", ", ".join(left))
     raise failure

@@ -163,7 +163,8 @@ def stage_task(stage: Stage, run: Run, fresh: bool) -> bool:
         ran = run_stage(stage, run, lambda line: logger.info("%s | %s", stage.name, line))
     except StageFailedError as error:
         again = ", may be tried again" if error.exit_code == EXIT_TRY_AGAIN else ""
-        logger.error("%s: failed, exit code %d%s", stage.name, error.exit_code, again)
+        if error.exit_code != EXIT_INTERRUPTED:  # who ended it knows
+            logger.error("%s: failed, exit code %d%s", stage.name, error.exit_code, again)
         raise
     done = "done" if ran else "unchanged, taken from the cache"
     logger.info("%s: %s in %.1f s", stage.name, done, time.monotonic() - begun)
