@@ -18,6 +18,7 @@ DESCRIPTIONS = {
     "greedy_thinking": "share of greedy answers that are right, after thinking",
     "pass_at_1_direct": "share of sampled answers that are right, without thinking",
     "greedy_direct": "share of greedy answers that are right, without thinking",
+    "pass_at_1_gain": "pass@1 with thinking minus pass@1 without, on the same problems",
     "cross_entropy": "nats per token on held-out text, without thinking",
     "bits_per_byte": "bits per byte of held-out text, without thinking",
     "position_cross_entropy_direct": "nats per token where thoughts are tried, without thinking",
@@ -67,6 +68,7 @@ def _answers(rows: Sequence[Row]) -> dict[str, Statistic]:
         "greedy_thinking": [float(row["thinking_greedy"]) for row in rows],
         "pass_at_1_direct": [float(np.mean(row["direct"])) for row in rows],
         "greedy_direct": [float(row["direct_greedy"]) for row in rows],
+        "pass_at_1_gain": [float(np.mean(r["thinking"]) - np.mean(r["direct"])) for r in rows],
         "thought_tokens": [float(row["thought_tokens"]) for row in rows],
         "forced_close_share": [float(row["forced"]) for row in rows],
     }
