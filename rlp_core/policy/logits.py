@@ -28,7 +28,7 @@ def logits_of(model: PreTrainedModel, hidden: Tensor) -> Tensor:
     Returns:
         [N, vocabulary].
     """
-    logits = model.get_output_embeddings()(hidden).float()
+    logits: Tensor = model.get_output_embeddings()(hidden).float()
     cap = getattr(model.config, "final_logit_softcapping", None)
     return logits if not cap else cap * torch.tanh(logits / cap)
 
@@ -49,7 +49,7 @@ def token_logprobs(
     """
     parts = [
         _chunk(model, h, t, temperature)
-        for h, t in zip(hidden.split(CHUNK), tokens.split(CHUNK), strict=True)
+        for h, t in zip(torch.split(hidden, CHUNK), torch.split(tokens, CHUNK), strict=True)
     ]
     return torch.cat(parts) if parts else hidden.new_zeros(0)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
 from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
@@ -65,7 +66,8 @@ def build(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen3F
         pad_token_id=tokenizer.pad_token_id,
     )
     torch.manual_seed(seed)
-    return Qwen3ForCausalLM(config).float()
+    model: Qwen3ForCausalLM = Qwen3ForCausalLM(config).float()
+    return model
 
 
 def load(source: str | Path, revision: str = "") -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
@@ -93,12 +95,12 @@ def load(source: str | Path, revision: str = "") -> tuple[PreTrainedModel, PreTr
     version = None if local else revision or None
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, revision=version)
-        model = AutoModelForCausalLM.from_pretrained(
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             source, revision=version, dtype=torch.float32, use_safetensors=True
         )
     except (OSError, ValueError) as error:
         raise _cannot_load(source, local, error) from error
-    rows = model.get_input_embeddings().weight.shape[0]
+    rows = embedding_rows(model)
     if len(tokenizer) > rows:
         raise ConfigError(
             f"the tokenizer has {len(tokenizer)} tokens, the model embeds only {rows}",
@@ -112,7 +114,7 @@ def load(source: str | Path, revision: str = "") -> tuple[PreTrainedModel, PreTr
             where=str(source),
             fix="train it anew, or take an earlier version",
         )
-    return model, tokenizer
+    return model, tokenizer  # type: ignore[return-value]  # fast tokenizers alone are saved here
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -123,23 +125,32 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Pat
 
 def grow_vocabulary(model: PreTrainedModel, tokens: int) -> None:
     """Give new tokens the mean of the embeddings that are there, if the model lacks rows."""
-    before = model.get_input_embeddings().weight.shape[0]
+    before = embedding_rows(model)
     if tokens <= before:
         return
     model.resize_token_embeddings(tokens, mean_resizing=False)
-    layers = [model.get_input_embeddings(), model.get_output_embeddings()]
     with torch.no_grad():
-        for layer in layers:
-            layer.weight[before:] = layer.weight[:before].mean(dim=0)
+        for weight in embeddings(model):
+            weight[before:] = weight[:before].mean(dim=0)
+
+
+def embedding_rows(model: PreTrainedModel) -> int:
+    """Tokens that the model can embed; a model may have more rows than its tokenizer tokens."""
+    return embeddings(model)[0].shape[0]
+
+
+def embeddings(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
+    """Input and output embedding, [tokens, width] each; one and the same where they are tied."""
+    pair = (model.get_input_embeddings(), model.get_output_embeddings())
+    first, last = (cast(Tensor, cast(nn.Module, layer).weight) for layer in pair)
+    return first, last
 
 
 def parameter_count(model: PreTrainedModel) -> tuple[int, int]:
     """Parameters of the body, and of the head: multiply by 2 for FLOPs per token forward."""
-    head = model.get_output_embeddings().weight.numel()
-    embedding = model.get_input_embeddings().weight
-    tied = model.get_output_embeddings().weight is embedding
+    first, last = embeddings(model)
     total = sum(p.numel() for p in model.parameters())
-    return total - head - (0 if tied else embedding.numel()), head
+    return total - last.numel() - (0 if first is last else first.numel()), last.numel()
 
 
 def _check_folder(folder: Path) -> None:

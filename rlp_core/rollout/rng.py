@@ -24,7 +24,7 @@ def uniform(*coordinates: int | npt.NDArray[np.int64]) -> npt.NDArray[np.float64
         coordinates: for instance seed, step, document, position, rollout, token. Integers or
             integer arrays of shapes that broadcast; their order matters.
     """
-    state = np.uint64(0)
+    state: npt.NDArray[np.uint64] = np.zeros((), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for coordinate in coordinates:
             value = np.asarray(coordinate, dtype=np.int64).astype(np.uint64)
@@ -42,7 +42,7 @@ def generator(*coordinates: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(list(coordinates))))
 
 
-def _mix(value: npt.NDArray[np.uint64] | np.uint64) -> npt.NDArray[np.uint64]:
+def _mix(value: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(value ^ (value >> np.uint64(31)))

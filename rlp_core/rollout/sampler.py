@@ -82,12 +82,17 @@ def sample(
         part = contexts[start : start + per_batch]
         rows = slice(start * copies, (start + len(part)) * copies)
         drawn, ended = _sample_batch(
-            model, part, copies, lambda i, r=rows: uniforms(i)[r], stop, max_tokens, temperature
+            model, part, copies, _rows(uniforms, rows), stop, max_tokens, temperature
         )
         tokens += drawn
         stopped += ended
     model.train(training)
     return Sample(tokens, stopped, sum(map(len, contexts)), sum(map(len, tokens)))
+
+
+def _rows(uniforms: Uniforms, rows: slice) -> Uniforms:
+    """The numbers of some rows."""
+    return lambda index: uniforms(index)[rows]
 
 
 def _sample_batch(

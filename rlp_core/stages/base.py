@@ -30,7 +30,7 @@ def run(context: StageContext) -> None:
         model, codec = _take_checkpoint(context)
     else:
         model, codec = _build(context, params.base.architecture, documents)
-    model = model.to(device)
+    model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     data = examples(
         [document_example(codec, document, params.base.max_tokens) for document in documents]
     )

@@ -60,7 +60,8 @@ def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]
     """Load the model of an arm onto the device, and its codec."""
     device = prepare_torch(context.params)
     model, tokenizer = models.load(context.workspace.model(arm))
-    return model.to(device), Codec.of(tokenizer, delimiters(context.params))
+    model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
+    return model, Codec.of(tokenizer, delimiters(context.params))
 
 
 def delimiters(params: Params) -> tuple[str, str]:

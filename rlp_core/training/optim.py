@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rlp_core.params import Optimizer
+from rlp_core.policy.model import embeddings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -29,9 +30,8 @@ class Stepper:
         """
         self.settings, self.total_steps, self.step_number = settings, total_steps, 0
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        embeddings = {id(model.get_input_embeddings().weight)}
-        embeddings.add(id(model.get_output_embeddings().weight))
-        matrices = [p for p in self.parameters if p.ndim == 2 and id(p) not in embeddings]
+        tables = {id(weight) for weight in embeddings(model)}
+        matrices = [p for p in self.parameters if p.ndim == 2 and id(p) not in tables]
         if settings.name == "adamw":
             matrices = []
         chosen = {id(p) for p in matrices}
