@@ -1,0 +1,211 @@
+"""`params.yaml`: the profiles load, and whatever is wrong is told by key, value and remedy."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from rlp_core import params
+from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, ConfigError, MissingInputError
+from rlp_core.params import Params, load
+from rlp_core.workspace import ARMS, PARTS
+
+ROOT = Path(__file__).resolve().parents[1]
+PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
+TINY = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text(encoding="utf-8"))
+GONE = object()
+
+
+def test_the_three_profiles_are_there() -> None:
+    assert {path.stem for path in PROFILES} >= {"tiny", "real-text", "qwen3-1.7b"}
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_a_profile_loads(path: Path) -> None:
+    loaded = load(path)
+    assert set(loaded.promote.candidates) <= set(ARMS)
+    assert all(getattr(loaded.prepare, part) for part in PARTS)
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_a_thought_fits_into_the_context_of_a_profile(path: Path) -> None:
+    loaded = load(path)
+    if loaded.base.architecture is None:
+        return
+    context, thought = loaded.base.architecture.context, loaded.thought.max_tokens + 2
+    assert loaded.rlp.max_tokens + thought + loaded.rlp.horizon <= context
+    assert loaded.evaluate.max_tokens + thought + loaded.evaluate.answer_tokens <= context
+    assert max(loaded.bootstrap.max_tokens, loaded.finetune.max_tokens) <= context
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_a_profile_marks_nothing_of_an_evaluation_set_for_training(path: Path) -> None:
+    """The same file may feed both only when the split by content hash parts it."""
+    prepare = load(path).prepare
+
+    def whole(parts: tuple[str, ...]) -> set[str]:
+        sources = [source for part in parts for source in getattr(prepare, part)]
+        return {s.pattern for s in sources if s.kind == "files" and s.take == "all"}
+
+    evaluation = whole(("heldout", "problems"))
+    used = {
+        source.pattern
+        for part in ("base", "rlp", "bootstrap", "finetune")
+        for source in getattr(prepare, part)
+        if source.kind == "files"
+    }
+    assert not evaluation & used
+
+
+def test_the_paper_s_numbers_stand_in_its_profile() -> None:
+    """arXiv 2510.01265, as the project's issue quotes them."""
+    qwen = load(ROOT / "profiles" / "qwen3-1.7b.yaml")
+    rlp = qwen.rlp
+    assert qwen.base.checkpoint == "Qwen/Qwen3-1.7B-Base"
+    assert (rlp.documents, rlp.group_size, rlp.temperature, rlp.horizon) == (512, 16, 0.7, 1)
+    assert (rlp.max_tokens, qwen.thought.max_tokens, rlp.ema_decay) == (2048, 2048, 0.999)
+    optimizer = rlp.optimizer
+    assert (optimizer.name, optimizer.lr, optimizer.schedule) == ("adamw", 1e-6, "constant")
+    assert (qwen.evaluate.samples, qwen.evaluate.temperature) == (8, 0.7)
+
+
+def test_params_are_frozen() -> None:
+    loaded = load(ROOT / "profiles" / "tiny.yaml")
+    with pytest.raises(ValidationError, match="frozen"):
+        loaded.seed = 2
+
+
+def test_every_setting_is_explained() -> None:
+    """The reference page is made from these descriptions."""
+    sections = [
+        one
+        for one in vars(params).values()
+        if isinstance(one, type)
+        and issubclass(one, BaseModel)
+        and one.__module__ == params.__name__
+    ]
+    bare = [
+        f"{section.__name__}.{name}"
+        for section in sections
+        for name, field in section.model_fields.items()
+        if not field.description and name != "kind" and section is not Params
+    ]
+    assert not bare
+    assert all(section.__doc__ for section in sections)
+
+
+def edited(tmp_path: Path, key: str, value: object) -> Path:
+    """The tiny profile with one key set, or taken out, by its dotted path."""
+    tree = copy.deepcopy(TINY)
+    *way, last = (int(step) if step.isdigit() else step for step in key.split("."))
+    place: Any = tree
+    for step in way:
+        place = place[step]
+    if value is GONE:
+        del place[last]
+    else:
+        place[last] = value
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    return path
+
+
+FILES = {"kind": "files", "name": "n", "licence": "MIT", "pattern": "*.jsonl"}
+INVALID: list[tuple[str, object, str]] = [
+    # unknown keys, and the nearest known one
+    ("rpl", {}, "`rpl` = {}: unknown key; did you mean `rlp`?"),
+    ("rlp.group_sise", 8, "`rlp.group_sise` = 8: unknown key; did you mean `group_size`?"),
+    ("rlp.optimizer.learning_rate", 1.0, "unknown key"),
+    ("base.architecture.widht", 1, "did you mean `width`?"),
+    ("prepare.base.0.cuont", 1, "did you mean `count`?"),
+    ("runtime.zzz", 1, "unknown key (known here: device, experiment, log_every"),
+    # missing and wrongly typed
+    ("rlp.steps", GONE, "`rlp.steps`: missing"),
+    ("seed", GONE, "`seed`: missing"),
+    ("prepare", GONE, "`prepare`: missing"),
+    ("rlp.steps", "40", "`rlp.steps` = '40': Input should be a valid integer"),
+    ("rlp.steps", 4.0, "`rlp.steps` = 4.0: Input should be a valid integer"),
+    ("rlp.steps", None, "`rlp.steps` = None"),
+    ("rlp.steps", True, "`rlp.steps` = True"),
+    ("rlp", [1], "`rlp` = [1]"),
+    ("runtime.tracking", "yes please", "`runtime.tracking` = 'yes please'"),
+    # values out of range
+    ("seed", -1, "`seed` = -1: Input should be greater than or equal to 0"),
+    ("rlp.group_size", 1, "`rlp.group_size` = 1: Input should be greater than or equal to 2"),
+    ("rlp.temperature", 0, "`rlp.temperature` = 0"),
+    ("rlp.ema_decay", 1.0, "`rlp.ema_decay` = 1.0: Input should be less than 1"),
+    ("rlp.discount", 1.5, "`rlp.discount` = 1.5"),
+    ("rlp.clip_low", 1.0, "`rlp.clip_low` = 1.0"),
+    ("prepare.heldout_share", 0, "`prepare.heldout_share` = 0"),
+    ("prepare.heldout_share", 1, "`prepare.heldout_share` = 1"),
+    ("prepare.folder", "", "`prepare.folder` = ''"),
+    ("base.optimizer.lr", -0.1, "`base.optimizer.lr` = -0.1"),
+    ("base.architecture.vocabulary", 100, "greater than or equal to 258"),
+    ("compare.resamples", 10, "`compare.resamples` = 10"),
+    # choices
+    ("rlp.position_selection", "random", "Input should be 'answer' or 'uniform'"),
+    ("base.optimizer.name", "sgd", "Input should be 'adamw' or 'muon'"),
+    ("validate.near_duplicates", False, "Input should be 'off', 'warning' or 'error'"),
+    ("prepare.base.0.kind", "web", "'procedural', 'files', 'hub'"),
+    ("prepare.base.0.world", "chess", "Input should be 'arithmetic' or 'people'"),
+    ("prepare.base.0", FILES | {"take": "some"}, "Input should be 'all', 'train' or 'heldout'"),
+    # combinations
+    ("thought", {"open": "<t>", "close": "<t>", "max_tokens": 1}, "`open` and `close` must differ"),
+    ("prepare.base", [], "`base` needs at least one source"),
+    ("prepare.base.0.min_terms", 9, "`min_terms` must not exceed `max_terms`"),
+    ("base.checkpoint", "Qwen/Qwen3-1.7B-Base", "give either `checkpoint` or `architecture`"),
+    ("base.architecture", GONE, "give either `checkpoint` or `architecture`"),
+    ("base.max_tokens", 129, "`max_tokens` exceeds `architecture.context`"),
+    ("base.architecture.heads", 3, "`heads` must divide `width`"),
+    ("base.architecture.kv_heads", 3, "`kv_heads` must divide `heads`"),
+    ("base.architecture.width", 4, "must be even"),
+    # sources of files
+    ("prepare.base.0", FILES | {"licence": ""}, "at least 1 character"),
+    ("prepare.base.0", FILES | {"mapping": {"txet": "{a}"}}, "did you mean `text`?"),
+    ("prepare.base.0", FILES | {"mapping": {"only": {"split": 1}}}, "valid string"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), INVALID)
+def test_what_is_wrong_is_told(tmp_path: Path, key: str, value: object, message: str) -> None:
+    path = edited(tmp_path, key, value)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert message in caught.value.what
+    assert str(path) in caught.value.where
+    assert "params.md" in caught.value.fix
+    assert caught.value.exit_code == EXIT_CONFIG
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    path = edited(tmp_path, "rlp", TINY["rlp"] | {"steps": -1, "positions": 0, "more": 1})
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert caught.value.what.count("\n  - ") == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"seed: [1", "not a YAML file"),
+        (b"seed: \xff", "not a YAML file"),
+        (b"- 1\n", "no mapping of sections"),
+        (b"", "no mapping of sections"),
+        (b"seed: 1\n", "`prepare`: missing"),
+    ],
+)
+def test_what_is_no_parameter_file(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert message in caught.value.what
+
+
+def test_no_file_says_which_command_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="rlp profile use tiny") as caught:
+        load(tmp_path / "params.yaml")
+    assert caught.value.exit_code == EXIT_MISSING
