@@ -1,0 +1,64 @@
+# One vocabulary for people and CI. `make` alone lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+STAMP := $(VENV)/.installed
+# The first Python of a fitting version; `make PYTHON=/path/to/python3.12 install` chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
+	&& { command -v $$p; break; }; done)
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: help install run repro ui test test-fast check format params-reference clean
+
+help:  ## list what can be typed
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
+	| while IFS=$$'\t' read -r name text; do printf '  make %-18s %s\n' "$$name" "$$text"; done
+
+install: $(STAMP)  ## make .venv with every version of requirements.lock (minutes, once)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found" \
+	"(fix: install one, or run make PYTHON=/path/to/python3.11)" >&2; exit 69; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	echo "error: $(PYTHON) cannot make a virtual environment (fix: on Debian and Ubuntu," \
+	"apt install python3-venv)" >&2; exit 69; }
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: install  ## the whole pipeline, through Prefect; then open reports/index.html
+	@python -m flows.pipeline
+
+repro: install  ## the same graph through DVC alone
+	@dvc repro
+
+ui: install  ## the pages of MLflow and Prefect over what the runs left
+	@python -m flows.ui
+
+test: install  ## all tests
+	@python -m pytest $(PYTEST)
+
+test-fast: install  ## the tests that run no whole stages
+	@python -m pytest -m "not e2e" $(PYTEST)
+
+check: install  ## lint, format, types, who imports whom
+	ruff check
+	ruff format --check
+	mypy
+	lint-imports
+
+format: install  ## mend what ruff can mend
+	ruff check --fix
+	ruff format
+
+params-reference: install  ## write docs/reference/params.md anew from the models
+	@python -m rlp_core.reporting.reference
+
+clean:  ## remove caches and untracked state of runs (models, data, reports and .dvc/cache stay)
+	rm -rf .rlp .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
