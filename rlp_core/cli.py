@@ -1,0 +1,180 @@
+"""`rlp`: what a person types.
+
+Only click is imported here; a command imports what it needs when it runs, so that `rlp --help`
+answers at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rlp_core import quiet
+from rlp_core.errors import RlpError, UsageError
+
+
+class _Group(click.Group):
+    """Turns an error that a person can mend into its message and exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RlpError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise unknown("command", args[0], self.list_commands(ctx), where=ctx.command_path)
+        return super().resolve_command(ctx, args)
+
+
+def unknown(what: str, name: str, known: list[str], where: str) -> UsageError:
+    """The error for a name that does not exist, with the nearest that does."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean `{near[0]}`? " if near else ""
+    return UsageError(
+        f"no {what} is called {name!r}", where=where, fix=f"{hint}known: {', '.join(known)}"
+    )
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rlp")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=Path(),
+    help="The checkout to work in; by default the current folder.",
+)
+@click.pass_context
+def main(context: click.Context, root: Path) -> None:
+    """Reinforcement as a pretraining objective: a pipeline that anyone can run.
+
+    Run all of it with `make run`, or with `dvc repro`.
+    """
+    quiet.apply()
+    context.obj = root.absolute()
+
+
+@main.group(cls=_Group)
+def profile() -> None:
+    """Choose among the parameter sets in profiles/."""
+
+
+@profile.command("list")
+@click.pass_obj
+def list_profiles(root: Path) -> None:
+    """List the profiles; a star marks the one in use."""
+    from rlp_core import profiles
+
+    current = profiles.current(root)
+    for name in profiles.names(root):
+        mark = "*" if name == current else " "
+        click.echo(f"{mark} {name:12} {profiles.summary(root, name)}")
+    if current is None:
+        click.echo("params.yaml equals none of them")
+
+
+@profile.command("use")
+@click.argument("name")
+@click.pass_obj
+def use_profile(root: Path, name: str) -> None:
+    """Write params.yaml from a profile."""
+    from rlp_core import profiles
+
+    kept = profiles.use(root, name)
+    if kept is not None:
+        click.echo(f"your own params.yaml is kept as {kept.relative_to(root)}")
+    click.echo(f"params.yaml is profile {name} now; `dvc status` shows what will run again")
+
+
+@profile.command("show")
+@click.argument("name", required=False)
+@click.pass_obj
+def show_profile(root: Path, name: str | None) -> None:
+    """Print a profile, or params.yaml where no name is given."""
+    from rlp_core import profiles
+
+    click.echo(profiles.text(root, name), nl=False)
+
+
+@main.command()
+@click.argument("kind")
+def schema(kind: str) -> None:
+    """Print the JSON Schema of KIND: document, demonstration or problem."""
+    import json
+
+    from rlp_core.data.schema import record_schema
+
+    click.echo(json.dumps(record_schema(kind), indent=2, ensure_ascii=False))
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("name")
+@click.pass_obj
+def stage(root: Path, name: str) -> None:
+    """Run one stage here and now, without DVC; `dvc repro` is the usual way."""
+    import os
+
+    from rlp_core.stage import main as run
+
+    os.chdir(root)
+    sys.exit(run([name]))
+
+
+@main.group(cls=_Group)
+def params() -> None:
+    """Look at params.yaml."""
+
+
+@params.command("check")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.pass_obj
+def check_params(root: Path, file: Path | None) -> None:
+    """Check params.yaml, or FILE, as every stage does before it starts."""
+    from rlp_core.params import load
+    from rlp_core.workspace import Workspace
+
+    path = file or Workspace(root).params
+    load(path)
+    click.echo(f"{path}: all parameters are known and possible")
+
+
+@main.command()
+@click.pass_obj
+def doctor(root: Path) -> None:
+    """Look for what could go wrong: versions, switches, parameters, DVC, git, MLflow."""
+    from rlp_core.doctor import examine
+
+    findings = examine(root)
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        mark = "ok  " if finding.fine else "LOOK"
+        click.echo(f"{mark}  {finding.name:{width}}  {finding.text}")
+    if not all(finding.fine for finding in findings):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("text")
+@click.option("--thoughts", default=3, show_default=True, type=click.IntRange(1, 64))
+@click.option("--temperature", default=0.7, show_default=True, type=click.FloatRange(0))
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
+@click.pass_obj
+def think(root: Path, model: Path, text: str, thoughts: int, temperature: float, seed: int) -> None:
+    """Let the model in folder MODEL think after TEXT, and show how it goes on."""
+    from rlp_core.think import think as think_after
+
+    for said in think_after(root, model, text, thoughts, temperature, seed):
+        click.echo(said)
+
+
+if __name__ == "__main__":
+    main()

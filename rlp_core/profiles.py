@@ -1,0 +1,90 @@
+"""Parameter sets by name: `profiles/NAME.yaml` becomes `params.yaml`."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from rlp_core.errors import MissingInputError, UsageError
+from rlp_core.files import write_text
+from rlp_core.params import load
+from rlp_core.workspace import Workspace
+
+
+def names(root: Path) -> list[str]:
+    """The profiles of a checkout, in order of name.
+
+    Raises:
+        MissingInputError: there are none.
+    """
+    found = sorted(path.stem for path in (root / "profiles").glob("*.yaml"))
+    if not found:
+        raise MissingInputError(
+            "no profiles here",
+            where=str(root / "profiles"),
+            fix="run in a checkout of the project, or name one with --root",
+        )
+    return found
+
+
+def summary(root: Path, name: str) -> str:
+    """The first line of comment of a profile."""
+    first = text(root, name).partition("\n")[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def current(root: Path) -> str | None:
+    """The profile that `params.yaml` equals byte for byte, or None."""
+    path = Workspace(root).params
+    if not path.is_file():
+        return None
+    now = path.read_bytes()
+    return next((name for name in names(root) if _path(root, name).read_bytes() == now), None)
+
+
+def text(root: Path, name: str | None) -> str:
+    """A profile as it is written; with None, `params.yaml`.
+
+    Raises:
+        UsageError: no profile has this name.
+        MissingInputError: there is no such file.
+    """
+    if name is not None and name not in names(root):
+        near = difflib.get_close_matches(name, names(root), n=1, cutoff=0.4)
+        hint = f"did you mean `{near[0]}`? " if near else ""
+        raise UsageError(
+            f"no profile is called {name!r}",
+            where=str(root / "profiles"),
+            fix=f"{hint}known: {', '.join(names(root))}",
+        )
+    path = _path(root, name) if name is not None else Workspace(root).params
+    if not path.is_file():
+        raise MissingInputError(
+            "no parameters here", where=str(path), fix="run `rlp profile use tiny`"
+        )
+    return path.read_text(encoding="utf-8")
+
+
+def use(root: Path, name: str) -> Path | None:
+    """Check a profile and write it as `params.yaml`.
+
+    Returns:
+        Where the former `params.yaml` is kept, if it was nobody's but the user's own.
+
+    Raises:
+        UsageError: no profile has this name.
+        ConfigError: the profile itself is wrong.
+    """
+    wanted = text(root, name)
+    load(_path(root, name))
+    workspace = Workspace(root)
+    kept = None
+    if workspace.params.is_file() and current(root) is None:
+        kept = workspace.private / "params.previous.yaml"
+        write_text(kept, workspace.params.read_text(encoding="utf-8"))
+    write_text(workspace.params, wanted)
+    return kept
+
+
+def _path(root: Path, name: str) -> Path:
+    return root / "profiles" / f"{name}.yaml"
