@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlp_core.errors import ConfigError
+from rlp_core.evaluation.abilities import LOWER_IS_BETTER
 from rlp_core.params import Gate, Promote
 
 PASS_AT_1 = "pass_at_1_thinking"
@@ -38,7 +39,7 @@ def verdict(comparison: Tree, params: Promote) -> dict[str, Any]:
             where="params.yaml, keys promote.metric and promote.candidates",
             fix=f"choose among: {', '.join(_metrics(comparison)) or 'none were measured'}",
         )
-    best = max(measured.values())
+    best = (min if params.metric in LOWER_IS_BETTER else max)(measured.values())
     tied = sorted(arm for arm, value in measured.items() if value == best)
     reasons = _reasons(comparison, tied[0], params.gate)
     return {

@@ -102,7 +102,7 @@ def connect(workspace: Workspace, params: Params) -> Store | None:
         store.give_up(reason)
         return store
     try:
-        with _one_at_a_time(store.uri, workspace), _faults():
+        with _faults(), _one_at_a_time(store.uri):
             store._client, store.experiment_id = _open(store.uri, workspace, params)
     except _AwayError as error:
         store.give_up(str(error))
@@ -162,12 +162,13 @@ def _unreachable(uri: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(uri: str, workspace: Workspace) -> Iterator[None]:
+def _one_at_a_time(uri: str) -> Iterator[None]:
     """Serialise the opening of a SQLite store: MLflow corrupts a database made by two at once."""
-    if not uri.startswith("sqlite"):
+    database = urlsplit(uri).path.removeprefix("/")
+    if not uri.startswith("sqlite") or not database:
         yield
         return
-    path = workspace.private / "mlflow.lock"
+    path = Path(database).with_suffix(".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,0 +1,160 @@
+"""The model registry: which version is challenger, which is champion, and why.
+
+The registered model is the one place where MLflow holds weights of its own, so that a champion
+can be loaded and rolled back wherever the registry is, without DVC.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlp_core.tracking import lineage
+from rlp_core.tracking.store import Store
+from rlp_core.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+CHALLENGER = "challenger"
+CHAMPION = "champion"
+PREVIOUS = "previous-champion"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What the registry holds after `register`.
+
+    Attributes:
+        version: the version of the model.
+        created: False where the same weights were registered already.
+        champion: the version that is champion now, or None.
+    """
+
+    version: str
+    created: bool
+    champion: str | None
+
+
+def register(
+    tracker: Tracker, folder: Path, name: str, verdict: Mapping[str, Any]
+) -> Registration | None:
+    """Register a model as challenger, and as champion if `verdict["promoted"]`.
+
+    The champion until then keeps the alias `previous-champion`. The same weights are never
+    registered twice: they are known by the folder's digest.
+
+    Args:
+        tracker: of the stage's run.
+        folder: the winner's Hugging Face folder.
+        name: the registered model.
+        verdict: what `rlp_core.evaluation.gate.verdict` returned.
+
+    Returns:
+        None with `runtime.tracking` off or when the store is away.
+    """
+    store = tracker.store
+    if store is None or not tracker.active:
+        return None
+    digest = lineage.dvc_digest(folder)
+
+    def work(client: MlflowClient) -> Registration:
+        found = _version_of(client, name, digest)
+        created = found is None
+        number = found or _create(client, store, tracker.run, folder, name, digest)
+        for key, value in _tags(verdict).items():
+            client.set_model_version_tag(name, number, key, value)
+        client.set_registered_model_alias(name, CHALLENGER, number)
+        champion = _aliases(client, name).get(CHAMPION)
+        if verdict["promoted"] and champion != number:
+            if champion is not None:
+                client.set_registered_model_alias(name, PREVIOUS, champion)
+            client.set_registered_model_alias(name, CHAMPION, number)
+            champion = number
+        return Registration(number, created, champion)
+
+    return store.call(work)
+
+
+def _version_of(client: MlflowClient, name: str, digest: str) -> str | None:
+    """The version with these weights, the newest if there are several."""
+    versions = client.search_model_versions(f"name = '{name}'")
+    same = [v.version for v in versions if v.tags.get("rlp.digest") == digest]
+    return str(max(same, key=int)) if same else None
+
+
+def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
+    """Version by alias."""
+    held = client.get_registered_model(name).aliases
+    return {alias: str(number) for alias, number in held.items()}
+
+
+def _create(
+    client: MlflowClient, store: Store, run_id: str, folder: Path, name: str, digest: str
+) -> str:
+    from mlflow.entities import LoggedModelOutput
+
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name, description="The model that thinks before it predicts")
+    tags = {"rlp.arm": folder.name, "rlp.digest": digest}
+    logged = client.create_logged_model(
+        store.experiment_id, name=name, source_run_id=run_id, tags=tags
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch) / "model"
+        _package(folder, made)
+        client.log_model_artifacts(logged.model_id, str(made))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    made_version = client.create_model_version(
+        name,
+        source=f"models:/{logged.model_id}",
+        run_id=run_id,
+        tags=tags,
+        model_id=logged.model_id,
+    )
+    return str(made_version.version)
+
+
+def _package(folder: Path, target: Path) -> None:
+    """Write a folder that `mlflow.transformers.load_model` loads.
+
+    The task and the requirements are given, because MLflow would find them out by importing half
+    of the environment; the path is absolute, because MLflow would look for a relative one on a hub.
+    """
+    import mlflow.transformers
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = str(folder.resolve())
+    mlflow.transformers.save_model(
+        {
+            "model": AutoModelForCausalLM.from_pretrained(source, use_safetensors=True),
+            "tokenizer": AutoTokenizer.from_pretrained(source),
+        },
+        path=str(target),
+        task="text-generation",
+        pip_requirements=[
+            f"{package}=={version(package).partition('+')[0]}"
+            for package in ("torch", "transformers")
+        ],
+    )
+
+
+def _tags(verdict: Mapping[str, Any]) -> dict[str, str]:
+    tags = {
+        "validation_status": "approved" if verdict["promoted"] else "rejected",
+        "rlp.winner": verdict["winner"],
+        f"metric.{verdict['metric']}": json.dumps(verdict["value"]),
+    }
+    for reason in verdict["reasons"]:
+        key = re.sub(r"[^\w.\- ]+", " ", f"gate.{reason['rule']}").strip()
+        word = "holds" if reason["holds"] else "fails"
+        measured = "not measured" if reason["measured"] is None else reason["measured"]
+        tags[key[:250]] = f"{word}: {measured} (required {reason['required']})"
+    return tags
