@@ -126,6 +126,11 @@ def _expectation(rule: Rule) -> Expectation:
     return made
 
 
+def expectation_name(check: Check) -> str:
+    """Which expectation of Great Expectations stands for a check."""
+    return _translated(check)[0]
+
+
 def _translated(check: Check) -> tuple[str, dict[str, Any]]:
     match check:
         case NotNull(column):

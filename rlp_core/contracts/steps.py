@@ -23,7 +23,7 @@ _RUN = "0123456789.,()+-*/^%$ x"
 
 _NUMBER = re.compile(r"(?P<sign>-?) *\$? *(?P<digits>\d[\d,]*(?:\.\d+)?|\.\d+)(?P<percent> ?%)?")
 _UNSURE_AFTER = re.compile(
-    r"[\w^\\(]| *[-+*/^] *[\w($]| *[x\d(]| *(?:r|remainder|and|cents?)\b", re.I
+    r"[\w^\\(]| *[-+*/^] *[\w($]| *[x\d(]| *(?:(?:r|remainder|cents?)\b|and \$?\d+/\d)", re.I
 )
 _OPERATOR_WORD = re.compile(
     r"\b(?:of|times|plus|minus|by|over|than|less|twice|thrice|half|double|triple|\d and)\s*\Z", re.I

@@ -49,7 +49,7 @@ def rules_for(part: str, settings: Validate, thought: Thought) -> tuple[Rule, ..
         settings: section `validate`.
         thought: section `thought`; of it only the delimiters are read.
     """
-    groups = [_identity(), _text(part, settings)]
+    groups = [_identity(), _text(settings)]
     if part != "base":
         groups.append(_delimiters(thought))
     groups.append(_repetition(part, settings))
@@ -116,9 +116,8 @@ def _identity() -> Iterator[Rule]:
     )
 
 
-def _text(part: str, settings: Validate) -> Iterator[Rule]:
-    fields = ", ".join(f"`{name}`" for name in NEVER_EMPTY[kind_of(part)])
-    yield _computed("not_empty", ERROR, f"{fields}: more than white space")
+def _text(settings: Validate) -> Iterator[Rule]:
+    yield _computed("not_empty", ERROR, "no text is empty or white space, a thought's excepted")
     yield Rule(
         "characters",
         ERROR,

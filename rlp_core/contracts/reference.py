@@ -1,0 +1,53 @@
+"""The table of rules in `docs/reference/data-contracts.md`, made from the suites themselves.
+
+`python -m rlp_core.contracts.reference` writes it anew; a test keeps page and suites in step.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rlp_core.contracts.expectations import expectation_name
+from rlp_core.contracts.rules import Rule
+from rlp_core.contracts.suites import rules_for, summary_rules
+from rlp_core.files import write_text
+from rlp_core.params import Thought, Validate, load
+from rlp_core.workspace import PARTS
+
+PAGE = Path("docs/reference/data-contracts.md")
+PROFILE = Path("profiles/real-text.yaml")
+BEGIN, END = "<!-- rules: begin -->\n", "<!-- rules: end -->"
+
+
+def rules_table(settings: Validate, thought: Thought) -> str:
+    """A Markdown table of every rule: severity, parts, meaning, expectation."""
+    found: dict[tuple[str, str], tuple[Rule, list[str]]] = {}
+    for part in PARTS:
+        for rule in rules_for(part, settings, thought):
+            found.setdefault((rule.name, rule.severity), (rule, []))[1].append(part)
+    rows = [
+        _row(rule, "all" if len(p) == len(PARTS) else ", ".join(p)) for rule, p in found.values()
+    ]
+    rows += [_row(rule, "each as a whole") for rule in summary_rules(settings)]
+    head = ["| rule | severity | parts | must hold | expectation |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def _row(rule: Rule, parts: str) -> str:
+    text = rule.text.replace("|", "\\|").replace("<think>", "`<think>`")
+    text = text.replace("</think>", "`</think>`")
+    name = expectation_name(rule.check)
+    return f"| `{rule.name}` | {rule.severity} | {parts} | {text} | `{name}` |"
+
+
+def page(text: str, table: str) -> str:
+    """The page with the table between its two marks replaced."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{table}{END}{after}"
+
+
+if __name__ == "__main__":
+    params = load(PROFILE)
+    made = rules_table(params.validate_, params.thought)
+    write_text(PAGE, page(PAGE.read_text(encoding="utf-8"), made))
