@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from rlp_core.objective.reference import logprob
+from rlp_core.rollout.scoring import logprobs_in, score
+from tests import models
+
+ROWS = [[5, 6, 7, 8], [9, 10], [11, 12, 13, 14, 15, 16]]
+PLACES = [[1, 3], [1], [5, 2]]
+
+
+def test_padded_batches_score_like_single_texts():
+    model = models.model(2)
+    expected = [
+        [float(logprob(model, row[:p], row[p], 1.0)) for p in places]
+        for row, places in zip(ROWS, PLACES, strict=True)
+    ]
+    for size in (1, 2, 8):
+        found = score(model, ROWS, PLACES, size)
+        assert [pytest.approx(row, abs=1e-5) for row in expected] == found
+
+
+def test_gradients_flow_to_the_weights():
+    model = models.model(2)
+    logprobs_in(model, ROWS, PLACES, 0.7).sum().backward()
+    fast = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    total = sum(
+        logprob(model, row[:p], row[p], 0.7)
+        for row, places in zip(ROWS, PLACES, strict=True)
+        for p in places
+    )
+    total.backward()
+    for ours, parameter in zip(fast, model.parameters(), strict=True):
+        torch.testing.assert_close(ours, parameter.grad, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("place", [0, 4, -1])
+def test_nothing_predicts_the_first_token_or_one_beyond_the_end(place):
+    with pytest.raises(ValueError, match="places must lie"):
+        logprobs_in(models.model(), [[5, 6, 7, 8]], [[place]])
+
+
+def test_scoring_leaves_the_mode_as_it_was():
+    model = models.model()
+    model.train()
+    score(model, ROWS, PLACES, 4)
+    assert model.training
