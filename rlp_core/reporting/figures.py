@@ -1,0 +1,222 @@
+"""Figures as SVG, the same bytes for the same numbers.
+
+Drawn once in the light colours, for the files in `reports/figures`; `inline` exchanges the colours
+for CSS variables, so that the page can follow the reader's light or dark setting.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+COLOURS = {
+    "ink": "#1c2430",
+    "soft": "#5b6675",
+    "line": "#dfe2e6",
+    "base": "#7c8796",
+    "bootstrap": "#b7741a",
+    "cpt": "#3b6ea8",
+    "rlp": "#1c8a5b",
+    "direct": "#98a2b0",
+}
+"""By CSS variable; an arm and its fine-tuned version share one."""
+
+WIDTH = 5.6  # inches: legible on a telephone, not lost on a desk
+ROW = 0.3  # inches per row of a dot plot
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure.
+
+    Attributes:
+        name: of the file, without ending.
+        caption: what it shows, for the reader who sees it.
+        alt: what it says, for the reader who does not.
+        svg: a whole SVG document.
+    """
+
+    name: str
+    caption: str
+    alt: str
+    svg: str
+
+    def document(self) -> str:
+        """A file of its own, on white."""
+        return self.svg.replace("<svg", '<svg style="background: #ffffff"', 1)
+
+    def inline(self) -> str:
+        """The `<svg>` element alone, with CSS variables for colours and ids of its own."""
+        body = self.svg[self.svg.index("<svg") :]
+        for name, colour in COLOURS.items():
+            body = body.replace(colour, f"var(--{name})")
+        body = re.sub(r'\bid="', f'id="{self.name}-', body)
+        body = body.replace("url(#", f"url(#{self.name}-").replace(
+            'href="#', f'href="#{self.name}-'
+        )
+        label = f'<svg role="img" aria-label="{escape(self.alt)}"'
+        return body.replace("<svg", label, 1)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A value with its interval; None where it is undefined."""
+
+    colour: str
+    value: float | None
+    low: float | None
+    high: float | None
+    hollow: bool = False
+
+
+def dot_plot(
+    name: str,
+    caption: str,
+    alt: str,
+    rows: Sequence[tuple[str, Sequence[Dot]]],
+    *,
+    label: str,
+    zero: bool = True,
+    limits: tuple[float, float] | None = None,
+    legend: Sequence[tuple[str, Dot]] = (),
+) -> Figure:
+    """Rows of dots with their intervals, the first row on top.
+
+    Args:
+        name, caption, alt: of the figure.
+        rows: label of the row, and its dots from top to bottom.
+        label: of the axis, with its unit.
+        zero: draw a line at 0.
+        limits: of the axis, or None.
+        legend: what the kinds of dots mean.
+    """
+    height = 0.75 + ROW * len(rows) + (0.25 if legend else 0)
+    with _canvas(name, height) as canvas:
+        axes = canvas.add_subplot()
+        if zero:
+            axes.axvline(0, color=COLOURS["soft"], linewidth=0.8)
+        for row, (_, dots) in enumerate(rows):
+            for n, dot in enumerate(dots):
+                _draw(axes, dot, row + 0.3 * (n - (len(dots) - 1) / 2))
+        axes.set_yticks(range(len(rows)), [text for text, _ in rows])
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        if limits:
+            axes.set_xlim(*limits)
+        axes.set_xlabel(label)
+        axes.grid(axis="x", color=COLOURS["line"], linewidth=0.6)
+        axes.spines[["left", "top", "right"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        _legend(canvas, legend)
+        return Figure(name, caption, alt, _svg(canvas))
+
+
+def line_plots(
+    name: str,
+    caption: str,
+    alt: str,
+    panels: Sequence[tuple[str, str, Sequence[float], Sequence[float]]],
+) -> Figure:
+    """Small multiples, two a row: title, colour, steps and values of each."""
+    lines = (len(panels) + 1) // 2
+    with _canvas(name, 1.75 * lines + 0.1) as canvas:
+        for place, (title, colour, steps, values) in enumerate(panels, start=1):
+            axes = canvas.add_subplot(lines, 2, place)
+            marker = "o" if len(steps) == 1 else ""
+            axes.plot(steps, values, color=COLOURS[colour], linewidth=1.3, marker=marker)
+            axes.set_title(title, loc="left", fontsize=9)
+            axes.grid(color=COLOURS["line"], linewidth=0.6)
+            axes.spines[["top", "right"]].set_visible(False)
+            if place > len(panels) - 2:
+                axes.set_xlabel("step")
+        return Figure(name, caption, alt, _svg(canvas))
+
+
+def bar_plot(
+    name: str, caption: str, alt: str, bars: Mapping[str, tuple[str, float]], *, label: str
+) -> Figure:
+    """Horizontal bars: label to colour and length."""
+    with _canvas(name, 0.75 + ROW * len(bars)) as canvas:
+        axes = canvas.add_subplot()
+        for row, (colour, value) in enumerate(bars.values()):
+            axes.barh(row, value, height=0.6, color=COLOURS[colour])
+        axes.set_yticks(range(len(bars)), list(bars))
+        axes.set_ylim(len(bars) - 0.4, -0.6)
+        axes.set_xlabel(label)
+        axes.grid(axis="x", color=COLOURS["line"], linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["left", "top", "right"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        return Figure(name, caption, alt, _svg(canvas))
+
+
+def _draw(axes: Axes, dot: Dot, height: float) -> None:
+    if dot.value is None:
+        return
+    colour = COLOURS[dot.colour]
+    if dot.low is not None and dot.high is not None:
+        axes.plot([dot.low, dot.high], [height, height], color=colour, linewidth=1.6)
+    face = "none" if dot.hollow else colour
+    axes.plot([dot.value], [height], "o", markersize=5, markeredgecolor=colour, color=face)
+
+
+def _legend(canvas: Canvas, entries: Sequence[tuple[str, Dot]]) -> None:
+    from matplotlib.lines import Line2D
+
+    if not entries:
+        return
+    handles = [
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker="o",
+            markersize=5,
+            markeredgecolor=COLOURS[dot.colour],
+            color="none" if dot.hollow else COLOURS[dot.colour],
+            label=text,
+        )
+        for text, dot in entries
+    ]
+    canvas.legend(handles=handles, loc="outside upper left", ncols=len(entries), frameon=False)
+
+
+@contextmanager
+def _canvas(name: str, height: float) -> Iterator[Canvas]:
+    """A blank figure under fixed settings, whatever the user's own matplotlib settings are."""
+    from matplotlib import style
+    from matplotlib.figure import Figure as Canvas
+
+    settings = {
+        "svg.hashsalt": name,
+        "svg.fonttype": "path",
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "text.color": COLOURS["ink"],
+        "axes.edgecolor": COLOURS["soft"],
+        "axes.labelcolor": COLOURS["soft"],
+        "axes.facecolor": "none",
+        "xtick.color": COLOURS["soft"],
+        "ytick.color": COLOURS["ink"],
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 9,
+        "figure.facecolor": "none",
+    }
+    with style.context(["default", settings]):
+        yield Canvas(figsize=(WIDTH, height), layout="constrained")
+
+
+def _svg(canvas: Canvas) -> str:
+    """The drawing without its date and its maker's version."""
+    out = io.StringIO()
+    none: dict[str, str | None] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    canvas.savefig(out, format="svg", metadata=none)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"

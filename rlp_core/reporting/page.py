@@ -1,0 +1,171 @@
+"""`reports/index.html`: one file that loads nothing and tells the whole run.
+
+Texts come from models and data and may be hostile: Jinja escapes all of them. Equal runs give
+equal bytes: no time, no host, no run id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import markupsafe
+
+from rlp_core.evaluation.abilities import DESCRIPTIONS
+from rlp_core.reporting import examples, tables, words
+from rlp_core.reporting.figures import Figure
+from rlp_core.reporting.sources import Sources
+from rlp_core.workspace import PARTS, PRETRAINED_ARMS
+
+DIFFERENCES = ("pass_at_1_thinking", "pass_at_1_direct", "information_gain", "bits_per_byte")
+"""Metrics of the table of paired differences."""
+
+
+def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
+    """The whole page.
+
+    Args:
+        sources: what was measured.
+        figures: what `charts.draw` made of it.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    tree = sources.comparison.tree
+    page = environment.get_template("page.html.j2").render(
+        arms=_arms(tree),
+        tree=tree,
+        findings=_findings(tree),
+        tiles=_tiles(tree),
+        figures={name: _drawn(figure) for name, figure in figures.items()},
+        table=tables.main_table(tree),
+        columns=[(heading, DESCRIPTIONS[name]) for name, heading in tables.COLUMNS.items()],
+        differences=tables.difference_table(tree, DIFFERENCES),
+        difference_columns=[tables.COLUMNS[name] for name in DIFFERENCES],
+        trade=_trade(tree),
+        examples=examples.choose(sources.comparison.items),
+        ledger=_ledger(sources),
+        bias=words.bias_findings(tree),
+        bias_table=tables.bias_table(tree),
+        bias_columns=tables.BIAS_HEADINGS,
+        data=_data(sources),
+        settings=_settings(sources.settings),
+        said=_said(sources),
+    )
+    return page.encode("utf-8", "backslashreplace").decode()
+
+
+def _drawn(figure: Figure) -> dict[str, Any]:
+    # The SVG was drawn here from numbers and arm names; its alt text is escaped by `inline`.
+    return {"svg": markupsafe.Markup(figure.inline()), "caption": figure.caption}
+
+
+def _arms(tree: Mapping[str, Any]) -> dict[str, list[str]]:
+    arms = list(tree["arms"])
+    return {
+        "pretrained": [arm for arm in arms if arm in PRETRAINED_ARMS],
+        "fine-tuned": [arm for arm in arms if arm not in PRETRAINED_ARMS],
+    }
+
+
+def _tiles(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The numbers at the top: the three arms that share a start."""
+    return [
+        {
+            "arm": arm,
+            "thinking": tables.plain_cell(tree["arms"][arm]["pass_at_1_thinking"]),
+            "direct": tables.plain_cell(tree["arms"][arm]["pass_at_1_direct"]),
+            "gain": tables.signed_cell(tree["arms"][arm]["information_gain"]),
+        }
+        for arm in ("bootstrap", "cpt", "rlp")
+    ]
+
+
+def _findings(tree: Mapping[str, Any]) -> list[words.Finding]:
+    return [
+        words.thinking_helps(tree, "rlp"),
+        words.against(tree, "rlp", "bootstrap"),
+        words.against(tree, "rlp", "cpt"),
+        words.against(tree, "rlp-ft", "cpt-ft"),
+        words.gain(tree, "rlp"),
+    ]
+
+
+def _trade(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Who wins each group, and where the control beats reinforcement and the reverse."""
+    theirs, ours = words.where_better(tree, "rlp", "cpt")
+    return {
+        "winners": {name: words.winner(tree, arms) for name, arms in _arms(tree).items() if arms},
+        "cpt": theirs,
+        "rlp": ours,
+    }
+
+
+def _ledger(sources: Sources) -> dict[str, Any]:
+    flops, tokens = sources.ledger["flops"], sources.ledger.get("tokens", {})
+    total = flops["total"]
+    phases = [name for name in flops if name != "total"]
+    return {
+        "rows": [
+            {
+                "phase": name,
+                "flops": flops[name],
+                "share": flops[name] / total if total else 0.0,
+                "tokens": tokens.get(name),
+            }
+            for name in [*phases, "total"]
+        ],
+        "cpt": sources.cpt["flops"],
+        "ratio": sources.cpt["flops"] / total if total else None,
+    }
+
+
+def _data(sources: Sources) -> list[dict[str, Any]]:
+    """Rows of every part of the data, from source to training."""
+    validated = sources.validated
+    return [
+        {
+            "part": part,
+            "records": sources.prepared.get(f"{part}_records"),
+            "characters": sources.prepared.get(f"{part}_characters"),
+            "passed": validated.get(f"{part}_passed"),
+            "quarantined": validated.get(f"{part}_quarantined"),
+        }
+        for part in PARTS
+    ]
+
+
+def _settings(settings: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Sections with their keys as `a.b`, in the order of the file."""
+    return [
+        (name, list(_flat(section, "")) if isinstance(section, Mapping) else [("", str(section))])
+        for name, section in settings.items()
+    ]
+
+
+def _flat(section: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
+    rows = []
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", "none" if value in ("", None) else str(value)))
+    return rows
+
+
+def _said(sources: Sources) -> dict[str, Any]:
+    """The few numbers that the text itself names."""
+    items = sources.comparison.items["base"]
+    return {
+        "problems": len(items.problems),
+        "samples": len(items.problems[0]["thinking"]),
+        "documents": len(items.heldout),
+        "steps": {stage: len(curve["step"]) for stage, curve in sources.curves.items()},
+        "suites": sorted({row["suite"] for row in items.bias}),
+    }

@@ -1,0 +1,193 @@
+"""Tables of the comparison, in the shape of the paper's Table 1: arms by group, metrics across.
+
+One structure feeds both the Markdown file and the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rlp_core.evaluation.abilities import LOWER_IS_BETTER
+from rlp_core.reporting.charts import suite_of
+from rlp_core.workspace import ARMS, PRETRAINED_ARMS
+
+Tree = Mapping[str, Any]
+
+COLUMNS = {
+    "pass_at_1_thinking": "pass@1, thinking",
+    "greedy_thinking": "greedy, thinking",
+    "pass_at_1_direct": "pass@1, direct",
+    "greedy_direct": "greedy, direct",
+    "pass_at_1_gain": "pass@1, gain of thinking",
+    "information_gain": "information gain (nats)",
+    "gain_over_base": "gain over base (nats)",
+    "cross_entropy": "cross-entropy (nats/token)",
+    "bits_per_byte": "bits per byte",
+    "thought_tokens": "thought tokens",
+    "forced_close_share": "closed by force",
+}
+"""Metric to heading, from left to right."""
+
+UNJUDGED = frozenset({"thought_tokens", "forced_close_share", "pass_at_1_gain"})
+"""Metrics of which neither more nor less is better in itself: nothing is bold."""
+
+_DIGITS = {"thought_tokens": 1}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as it is shown, its interval, and whether it is the best of its group."""
+
+    value: str
+    interval: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table."""
+
+    name: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that are ranked among themselves."""
+
+    name: str
+    lines: tuple[Line, ...]
+
+
+def main_table(tree: Tree) -> list[Group]:
+    """All arms, pretrained ones first. Bold is the best of the group at the digits shown."""
+    groups = []
+    for name, members in (
+        ("pretrained", [arm for arm in ARMS if arm in PRETRAINED_ARMS]),
+        ("fine-tuned", [arm for arm in ARMS if arm not in PRETRAINED_ARMS]),
+    ):
+        present = [arm for arm in members if arm in tree["arms"]]
+        columns = [_column(tree, metric, present) for metric in COLUMNS]
+        lines = zip(present, zip(*columns, strict=True), strict=True) if present else []
+        groups.append(Group(name, tuple(Line(arm, cells) for arm, cells in lines)))
+    return [group for group in groups if group.lines]
+
+
+def difference_table(tree: Tree, metrics: Sequence[str]) -> list[Line]:
+    """A row per pair of arms, the comparisons of `rlp` first."""
+    pairs = [
+        (arm, ref, of) for arm, refs in tree["differences"].items() for ref, of in refs.items()
+    ]
+    pairs.sort(key=lambda pair: not pair[0].startswith("rlp"))
+    return [
+        Line(f"{arm} − {ref}", tuple(signed_cell(of[name]) for name in metrics))  # noqa: RUF001
+        for arm, ref, of in pairs
+    ]
+
+
+def bias_table(tree: Tree) -> list[Line]:
+    """A row per arm and bias score: change, change of its size, adjusted p, equivalence."""
+    lines = []
+    for arm, scores in tree["bias"].items():
+        for name, entry in scores.items():
+            change = entry["change"]
+            mode = name.rpartition("_")[2]
+            cells = (
+                _cell(tree["arms"][arm][name]),
+                signed_cell(change),
+                signed_cell(entry["magnitude"]),
+                Cell(p_text(change["p_holm"])),
+                Cell(p_text(change["p_equivalent"])),
+            )
+            lines.append(Line(f"{arm}, {suite_of(name)}, {mode}", cells))
+    return lines
+
+
+BIAS_HEADINGS = (
+    "score",
+    "change from base",
+    "change of its size",
+    "p of no change (Holm)",
+    "p of a change of 0.05 or more",
+)
+
+
+def markdown(tree: Tree) -> str:
+    """`reports/comparison.md`."""
+    settings = tree["settings"]
+    shown = ("pass_at_1_thinking", "pass_at_1_direct", "information_gain", "bits_per_byte")
+    parts = [
+        "# Comparison of the arms",
+        f"Values with {settings['confidence']:.0%} intervals of a bootstrap over clusters, "
+        f"{settings['resamples']:,} resamples. Bold: best of its group at the digits shown.",
+        _markdown_main(main_table(tree)),
+        "## Paired differences",
+        "First arm minus second, on the same items with the same resamples; p by permutation.",
+        _markdown_lines(["arms", *(COLUMNS[m] for m in shown)], difference_table(tree, shown)),
+        "## Bias against the base",
+        "Scores run from -1 to 1, 0 is ideal, positive follows the stereotype.",
+        _markdown_lines(["arm, suite, mode", *BIAS_HEADINGS], bias_table(tree)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def plain_cell(found: Tree) -> Cell:
+    """A value with its interval."""
+    return _cell(found)
+
+
+def signed_cell(found: Tree) -> Cell:
+    """A difference, with its sign."""
+    return _cell(found, sign="+")
+
+
+def p_text(p: float | None) -> str:
+    """A p-value as people read it."""
+    if p is None:
+        return "–"  # noqa: RUF001
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _column(tree: Tree, metric: str, members: Sequence[str]) -> list[Cell]:
+    digits = _DIGITS.get(metric, 3)
+    found = [tree["arms"][arm][metric] for arm in members]
+    known = [round(entry["value"], digits) for entry in found if entry["value"] is not None]
+    best = None
+    if known and metric not in UNJUDGED:
+        best = min(known) if metric in LOWER_IS_BETTER else max(known)
+    return [
+        _cell(
+            entry, digits, best=entry["value"] is not None and round(entry["value"], digits) == best
+        )
+        for entry in found
+    ]
+
+
+def _cell(found: Tree, digits: int = 3, sign: str = "", *, best: bool = False) -> Cell:
+    if found["value"] is None:
+        return Cell("–")  # noqa: RUF001
+    form = f"{sign}.{digits}f"
+    if found["low"] is None or found["high"] is None:
+        return Cell(format(found["value"], form), "", best)
+    ends = f"[{format(found['low'], form)}, {format(found['high'], form)}]"
+    return Cell(format(found["value"], form), ends, best)
+
+
+def _markdown_main(groups: Sequence[Group]) -> str:
+    lines = [line for group in groups for line in (Line(f"_{group.name}_", ()), *group.lines)]
+    return _markdown_lines(["arm", *COLUMNS.values()], lines)
+
+
+def _markdown_lines(headings: Sequence[str], lines: Sequence[Line]) -> str:
+    rows = [headings, ["---", *("---:" for _ in headings[1:])]]
+    for line in lines:
+        cells = [_markdown_cell(cell) for cell in line.cells]
+        rows.append([line.name, *cells, *("" for _ in range(len(headings) - 1 - len(cells)))])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _markdown_cell(cell: Cell) -> str:
+    value = f"**{cell.value}**" if cell.best else cell.value
+    return f"{value} {cell.interval}".strip()

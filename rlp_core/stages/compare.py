@@ -1,0 +1,85 @@
+"""Stage `compare`: all arms on the same items, with intervals, tables, figures and a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rlp_core.evaluation.comparison import compare
+from rlp_core.evaluation.statistics import Resampler
+from rlp_core.files import replacing_folder, write_json, write_text
+from rlp_core.reporting import charts, page, tables
+from rlp_core.reporting.sources import CURVES, Sources, read_curve, read_json
+from rlp_core.workspace import ARMS, Workspace
+
+if TYPE_CHECKING:
+    from rlp_core.stage import StageContext
+
+SHOWN_SETTINGS = (  # those that `dvc.yaml` names for this stage
+    "seed",
+    "thought",
+    "base",
+    "bootstrap",
+    "rlp",
+    "cpt",
+    "finetune",
+    "evaluate",
+    "compare",
+)
+
+HEADLINES = ("pass_at_1_thinking", "pass_at_1_direct", "information_gain", "gain_over_base")
+
+
+def run(context: StageContext) -> None:
+    """Write `reports/comparison.json`, `comparison.md`, `figures/` and `index.html`.
+
+    Raises:
+        MissingInputError: an arm or a report of an earlier stage is missing.
+        DataError: one is malformed, or two arms were measured on different items.
+    """
+    workspace, params = context.workspace, context.params
+    resampler = Resampler(params.seed, params.compare.resamples, params.compare.confidence)
+    folders = {arm: workspace.report(f"evaluate@{arm}") / "items" for arm in ARMS}
+    comparison = compare(folders, resampler)
+    settings = params.model_dump(mode="json", by_alias=True, include=set(SHOWN_SETTINGS))
+    sources = Sources(
+        comparison=comparison,
+        settings={name: settings[name] for name in SHOWN_SETTINGS},
+        prepared=read_json(workspace.report("prepare") / "metrics.json"),
+        validated=read_json(workspace.report("validate") / "metrics.json"),
+        curves={name: read_curve(workspace.report(name) / "steps.csv") for name in CURVES},
+        ledger=read_json(workspace.report("rlp") / "ledger.json"),
+        cpt=read_json(workspace.report("cpt") / "metrics.json"),
+    )
+    _write(workspace, sources)
+    context.tracker.metrics(_headlines(comparison.tree))
+    for name in ("comparison.json", "comparison.md", "index.html"):
+        context.tracker.artifact(workspace.reports / name)
+    for arm, metrics in comparison.tree["arms"].items():
+        print(f"{arm}: thinking pass@1 {charts.text(metrics['pass_at_1_thinking'])}")
+    print("open reports/index.html")
+
+
+def _write(workspace: Workspace, sources: Sources) -> None:
+    figures = charts.draw(sources)
+    tree = sources.comparison.tree
+    with replacing_folder(workspace.reports / "figures") as folder:
+        for name, figure in figures.items():
+            write_text(folder / f"{name}.svg", figure.document())
+    write_text(workspace.reports / "index.html", page.render(sources, figures))
+    write_text(workspace.reports / "comparison.md", tables.markdown(tree))
+    write_json(workspace.reports / "comparison.json", tree)
+
+
+def _headlines(tree: dict[str, Any]) -> dict[str, float]:
+    """What is worth a column in a list of runs: values per arm, and rlp against the control."""
+    made = {
+        f"{arm}/{metric}": metrics[metric]["value"]
+        for arm, metrics in tree["arms"].items()
+        for metric in HEADLINES
+        if metrics[metric]["value"] is not None
+    }
+    for reference, metrics in tree["differences"]["rlp"].items():
+        for end in ("value", "low", "high"):
+            if metrics["pass_at_1_thinking"][end] is not None:
+                made[f"rlp_minus_{reference}/{end}"] = metrics["pass_at_1_thinking"][end]
+    return made
