@@ -33,6 +33,7 @@ from flows.stage_task import Run, StageFailedError, stage_task
 from rlp_core import quiet
 from rlp_core.errors import UsageError
 from rlp_core.params import Params, load
+from rlp_core.tracking import close_pipeline_run, note_reused, open_pipeline_run
 from rlp_core.workspace import Workspace
 
 
@@ -120,7 +121,8 @@ def run_phases(phases: tuple[str, ...], max_parallel: int, gpu_slots: int) -> No
     with _pipeline_run(root, params, plan) as run:
         reused = _run_stages(plan, Limits(max_parallel, count_gpu_slots(gpu_slots)), run)
         sort_lock(root, [stage.name for stage in stages])
-        _note_reused(root, params, run, reused)
+        # Stages that did not run have no run of their own: name the ones that made their outputs.
+        note_reused(Workspace(root), params, run.parent_run or None, reused)
     _publish_comparison(root)
 
 
@@ -185,27 +187,16 @@ def _pipeline_run(root: Path, params: Params, plan: tuple[PlannedStage, ...]) ->
     if all(line.fresh for line in plan):
         yield Run(str(root), flow_run=flow_run)
         return
-    from rlp_core import tracking
-
     workspace = Workspace(root)
     name = runtime.flow_run.name or "pipeline"
     tags = {"prefect.flow_run_id": flow_run, "prefect.flow": runtime.flow_run.flow_name or ""}
-    parent = tracking.open_pipeline_run(workspace, params, name, tags)
+    parent = open_pipeline_run(workspace, params, name, tags)
     succeeded = False
     try:
         yield Run(str(root), parent_run=parent or "", flow_run=flow_run)
         succeeded = True
     finally:
-        if parent:
-            tracking.close_pipeline_run(workspace, params, parent, succeeded)
-
-
-def _note_reused(root: Path, params: Params, run: Run, reused: list[str]) -> None:
-    """Link the earlier runs of stages that did not run again to this pipeline's run."""
-    if run.parent_run and reused:
-        from rlp_core import tracking
-
-        tracking.note_reused(Workspace(root), params, run.parent_run, reused)
+        close_pipeline_run(workspace, params, parent, succeeded)
 
 
 def _publish_comparison(root: Path) -> None:

@@ -91,7 +91,13 @@ def run_stage(stage: Stage, run: Run, on_line: Callable[[str], None]) -> bool:
             time_limit=stage.meta.timeout_minutes * 60.0,
         )
     except process.StoppedError:
-        raise _failed(stage.name, EXIT_INTERRUPTED, "was told to end", root) from None
+        raise StageFailedError(
+            stage.name,
+            EXIT_INTERRUPTED,
+            f"stage {stage.name} was told to end",
+            where=str(root),
+            fix="run again: finished stages are kept",
+        ) from None
     except process.TimeLimitError:
         what = f"took longer than {stage.meta.timeout_minutes} minutes and was ended"
         raise _failed(stage.name, EXIT_TIMED_OUT, what, root) from None

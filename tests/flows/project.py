@@ -67,10 +67,13 @@ def make(root: Path, *stages: str) -> Path:
     (root / "params.yaml").write_text(
         profile.read_text(encoding="utf-8") + "  tracking: false\n", encoding="utf-8"
     )
+    (root / ".dvc").mkdir(exist_ok=True)  # as `dvc init` does, in no time
+    (root / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    (root / ".dvc" / "config").write_text(
+        "[core]\n    analytics = false\n    check_update = false\n"
+    )
+    (root / ".dvcignore").touch()
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    dvc(root, "init", "-q")
-    for key in ("core.analytics", "core.check_update"):
-        dvc(root, "config", key, "false")
     return root
 
 

@@ -1,0 +1,117 @@
+"""Stages side by side: order, limits, and what happens after a failure."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.graph import Meta, Stage
+from flows.schedule import Limits, count_gpu_slots, walk
+
+
+def make(name: str, *upstream: str, gpus: int = 0) -> Stage:
+    return Stage(name, "", upstream, Meta("evaluate", gpus, 0, 1))
+
+
+class Recorder:
+    """Starts nothing; ends stages from threads, and notes what ran beside what."""
+
+    def __init__(self, fail: tuple[str, ...] = (), seconds: float = 0.002) -> None:
+        self.fail, self.seconds = fail, seconds
+        self.lock = threading.Lock()
+        self.running: set[str] = set()
+        self.most = self.most_gpus = 0
+        self.finished: list[str] = []
+        self.began: dict[str, set[str]] = {}
+        self.gpus: dict[str, int] = {}
+
+    def start(self, stage: Stage, finished: Callable[[bool], None]) -> None:
+        with self.lock:
+            self.running.add(stage.name)
+            self.gpus[stage.name] = stage.meta.gpus
+            self.began[stage.name] = set(self.finished)
+            self.most = max(self.most, len(self.running))
+            self.most_gpus = max(self.most_gpus, sum(self.gpus[name] for name in self.running))
+
+        def end() -> None:
+            time.sleep(self.seconds)
+            with self.lock:
+                self.running.discard(stage.name)
+                self.finished.append(stage.name)
+            finished(stage.name not in self.fail)
+
+        threading.Thread(target=end).start()
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[Stage, ...]:
+    stages: list[Stage] = []
+    for number in range(draw(st.integers(1, 8))):
+        above = draw(st.lists(st.sampled_from(stages), max_size=3)) if stages else []
+        names = sorted({stage.name for stage in above})
+        stages.append(make(f"s{number}", *names, gpus=draw(st.integers(0, 2))))
+    return tuple(stages)
+
+
+@settings(max_examples=40, deadline=None)
+@given(graphs(), st.integers(1, 3), st.integers(1, 2))
+def test_every_stage_runs_once_after_what_it_needs_within_limits(
+    stages: tuple[Stage, ...], parallel: int, gpu_slots: int
+) -> None:
+    recorder = Recorder()
+    assert walk(stages, Limits(parallel, gpu_slots), recorder.start) == []
+    assert sorted(recorder.finished) == sorted(stage.name for stage in stages)
+    assert recorder.most <= parallel
+    for stage in stages:
+        assert recorder.began[stage.name].issuperset(stage.upstream)
+
+
+def test_independent_stages_do_run_side_by_side() -> None:
+    recorder = Recorder(seconds=0.1)
+    walk((make("a"), make("b"), make("c")), Limits(2, 0), recorder.start)
+    assert recorder.most == 2
+
+
+def test_gpu_stages_wait_for_a_slot() -> None:
+    stages = tuple(make(f"s{number}", gpus=1) for number in range(4))
+    recorder = Recorder(seconds=0.02)
+    walk(stages, Limits(4, 1), recorder.start)
+    assert recorder.most_gpus == 1
+
+
+def test_without_a_gpu_only_the_number_of_stages_counts() -> None:
+    stages = tuple(make(f"s{number}", gpus=1) for number in range(4))
+    recorder = Recorder(seconds=0.05)
+    walk(stages, Limits(4, 0), recorder.start)
+    assert recorder.most == 4
+
+
+def test_after_a_failure_nothing_new_starts_and_what_runs_is_waited_for() -> None:
+    stages = (make("bad"), make("other"), make("below", "bad"), make("free"))
+    recorder = Recorder(fail=("bad",), seconds=0.02)
+    unfinished = walk(stages, Limits(2, 0), recorder.start)
+    assert unfinished[0] == "bad"
+    assert "below" in unfinished
+    assert "below" not in recorder.finished
+    assert "other" in recorder.finished
+
+
+def test_stages_outside_the_walk_count_as_finished() -> None:
+    recorder = Recorder()
+    assert walk((make("b", "a"),), Limits(1, 0), recorder.start) == []
+
+
+@pytest.mark.parametrize(("parallel", "slots"), [(0, 1), (1, -1)])
+def test_impossible_limits_are_refused(parallel: int, slots: int) -> None:
+    with pytest.raises(ValueError, match="must"):
+        Limits(parallel, slots)
+
+
+def test_hidden_gpus_are_no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert count_gpu_slots(3) == 0
