@@ -29,7 +29,8 @@ def near_duplicates(texts: Sequence[str], similarity: float) -> dict[int, int]:
     """
     from datasketch import MinHash, MinHashLSH  # type: ignore[import-untyped]
 
-    kept = MinHashLSH(threshold=min(similarity, 0.999), num_perm=PERMUTATIONS)
+    # Below the limit and for recall: a candidate too many is refused below, a missed one is lost.
+    kept = MinHashLSH(threshold=0.9 * similarity, num_perm=PERMUTATIONS, weights=(0.1, 0.9))
     found: dict[int, int] = {}
     for index, text in enumerate(texts):
         shingles = _shingles(text)

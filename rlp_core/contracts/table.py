@@ -28,7 +28,7 @@ ARITHMETIC = "arithmetic"
 """Name of the world, and of the source of its records, whose equations hold modulo 10."""
 
 _NUMERIC = frozenset("0123456789-+$€£.,/% ")
-_NUMBER = re.compile(r"[-+]?[$€£]?[-+]?(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?:/(\d+))? ?%?")
+_NUMBER = re.compile(r"(?:[-+]?[$€£]?|[$€£][-+])(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?:/(\d+))? ?%?")
 
 
 @dataclass
@@ -79,7 +79,9 @@ class Evaluations:
 
 def build(part: Part, rules: Sequence[Rule], evaluations: Evaluations, settings: Validate) -> Table:
     """Measure a part: every column that its rules name."""
-    whole = [joined(part.name, row) for row in part.rows]
+    # What UTF-8 cannot hold is spelled out, so that every library can pass the text on.
+    raw = [joined(part.name, row) for row in part.rows]
+    whole = [text.encode("utf-8", "backslashreplace").decode() for text in raw]
     table = Table(
         part.name,
         {
@@ -88,10 +90,9 @@ def build(part: Part, rules: Sequence[Rule], evaluations: Evaluations, settings:
                 name: [_plain(row.record.get(name)) for row in part.rows]
                 for name in ("id", "key", "source", "licence")
             },
-            # What UTF-8 cannot hold is spelled out, so that every library can pass it on.
-            "text": [text.encode("utf-8", "backslashreplace").decode() for text in whole],
-            "characters": [len(text) for text in whole],
-            "tokens": [len(texts.tokens(text)) for text in whole],
+            "text": whole,
+            "characters": [len(text) for text in raw],
+            "tokens": [len(texts.tokens(text)) for text in raw],
         },
     )
     across = _across_rows(part, whole, evaluations, settings)
