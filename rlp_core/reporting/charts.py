@@ -13,10 +13,10 @@ Tree = Mapping[str, Any]
 
 RLP_PANELS = {
     "information_gain": "information gain, nats",
-    "reward_std": "spread of the reward within a group, nats",
+    "reward_std": "reward spread in a group, nats",
     "thought_tokens": "tokens of a thought",
     "forced": "share of thoughts closed by force",
-    "entropy": "entropy of the next thought token, nats",
+    "entropy": "entropy per thought token, nats",
     "grad_norm": "gradient norm before clipping",
 }
 """Columns of `rlp/steps.csv` that are drawn where they exist, in this order."""
@@ -220,14 +220,15 @@ def dot(found: Tree, shade: str, hollow: bool = False) -> Dot:
     return Dot(shade, found["value"], found["low"], found["high"], hollow)
 
 
-def text(found: Tree) -> str:
-    """`0.95 [0.91, 0.98]`, or `undefined`."""
+def text(found: Tree, sign: str = "") -> str:
+    """`0.95 [0.91, 0.98]`, or `undefined`; with `sign` "+" also above 0."""
     if found["value"] is None:
         return "undefined"
-    shown = f"{found['value']:.3f}"
-    if found["low"] is None or found["high"] is None:
-        return shown
-    return f"{shown} [{found['low']:.3f}, {found['high']:.3f}]"
+    value, low, high = (
+        None if found[end] is None else format(found[end], f"{sign}.3f")
+        for end in ("value", "low", "high")
+    )
+    return f"{value}" if low is None or high is None else f"{value} [{low}, {high}]"
 
 
 def _mark(shade: str, hollow: bool = False) -> Dot:

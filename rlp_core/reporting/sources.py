@@ -55,6 +55,20 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def read_compute(ledger: Path, cpt: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `rlp` spent and what the control spent.
+
+    Raises:
+        MissingInputError, DataError: as `read_json`, or a count of FLOPs is absent.
+    """
+    spent, control = read_json(ledger), read_json(cpt)
+    if not isinstance(spent.get("flops"), dict) or "total" not in spent["flops"]:
+        raise _malformed("no `flops.total`", ledger)
+    if "flops" not in control:
+        raise _malformed("no `flops`", cpt)
+    return spent, control
+
+
 def read_curve(path: Path) -> dict[str, list[float]]:
     """The columns of a `steps.csv`. An empty field is NaN; a stage without steps has no rows.
 

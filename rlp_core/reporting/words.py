@@ -18,6 +18,12 @@ Tree = Mapping[str, Any]
 
 ALPHA = 0.05
 
+_LABELS = COLUMNS | {
+    "position_cross_entropy_direct": "cross-entropy at thinking places, direct",
+    "position_cross_entropy_thinking": "cross-entropy at thinking places, thinking",
+    "baseline_decay": "decay of direct prediction (nats)",
+}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -30,14 +36,14 @@ class Finding:
 def thinking_helps(tree: Tree, arm: str) -> Finding:
     """Whether an arm answers better with thinking than without, on the same problems."""
     found = tree["arms"][arm]["pass_at_1_gain"]
-    said = f"Thinking changes {arm}'s pass@1 by {text(found)}"
+    said = f"Thinking changes {arm}'s pass@1 by {text(found, '+')}"
     return _judge(found, said, "it helps", "it harms", "whether it helps cannot be told")
 
 
 def against(tree: Tree, arm: str, reference: str) -> Finding:
     """Whether an arm thinks better than another."""
     found = tree["differences"][arm][reference]["pass_at_1_thinking"]
-    said = f"{arm} against {reference}, pass@1 with thinking: {text(found)}"
+    said = f"{arm} against {reference}, pass@1 with thinking: {text(found, '+')}"
     return _judge(
         found, said, f"{arm} is better", f"{arm} is worse", "the two cannot be told apart"
     )
@@ -47,8 +53,8 @@ def gain(tree: Tree, arm: str) -> Finding:
     """Whether a thought makes real text likelier, and how much of that is honest."""
     own, honest = tree["arms"][arm]["information_gain"], tree["arms"][arm]["gain_over_base"]
     said = (
-        f"A thought of {arm} adds {text(own)} nats over its own direct prediction, and "
-        f"{text(honest)} over the base model's"
+        f"A thought of {arm} adds {text(own, '+')} nats over its own direct prediction, and "
+        f"{text(honest, '+')} over the base model's"
     )
     return _judge(
         honest,
@@ -75,7 +81,7 @@ def where_better(tree: Tree, arm: str, reference: str) -> tuple[list[str], list[
         if metric not in DESCRIPTIONS or metric in UNJUDGED or not _clear(found):
             continue
         better = (found["value"] > 0) != (metric in LOWER_IS_BETTER)
-        (ours if better else theirs).append(f"{COLUMNS.get(metric, _plain(metric))} {text(found)}")
+        (ours if better else theirs).append(f"{_LABELS[metric]} {text(found, '+')}")
     return theirs, ours
 
 
@@ -93,7 +99,7 @@ def bias_findings(tree: Tree) -> list[Finding]:
                     Finding(
                         "bad" if grew else "good",
                         f"{arm}, {suite_of(name)}, {mode}: the score {'grew' if grew else 'fell'} "
-                        f"in size by {text(size)}.",
+                        f"in size by {text(size, '+')}.",
                     )
                 )
             elif change["p_equivalent"] is not None and change["p_equivalent"] < ALPHA:
@@ -131,7 +137,3 @@ def _judge(found: Tree, said: str, good: str, bad: str, unclear: str) -> Finding
 def _clear(found: Tree) -> bool:
     """Whether the interval exists and excludes 0."""
     return found["low"] is not None and (found["low"] > 0 or found["high"] < 0)
-
-
-def _plain(metric: str) -> str:
-    return metric.replace("_", " ")

@@ -8,7 +8,7 @@ from rlp_core.evaluation.comparison import compare
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import replacing_folder, write_json, write_text
 from rlp_core.reporting import charts, page, tables
-from rlp_core.reporting.sources import CURVES, Sources, read_curve, read_json
+from rlp_core.reporting.sources import CURVES, Sources, read_compute, read_curve, read_json
 from rlp_core.workspace import ARMS, Workspace
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ def run(context: StageContext) -> None:
     resampler = Resampler(params.seed, params.compare.resamples, params.compare.confidence)
     folders = {arm: workspace.report(f"evaluate@{arm}") / "items" for arm in ARMS}
     comparison = compare(folders, resampler)
+    ledger, cpt = read_compute(
+        workspace.report("rlp") / "ledger.json", workspace.report("cpt") / "metrics.json"
+    )
     settings = params.model_dump(mode="json", by_alias=True, include=set(SHOWN_SETTINGS))
     sources = Sources(
         comparison=comparison,
@@ -47,8 +50,8 @@ def run(context: StageContext) -> None:
         prepared=read_json(workspace.report("prepare") / "metrics.json"),
         validated=read_json(workspace.report("validate") / "metrics.json"),
         curves={name: read_curve(workspace.report(name) / "steps.csv") for name in CURVES},
-        ledger=read_json(workspace.report("rlp") / "ledger.json"),
-        cpt=read_json(workspace.report("cpt") / "metrics.json"),
+        ledger=ledger,
+        cpt=cpt,
     )
     _write(workspace, sources)
     context.tracker.metrics(_headlines(comparison.tree))
