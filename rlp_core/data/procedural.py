@@ -107,7 +107,7 @@ def _solved(chain: arithmetic.Chain, kind: type[Record], shown: bool) -> dict[st
     if kind is Demonstration:
         return {
             "context": arithmetic.prompt(chain),
-            "thought": arithmetic.worked(chain) if shown else arithmetic.bare(chain),
+            "thought": arithmetic.worked(chain) if shown else arithmetic.bare(),
             "continuation": arithmetic.continuation(chain),
         }
     assert kind is Problem

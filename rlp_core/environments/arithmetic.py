@@ -13,6 +13,9 @@ from dataclasses import dataclass
 SEPARATOR = ";"
 """Between the steps of a thought."""
 
+WORKINGS = "W: "
+"""Before the steps, in texts and in thoughts alike."""
+
 _STEP = re.compile(r"(\d)([+-])(\d)=(\d)")
 _QUESTION = re.compile(r"Q: (\d(?:[+-]\d)+)\nA:")
 
@@ -69,13 +72,13 @@ def continuation(chain: Chain) -> str:
 
 
 def worked(chain: Chain) -> str:
-    """The thought of an expert who shows the work."""
-    return SEPARATOR.join(chain.steps())
+    """The thought of an expert who shows the work, as texts show it: `W: 3+4=7;7-5=2`."""
+    return WORKINGS + SEPARATOR.join(chain.steps())
 
 
-def bare(chain: Chain) -> str:
-    """The thought of an expert who states the answer and no more: right, and of no help."""
-    return chain.answer
+def bare() -> str:
+    """The thought of an expert who knows the answer at once: right, and of no help to others."""
+    return ""
 
 
 def document(chain: Chain, *, work: bool) -> tuple[str, list[list[int]]]:
@@ -91,7 +94,7 @@ def document(chain: Chain, *, work: bool) -> tuple[str, list[list[int]]]:
     """
     text = f"Q: {chain.question}\n"
     if work:
-        text += f"W: {worked(chain)}\n"
+        text += f"{worked(chain)}\n"
     start = len(text) + len("A:")
     return f"{text}A:{continuation(chain)}", [[start, start + 1]]
 
