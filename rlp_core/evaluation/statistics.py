@@ -143,13 +143,15 @@ class Resampler:
     """Draws clusters. The draws depend on the seed and the number of clusters alone.
 
     So all arms meet the same resamples, in whatever order they are asked for. One instance keeps
-    its draws: 2 bytes per resample and cluster.
+    its draws (2 bytes per resample and cluster) and what it made of each statistic (8 bytes per
+    resample), because an arm is compared with several others.
     """
 
     seed: int
     resamples: int = 10_000
     confidence: float = 0.95
     _drawn: dict[tuple[int, int], NDArray[np.uint16]] = field(default_factory=dict, repr=False)
+    _made: dict[int, tuple[Statistic, Array]] = field(default_factory=dict, repr=False)
 
     def estimate(self, statistic: Statistic) -> Estimate:
         """Value and percentile interval."""
@@ -189,8 +191,10 @@ class Resampler:
 
     def distribution(self, statistic: Statistic) -> Array:
         """The metric on every resample: [resamples]."""
-        totals = [weights @ statistic.sums for weights in self._weights(statistic)]
-        return statistic.formula(np.concatenate(totals))
+        if id(statistic) not in self._made:  # holding the statistic keeps its id its own
+            totals = [weights @ statistic.sums for weights in self._weights(statistic)]
+            self._made[id(statistic)] = statistic, statistic.formula(np.concatenate(totals))
+        return self._made[id(statistic)][1]
 
     def _interval(
         self, statistic: Statistic, value: float, spread: Array, p: float = float("nan")
