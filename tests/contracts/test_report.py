@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -70,16 +69,6 @@ def test_it_shows_parts_rules_and_licences(hostile: Validation) -> None:
     html = render(hostile, SETTINGS)
     for word in ("answer_in_choices", "problems", "CC0-1.0", "Group terms", "quarantined", "<svg"):
         assert word in html
-
-
-def test_equal_data_give_equal_bytes(tmp_path: Path) -> None:
-    pages = []
-    for name in ("one", "two"):
-        write_prepared(tmp_path / name)
-        found = validate(tmp_path / name, SETTINGS, THOUGHT, tmp_path / f"{name}-docs")
-        pages.append(render(found, SETTINGS))
-    assert pages[0] == pages[1]
-    assert str(tmp_path) not in pages[0]
 
 
 @given(st.lists(st.integers(0, 100_000), min_size=1, max_size=60))

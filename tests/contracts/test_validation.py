@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from rlp_core.contracts.validation import Validation, validate
 from rlp_core.data.records import content_key
 from rlp_core.params import Validate
@@ -75,27 +73,25 @@ def test_duplicate_ids_stop_the_pipeline(tmp_path: Path) -> None:
 
 
 def test_too_large_a_quarantine_stops_the_pipeline(tmp_path: Path) -> None:
-    rows = [record("finetune", n) for n in range(9)]
-    bad = record("finetune", 9, thought="1+1 = 3")
-    changed = {"finetune": [*rows, bad]}
-    assert (
-        validated(tmp_path / "a", changed, settings(max_quarantine_share=0.1)).stop_reason() is None
-    )
-    stop = validated(tmp_path / "b", changed, settings(max_quarantine_share=0.09)).stop_reason()
+    changed: dict[str, list[Any]] = {}
+    for part, rows in (("finetune", 10), ("bootstrap", 9)):
+        changed[part] = [record(part, n) for n in range(rows)]
+        changed[part][3] = record(part, 3, thought="1+1 = 3")
+    stop = validated(tmp_path, changed, settings(max_quarantine_share=0.1)).stop_reason()
     assert stop is not None
-    assert "`quarantine_share` fails for finetune: 0.1" in str(stop)
+    assert "`quarantine_share` fails for bootstrap: 0.111111\n" in str(stop)
 
 
-def test_an_empty_or_cut_part_stops_the_pipeline(tmp_path: Path) -> None:
-    for name, text, rule in [("empty", "", "part_not_empty"), ("cut", None, "part_complete")]:
-        write_prepared(tmp_path / name)
-        path = tmp_path / name / "heldout.jsonl"
-        lines = path.read_text(encoding="utf-8")
-        path.write_text(lines.rsplit("\n", 2)[0] + "\n" if text is None else text, encoding="utf-8")
-        found = validate(tmp_path / name, SETTINGS, THOUGHT, tmp_path / "docs")
-        stop = found.stop_reason()
-        assert stop is not None
-        assert f"`{rule}`" in str(stop)
+def test_empty_and_cut_parts_stop_the_pipeline(tmp_path: Path) -> None:
+    prepared = tmp_path / "prepared"
+    write_prepared(prepared)
+    (prepared / "heldout.jsonl").write_text("", encoding="utf-8")
+    whole = (prepared / "base.jsonl").read_text(encoding="utf-8")
+    (prepared / "base.jsonl").write_text(whole.rsplit("\n", 2)[0] + "\n", encoding="utf-8")
+    stop = validate(prepared, SETTINGS, THOUGHT, tmp_path / "docs").stop_reason()
+    assert stop is not None
+    assert "`part_not_empty` fails for heldout: 0\n" in str(stop)
+    assert "`part_complete` fails for base: 1, heldout: 6\n" in str(stop)
 
 
 def test_a_part_edited_by_hand_is_a_warning(tmp_path: Path) -> None:
@@ -123,9 +119,8 @@ def test_one_sided_gender_terms_are_a_warning(tmp_path: Path) -> None:
     assert found.stop_reason() is None
 
 
-@pytest.mark.parametrize("severity", ["warning", "error"])
-def test_a_warning_lets_the_row_pass(tmp_path: Path, severity: str) -> None:
+def test_a_warning_lets_the_row_pass(tmp_path: Path) -> None:
     rows = [*(record("rlp", n) for n in range(6)), record("rlp", 8, text="ask jo@mail.uni-ulm.de")]
-    found = validated(tmp_path, {"rlp": rows}, settings(personal_data=severity))
+    found = validated(tmp_path, {"rlp": rows}, settings(personal_data="warning"))
     assert failures(found) == {"personal_data": ["rlp 6"]}
-    assert len(found.parts[1].passed) == (7 if severity == "warning" else 6)
+    assert len(found.parts[1].passed) == 7

@@ -105,4 +105,6 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
         workspace = Workspace(tmp_path / name)
         folders = workspace.validated, workspace.quarantine, workspace.report("validate")
         digests.append([folder_sha256(folder) for folder in folders])
+        page = (workspace.report("validate") / "data-report.html").read_text("utf-8")
+        assert str(tmp_path) not in page
     assert digests[0] == digests[1]
