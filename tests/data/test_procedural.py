@@ -65,7 +65,7 @@ def test_demonstrations_show_their_work_as_asked(worked: float) -> None:
         assert isinstance(record, Demonstration)
         chain = arithmetic.parse(record.context)
         assert chain is not None
-        assert record.thought == (arithmetic.worked if worked else arithmetic.bare)(chain)
+        assert record.thought == (arithmetic.worked(chain) if worked else arithmetic.bare())
         assert record.continuation == arithmetic.continuation(chain)
 
 
