@@ -1,0 +1,115 @@
+"""`rlp`: what each command prints, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rlp_core.cli import main
+from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, EXIT_USAGE
+from rlp_core.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    return tmp_path
+
+
+def rlp(root: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["--root", str(root), *arguments])
+
+
+def test_profiles_are_listed_and_the_one_in_use_is_marked(checkout: Path) -> None:
+    rlp(checkout, "profile", "use", "tiny")
+    listed = rlp(checkout, "profile", "list").output.splitlines()
+    assert [line.split()[1] for line in listed if line.startswith("*")] == ["tiny"]
+    assert {line[2:].split()[0] for line in listed} >= {"tiny", "real-text", "qwen3-1.7b"}
+
+
+def test_use_writes_the_profile_and_keeps_what_was_edited(checkout: Path) -> None:
+    params = Workspace(checkout).params
+    params.write_text("seed: 99\n")
+    said = rlp(checkout, "profile", "use", "tiny")
+    assert said.exit_code == 0
+    assert ".rlp/params.previous.yaml" in said.output
+    assert params.read_bytes() == (checkout / "profiles" / "tiny.yaml").read_bytes()
+    assert (checkout / ".rlp" / "params.previous.yaml").read_text() == "seed: 99\n"
+    assert "kept" not in rlp(checkout, "profile", "use", "tiny").output
+
+
+def test_show_prints_a_profile(checkout: Path) -> None:
+    assert rlp(checkout, "profile", "show", "tiny").output == (
+        checkout / "profiles" / "tiny.yaml"
+    ).read_text(encoding="utf-8")
+    assert rlp(checkout, "profile", "show").exit_code == EXIT_MISSING
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "hint"),
+    [
+        (("profile", "use", "tny"), EXIT_USAGE, "did you mean `tiny`?"),
+        (("schema", "documint"), EXIT_USAGE, "did you mean `document`?"),
+        (("profil",), EXIT_USAGE, "did you mean `profile`?"),
+        (("profile", "lost"), EXIT_USAGE, "did you mean `list`?"),
+        (("params", "check"), EXIT_MISSING, "rlp profile use tiny"),
+        (("think", "nowhere", "text"), EXIT_MISSING, "rlp profile use tiny"),
+    ],
+)
+def test_mistakes_are_told(
+    checkout: Path, arguments: tuple[str, ...], code: int, hint: str
+) -> None:
+    said = rlp(checkout, *arguments)
+    assert said.exit_code == code
+    assert hint in said.output
+    assert "Traceback" not in said.output
+
+
+@pytest.mark.parametrize("kind", ["document", "demonstration", "problem"])
+def test_schema_prints_json(checkout: Path, kind: str) -> None:
+    assert json.loads(rlp(checkout, "schema", kind).output)["title"] == kind
+
+
+def test_params_check_names_the_nearest_key(checkout: Path) -> None:
+    rlp(checkout, "profile", "use", "tiny")
+    assert rlp(checkout, "params", "check").exit_code == 0
+    params = Workspace(checkout).params
+    params.write_text(params.read_text().replace("group_size:", "group_sise:"))
+    said = rlp(checkout, "params", "check")
+    assert said.exit_code == EXIT_CONFIG
+    assert "did you mean `group_size`?" in said.output
+
+
+def test_doctor_reports_and_fails_where_something_is_wrong(checkout: Path) -> None:
+    said = rlp(checkout, "doctor")
+    lines = {line[6:].split("  ")[0].strip(): line[:4] for line in said.output.splitlines()}
+    assert said.exit_code == 1
+    assert lines["mlflow"] == "ok  "
+    assert lines["telemetry"] == "ok  "
+    assert lines["params.yaml"] == "LOOK"
+    assert lines["git"] == "LOOK"
+
+
+def test_doctor_tries_the_store(tracked: Workspace) -> None:
+    said = rlp(tracked.root, "doctor")
+    assert f"sqlite:///{tracked.private.absolute() / 'mlflow.db'}, experiment rlp" in said.output
+
+
+def test_a_stage_is_run_as_its_own_process_would(checkout: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rlp_core.cli", "--root", str(checkout), "stage", "evaluate@rpl"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == EXIT_USAGE
+    assert "did you mean `evaluate@rlp`?" in done.stderr

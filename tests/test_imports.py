@@ -1,0 +1,93 @@
+"""Who imports whom (design, section 3), and that `rlp --help` waits for no slow library."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SLOW = ("prefect", "mlflow", "great_expectations", "dvc", "datasets", "matplotlib", "torch")
+PLACES = {  # the only files that may import a library
+    "prefect": ("flows/",),
+    "dvc": ("flows/",),
+    "mlflow": ("rlp_core/tracking/",),
+    "great_expectations": ("rlp_core/contracts/",),
+    "matplotlib": ("rlp_core/reporting/",),
+    "datasets": ("rlp_core/data/hub.py",),
+}
+ENGINE = ("rollout", "objective", "policy")
+ENGINE_MAY = {"torch", "transformers", "numpy"}
+
+
+def sources() -> list[Path]:
+    return [path for name in ("rlp_core", "flows") for path in sorted((ROOT / name).rglob("*.py"))]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names of what a file imports anywhere, type checking included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("library", PLACES)
+def test_each_slow_library_has_one_place(library: str) -> None:
+    users = [
+        path.relative_to(ROOT).as_posix()
+        for path in sources()
+        if any(name.partition(".")[0] == library for name in imports(path))
+    ]
+    assert [user for user in users if not user.startswith(PLACES[library])] == []
+
+
+@pytest.mark.parametrize("room", ENGINE)
+def test_the_engine_imports_torch_transformers_numpy_and_itself(room: str) -> None:
+    allowed = tuple(f"rlp_core.{name}" for name in (*ENGINE, "errors"))
+    for path in sorted((ROOT / "rlp_core" / room).rglob("*.py")):
+        others = [
+            name
+            for name in imports(path)
+            if name.partition(".")[0] not in ENGINE_MAY | sys.stdlib_module_names
+            and not name.startswith(allowed)
+        ]
+        assert others == [], path
+
+
+def test_import_contracts_hold() -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command as main; main()",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def loaded_by(statement: str) -> set[str]:
+    script = f"import sys\n{statement}\nprint(*{{n.partition('.')[0] for n in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_help_loads_nothing_slow() -> None:
+    statement = (
+        "from click.testing import CliRunner\nfrom rlp_core.cli import main\n"
+        "result = CliRunner().invoke(main, ['--help'])\nassert result.exit_code == 0, result.output"
+    )
+    assert loaded_by(statement) & {*SLOW, "transformers", "numpy", "pydantic", "yaml"} == set()
+
+
+@pytest.mark.parametrize(
+    "module", ["rlp_core.stage", "rlp_core.params", "rlp_core.tracking", "flows.graph"]
+)
+def test_what_every_process_imports_loads_nothing_slow(module: str) -> None:
+    assert loaded_by(f"import {module}") & set(SLOW) == set()

@@ -1,0 +1,108 @@
+"""The graph in `dvc.yaml` names the folders and stages that the code knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rlp_core.params import load
+from rlp_core.stage import STAGES
+from rlp_core.tracking.lineage import stage_spec
+from rlp_core.workspace import (
+    ARMS,
+    EVALUATION_PARTS,
+    FINETUNED_ARMS,
+    PARTS,
+    TRAINING_PARTS,
+    Workspace,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKSPACE = Workspace(ROOT)
+PARAMS = load(ROOT / "profiles" / "tiny.yaml")
+GRAPH: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+
+
+def outs(stage: str) -> set[Path]:
+    spec = stage_spec(stage, PARAMS, WORKSPACE)
+    assert spec is not None
+    return {ROOT / path for path in spec.outs}
+
+
+def deps(stage: str) -> set[Path]:
+    spec = stage_spec(stage, PARAMS, WORKSPACE)
+    assert spec is not None
+    return {ROOT / path for path in spec.deps}
+
+
+def test_the_graph_has_the_stages_of_the_code() -> None:
+    names = []
+    for name, entry in GRAPH["stages"].items():
+        arms = entry.get("matrix", {}).get("arm")
+        names += [f"{name}@{arm}" for arm in arms] if arms else [name]
+        wanted = f"python -m rlp_core.stage {name}" + ("@${item.arm}" if arms else "")
+        assert entry["cmd"] == wanted
+    assert names == list(STAGES)
+
+
+def test_the_arms_are_those_of_the_code() -> None:
+    assert tuple(GRAPH["stages"]["finetune"]["matrix"]["arm"]) == FINETUNED_ARMS
+    assert tuple(GRAPH["stages"]["evaluate"]["matrix"]["arm"]) == ARMS
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_paths_of_the_graph_are_those_of_the_workspace(stage: str) -> None:
+    name, _, arm = stage.partition("@")
+    wanted = {
+        "prepare": {WORKSPACE.prepared},
+        "validate": {WORKSPACE.validated, WORKSPACE.quarantine},
+        "base": {WORKSPACE.model("base")},
+        "bootstrap": {WORKSPACE.model("bootstrap")},
+        "rlp": {WORKSPACE.model("rlp"), WORKSPACE.report("rlp") / "ledger.json"},
+        "cpt": {WORKSPACE.model("cpt")},
+        "finetune": {WORKSPACE.model(f"{arm}-ft")},
+        "evaluate": {WORKSPACE.report(stage) / "items"},
+        "compare": {WORKSPACE.reports / "comparison.json", WORKSPACE.reports / "index.html"},
+        "promote": {WORKSPACE.reports / "promotion.json"},
+    }[name]
+    assert wanted <= outs(stage)
+    if name not in ("compare", "promote"):
+        assert WORKSPACE.report(stage) / "metrics.json" in outs(stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_data_goes_through_validation(stage: str) -> None:
+    read = {path for path in deps(stage) if ROOT / "data" in path.parents}
+    allowed = {WORKSPACE.part(name) for name in PARTS}
+    if stage == "prepare":
+        allowed = {ROOT / PARAMS.prepare.folder}
+    elif stage == "validate":
+        allowed = {WORKSPACE.prepared}
+    elif stage.startswith("evaluate"):
+        allowed = {WORKSPACE.part(name) for name in EVALUATION_PARTS}
+    elif stage not in ("compare", "promote"):
+        allowed = {WORKSPACE.part(name) for name in TRAINING_PARTS}
+    assert read <= allowed
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_code_that_a_stage_depends_on_exists(stage: str) -> None:
+    code = {path for path in deps(stage) if ROOT / "rlp_core" in path.parents}
+    assert ROOT / "rlp_core" / "stages" / f"{stage.partition('@')[0]}.py" in code
+    assert [path for path in code if not path.exists()] == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_depends_on_what_changes_no_result(stage: str) -> None:
+    spec = stage_spec(stage, PARAMS, WORKSPACE)
+    assert spec is not None
+    assert [key for key in spec.params if key.partition(".")[0] == "runtime"] == []
+
+
+def test_reports_and_records_have_one_place_per_stage() -> None:
+    assert len({WORKSPACE.report(stage) for stage in STAGES}) == len(STAGES)
+    assert len({WORKSPACE.run_record(stage) for stage in STAGES}) == len(STAGES)
+    assert WORKSPACE.report("evaluate@rlp-ft") == ROOT / "reports" / "evaluate" / "rlp-ft"
