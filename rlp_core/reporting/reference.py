@@ -54,8 +54,8 @@ def _sections() -> Iterator[tuple[str, type[BaseModel], str]]:
         name, field = waiting.pop(0)
         for model in _models(field.annotation):
             waiting += [(f"{name}.{key}", inner) for key, inner in _fields(model)]
-            places = holders.setdefault(model, [])
-            places += [name] if name not in places else []
+            if name not in holders.setdefault(model, []):
+                holders[model].append(name)
     for model, names in holders.items():
         kind = model.model_fields.get("kind")
         of_kind = f" of kind {typing.get_args(kind.annotation)[0]}" if kind else ""

@@ -114,7 +114,7 @@ def _create(
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     made_version = client.create_model_version(
         name,
-        source=f"models:/{logged.model_id}",
+        source=logged.artifact_location,  # `models:/ID` would be looked up in the default store
         run_id=run_id,
         tags=tags,
         model_id=logged.model_id,
@@ -153,7 +153,7 @@ def _tags(verdict: Mapping[str, Any]) -> dict[str, str]:
         f"metric.{verdict['metric']}": json.dumps(verdict["value"]),
     }
     for reason in verdict["reasons"]:
-        key = re.sub(r"[^\w.\- ]+", " ", f"gate.{reason['rule']}").strip()
+        key = re.sub(r"[^\w.\-]+", " ", f"gate.{reason['rule']}").strip()
         word = "holds" if reason["holds"] else "fails"
         measured = "not measured" if reason["measured"] is None else reason["measured"]
         tags[key[:250]] = f"{word}: {measured} (required {reason['required']})"

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rlp_core.errors import TryAgainError
+from rlp_core.errors import OutputError, TryAgainError
 from rlp_core.files import write_json
 from rlp_core.params import Params
 from rlp_core.tracking import lineage
@@ -56,10 +56,20 @@ def open_run(stage: str, params: Params, workspace: Workspace) -> Iterator[Track
         raise
     finally:
         outputs = lineage.digests(spec.outs, workspace) if spec and status == "FINISHED" else {}
-        write_json(workspace.run_record(stage), record | {"outputs": outputs})
+        _note_outputs(stage, workspace, record, outputs)
         tracker.tags({f"dvc.out.{path}.md5": digest for path, digest in outputs.items()})
         tracker.metrics({"wall_seconds": time.time() - started} | _process_metrics())
         tracker.close(status)
+
+
+def _note_outputs(
+    stage: str, workspace: Workspace, record: Mapping[str, Any], outputs: Mapping[str, str]
+) -> None:
+    """Add the outputs to the run record. A disk that is full now must not hide what went before."""
+    try:
+        write_json(workspace.run_record(stage), {**record, "outputs": dict(outputs)})
+    except OutputError as error:
+        print(f"warning: no outputs in the run record: {error}", file=sys.stderr)
 
 
 def _begin(

@@ -32,12 +32,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def workspace(tracked: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    (tmp_path / "params.yaml").write_bytes((ROOT / "profiles" / "tiny.yaml").read_bytes())
-    (tmp_path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
-    return Workspace(tmp_path)
+    return tracked
 
 
 @pytest.fixture
@@ -57,6 +54,10 @@ def only_run(workspace: Workspace) -> Any:
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 1
     return runs[0]
+
+
+def experiments_of(workspace: Workspace) -> list[str]:
+    return [client_of(workspace).get_experiment_by_name("rlp").experiment_id]
 
 
 def record_of(workspace: Workspace, stage: str) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def test_other_parameters_begin_another_run(workspace: Workspace, params: Params
     other = params.model_copy(update={"seed": 9})
     with open_run("base", other, workspace) as tracker:
         second = tracker.run_id
-    runs = client_of(workspace).search_runs(["1"])
+    runs = client_of(workspace).search_runs(experiments_of(workspace))
     assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED"]
     assert next(r for r in runs if r.info.run_id == second).data.params["seed"] == "9"
 
@@ -182,7 +183,6 @@ assert "mlflow" not in sys.modules
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert not (workspace.private / "mlflow.db").exists()
     assert record_of(workspace, "base")["mlflow_run_id"] is None
 
 
@@ -199,7 +199,7 @@ def failing_server() -> Iterator[tuple[str, list[int]]]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass
@@ -284,6 +284,7 @@ with open_run(sys.argv[2], load(w.params), w) as tracker:
 
 
 def test_processes_that_open_a_fresh_database_together(workspace: Workspace) -> None:
+    (workspace.private / "mlflow.db").unlink()
     stages = ("evaluate@base", "evaluate@rlp", "evaluate@cpt")
     running = [
         subprocess.Popen(
@@ -296,7 +297,7 @@ def test_processes_that_open_a_fresh_database_together(workspace: Workspace) -> 
     ]
     assert [process.communicate()[1] for process in running] == ["", "", ""]
     assert [process.returncode for process in running] == [0, 0, 0]
-    runs = client_of(workspace).search_runs(["1"])
+    runs = client_of(workspace).search_runs(experiments_of(workspace))
     assert sorted(run.data.tags["rlp.stage"] for run in runs) == sorted(stages)
     assert {run.info.status for run in runs} == {"FINISHED"}
 

@@ -1,0 +1,142 @@
+"""Stage `promote`: the verdict file, the registry, and no needless versions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rlp_core.errors import ConfigError, MissingInputError
+from rlp_core.params import load
+from rlp_core.stage import StageContext
+from rlp_core.stages import promote
+from rlp_core.tracking import open_run, tracking_uri
+from rlp_core.workspace import Workspace
+from tests.evaluation.test_gate import GOOD
+
+
+def save_model(folder: Path, seed: int) -> None:
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+    torch.manual_seed(seed)
+    config = Qwen3Config(
+        vocab_size=3,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=4,
+    )
+    words = Tokenizer(models.WordLevel({"a": 0, "b": 1, "<end>": 2}, unk_token="a"))
+    Qwen3ForCausalLM(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<end>").save_pretrained(folder)
+
+
+@pytest.fixture
+def workspace(tracked: Workspace) -> Workspace:
+    for seed, arm in enumerate(("rlp", "cpt")):
+        save_model(tracked.model(arm), seed)
+    compare(tracked, GOOD)
+    return tracked
+
+
+def compare(workspace: Workspace, tree: Any) -> None:
+    workspace.reports.mkdir(exist_ok=True)
+    (workspace.reports / "comparison.json").write_text(json.dumps(tree))
+
+
+def run(workspace: Workspace) -> bytes:
+    params = load(workspace.params)
+    with open_run("promote", params, workspace) as tracker:
+        promote.run(StageContext("promote", params, workspace, tracker))
+    return (workspace.reports / "promotion.json").read_bytes()
+
+
+def registered(workspace: Workspace) -> tuple[dict[str, str], list[Any]]:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri(workspace), registry_uri=tracking_uri(workspace))
+    aliases = client.get_registered_model("rlp-policy").aliases
+    return {k: str(v) for k, v in aliases.items()}, client.search_model_versions("")
+
+
+def test_the_winner_becomes_champion_and_loads(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = json.loads(run(workspace))
+    assert (verdict["winner"], verdict["promoted"]) == ("rlp", True)
+    aliases, versions = registered(workspace)
+    assert aliases == {"challenger": "1", "champion": "1"}
+    assert versions[0].tags["validation_status"] == "approved"
+    assert versions[0].tags["gate.information gain nats"] == "holds: 3.0 (required >= 0)"
+
+    import mlflow.transformers
+    from transformers import AutoModelForCausalLM
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri(workspace))
+    parts = mlflow.transformers.load_model("models:/rlp-policy@champion", return_type="components")
+    ours = AutoModelForCausalLM.from_pretrained(workspace.model("rlp")).state_dict()
+    theirs = parts["model"].state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert parts["tokenizer"].eos_token == "<end>"
+
+
+def test_the_same_model_is_registered_once(workspace: Workspace) -> None:
+    first = run(workspace)
+    assert run(workspace) == first
+    aliases, versions = registered(workspace)
+    assert len(versions) == 1
+    assert aliases == {"challenger": "1", "champion": "1"}
+
+
+def test_a_new_champion_leaves_the_old_one_an_alias(workspace: Workspace) -> None:
+    run(workspace)
+    save_model(workspace.model("rlp"), seed=7)
+    run(workspace)
+    aliases, versions = registered(workspace)
+    assert len(versions) == 2
+    assert aliases == {"challenger": "2", "champion": "2", "previous-champion": "1"}
+
+
+def test_a_failed_gate_leaves_the_champion(workspace: Workspace) -> None:
+    run(workspace)
+    save_model(workspace.model("rlp"), seed=7)
+    compare(workspace, {**GOOD, "differences": {}})
+    assert not json.loads(run(workspace))["promoted"]
+    aliases, versions = registered(workspace)
+    assert aliases == {"challenger": "2", "champion": "1"}
+    tags = next(version for version in versions if str(version.version) == "2").tags
+    assert tags["validation_status"] == "rejected"
+
+
+def test_the_verdict_stands_without_a_registry(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = run(workspace)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert run(workspace) == expected
+    said = capsys.readouterr()
+    assert "is away" in said.err
+    assert "not registered" in said.out
+
+
+def test_missing_inputs_are_told(workspace: Workspace) -> None:
+    (workspace.reports / "comparison.json").unlink()
+    with pytest.raises(MissingInputError, match=r"comparison\.json"):
+        run(workspace)
+    compare(workspace, GOOD)
+    (workspace.model("rlp") / "config.json").unlink()
+    with pytest.raises(MissingInputError, match="models/rlp"):
+        run(workspace)
+
+
+def test_an_unknown_candidate_is_told(workspace: Workspace) -> None:
+    text = workspace.params.read_text()
+    workspace.params.write_text(text.replace("[rlp, rlp-ft,", "[rlq, rlp-ft,"))
+    with pytest.raises(ConfigError, match="rlq"):
+        run(workspace)
