@@ -1,0 +1,113 @@
+import pytest
+import torch
+
+from rlp_core.data.records import Demonstration, Document
+from rlp_core.objective.reference import logprob
+from rlp_core.params import Optimizer
+from rlp_core.training import supervised
+from rlp_core.training.batches import (
+    Example,
+    batch_indices,
+    demonstration_example,
+    document_example,
+    examples,
+)
+from tests import models
+
+RECORD = {"id": "d", "key": "k", "source": "s", "licence": "l"}
+DATA = [Example([5, 6, 7, 8], range(1, 4)), Example([9, 10], range(1, 2))] * 3
+
+
+class Log:
+    """Keeps what a loop says."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def step(self, metrics, tokens, flops):
+        self.rows.append({**metrics, "tokens": tokens, "flops": flops})
+
+
+def train(steps=3, batch=2, micro_batch=8, budget=None, lr=1e-2, name="adamw"):
+    model, log = models.model(1), Log()
+    ledger = supervised.train(
+        model,
+        DATA,
+        steps=steps,
+        batch=batch,
+        optimizer=Optimizer(name=name, lr=lr),
+        seed=1,
+        stream=0,
+        micro_batch=micro_batch,
+        log=log,
+        flops_budget=budget,
+    )
+    return model, log, ledger
+
+
+def test_the_first_loss_is_the_mean_over_the_places():
+    model = models.model(1)
+    chosen = [DATA[i] for i in batch_indices(len(DATA), 2, 0, 1, 0)]
+    places = [(e.tokens[:p], e.tokens[p]) for e in chosen for p in e.places]
+    with torch.no_grad():
+        expected = -sum(float(logprob(model, *place, 1.0)) for place in places) / len(places)
+    assert train()[1].rows[0]["loss"] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_training_lowers_the_loss_and_repeats_itself(name):
+    model, log, _ = train(steps=12, name=name)
+    assert log.rows[-1]["loss"] < log.rows[0]["loss"]
+    again = train(steps=12, name=name)[0]
+    for a, b in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_micro_batches_give_the_same_losses():
+    small, large = train(micro_batch=1)[1].rows, train(micro_batch=8)[1].rows
+    for a, b in zip(small, large, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], abs=1e-5)
+
+
+def test_a_budget_is_never_exceeded_and_nearly_used():
+    _, log, whole = train(steps=6)
+    budget = whole.total_flops // 2
+    _, short, ledger = train(steps=6, budget=budget)
+    assert ledger.total_flops <= budget
+    assert ledger.total_flops + log.rows[len(short.rows)]["flops"] > budget
+    assert ledger.total_flops == sum(row["flops"] for row in short.rows)
+
+
+def test_enough_steps_are_planned_for_a_budget():
+    model, _, whole = train(steps=6)
+    assert supervised.steps_within(model, DATA, 2, whole.total_flops) >= 6
+
+
+def test_epochs_are_shuffled_and_laid_end_to_end():
+    seen = [i for step in range(5) for i in batch_indices(10, 4, step, 3, 1)]
+    assert sorted(seen[:10]) == sorted(seen[10:20]) == list(range(10))
+    assert seen[:10] != seen[10:20]
+    assert seen != [i for step in range(5) for i in batch_indices(10, 4, step, 3, 2)]
+
+
+def test_a_demonstration_teaches_thought_and_continuation_alone():
+    codec = models.codec()
+    demo = Demonstration(**RECORD, context="Q: 3+4\nA:", thought="3+4=7", continuation="7\n")
+    example = demonstration_example(codec, demo, 99)
+    learnt = codec.decode(example.tokens[p] for p in example.places)
+    assert learnt == "3+4=7</think>7\n"
+    before = codec.decode(example.tokens[: example.places.start])
+    assert before.endswith("Q: 3+4\nA:<think>")
+
+
+def test_what_the_cut_leaves_empty_is_left_out():
+    codec = models.codec()
+    demo = Demonstration(**RECORD, context="Q: 3+4\nA:", thought="", continuation="7\n")
+    document = Document(**RECORD, text="")
+    found = [demonstration_example(codec, demo, 5), document_example(codec, document, 1)]
+    assert examples(found) == []
+
+
+def test_the_tokens_of_a_document_are_all_learnt():
+    example = document_example(models.codec(), Document(**RECORD, text="Q: 3+4\nA:7\n"), 99)
+    assert list(example.places) == list(range(1, len(example.tokens)))
