@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -117,10 +116,8 @@ def test_an_expression_has_an_exact_value_or_none(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["1" * 200_000 + "a=1", "1+" * 100_000 + "1=1", "<<" * 99_999, "((" * 99_999 + "=1"]
 )
-def test_long_lines_do_not_hang(text: str) -> None:
-    before = time.process_time()
-    list(steps(text))
-    assert time.process_time() - before < 30  # quadratic time would take hours
+def test_long_lines_end(text: str) -> None:
+    assert all(step.holds for step in steps(text))  # in quadratic time this would take hours
 
 
 @pytest.mark.skipif(not GSM8K.is_dir(), reason="needs ../shared/data/gsm8k")
