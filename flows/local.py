@@ -38,9 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     root = Path.cwd()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        load(Workspace(root).params)
         configure(root)
         wait_until_up = prefect_server(root)
-        load(Workspace(root).params)
         load_graph(root)
         _run_flow(options, wait_until_up)
     except RlpError as error:

@@ -109,7 +109,8 @@ def run_stage(stage: Stage, run: Run, on_line: Callable[[str], None]) -> bool:
 
 def stage_environment(run: Run) -> dict[str, str]:
     """The environment of a stage: this interpreter first, unbuffered, quiet, with its lineage."""
-    environment = {**SWITCHES, **os.environ, "PYTHONUNBUFFERED": "1"}
+    log = {"PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # lines, no bars
+    environment = {**SWITCHES, **os.environ, **log}
     folder = str(Path(sys.executable).parent)  # not resolved: a virtual environment is a link
     environment["PATH"] = os.pathsep.join([folder, environment.get("PATH", os.defpath)])
     for name, value in (

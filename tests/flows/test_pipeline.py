@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,13 @@ def test_every_phase_has_a_flow_and_every_flow_a_deployment() -> None:
     entries = [entry["entrypoint"].partition(":")[2] for entry in deployed]
     assert sorted(entries) == sorted(flow.fn.__name__ for flow in pipeline.FLOWS.values())
     assert all(entry["entrypoint"].startswith("flows/pipeline.py:") for entry in deployed)
+
+
+def test_the_automation_waits_for_several_heartbeats() -> None:
+    path = project.REPOSITORY / "infra" / "automations" / "zombie.py"
+    automation = runpy.run_path(str(path))["automation"]()
+    deployed = yaml.safe_load((project.REPOSITORY / "prefect.yaml").read_text())["deployments"]
+    for entry in deployed:
+        variables = entry["work_pool"]["job_variables"]["env"]
+        every = int(variables["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+        assert automation.trigger.within.total_seconds() >= 3 * every
