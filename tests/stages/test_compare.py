@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from rlp_core.errors import DataError, MissingInputError
-from rlp_core.files import folder_sha256, sha256
+from rlp_core.files import folder_sha256, sha256, write_jsonl
 from rlp_core.stage import StageContext
 from rlp_core.stages import compare
 from rlp_core.workspace import ARMS
@@ -157,6 +157,19 @@ def test_stages_without_steps_leave_their_figures_out(tmp_path: Path) -> None:
     compare.run(cast(StageContext, context))
     assert "No stage took a step." in (context.workspace.reports / "index.html").read_text()
     assert len(list((context.workspace.reports / "figures").glob("*.svg"))) == 5
+
+
+def test_undefined_metrics_are_shown_as_undefined(tmp_path: Path) -> None:
+    context = made_up.make(tmp_path)
+    for arm in ARMS:
+        path = context.workspace.report(f"evaluate@{arm}") / "items" / "heldout.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        empty: dict[str, list[float]] = {"positions": [], "direct": [], "thinking": []}
+        write_jsonl(path, [row | empty for row in rows])
+    compare.run(cast(StageContext, context))
+    tree = json.loads((context.workspace.reports / "comparison.json").read_text())
+    assert tree["arms"]["rlp"]["information_gain"]["value"] is None
+    assert "undefined nats" in (context.workspace.reports / "index.html").read_text()
 
 
 def test_missing_columns_are_done_without(tmp_path: Path) -> None:
