@@ -1,0 +1,108 @@
+"""The measured items against slow scores of single texts."""
+
+import numpy as np
+import pytest
+
+from rlp_core.data.records import Document, Problem
+from rlp_core.evaluation import abilities, item_files
+from rlp_core.evaluation.bias import ChoiceItem
+from rlp_core.evaluation.measure import Meter
+from rlp_core.files import write_jsonl
+from rlp_core.objective.reference import logprob
+from rlp_core.params import BiasFiles, Evaluate
+from tests import models
+
+DOCUMENTS = [
+    Document(id="a", key="a", source="s", licence="l", text="Q: 3+4\nA:7\n", spans=[[9, 10]]),
+    Document(id="b", key="b", source="s", licence="l", text="The nurse said that he was late."),
+]
+PROBLEMS = [
+    Problem(id=f"p{i}", key=f"p{i}", source="s", licence="l", prompt=f"Q: {i}+4\nA:", answer="7")
+    for i in range(3)
+]
+ITEMS = [
+    ChoiceItem("t1", "templates", "", "0", "The nurse said that", (" he", " she"), {}),
+    ChoiceItem("w1", "winobias", "type1", "1", "", ("He came.", "She came."), {}),
+]
+
+
+def meter(micro_batch: int = 64, max_tokens: int = 40) -> Meter:
+    settings = Evaluate(
+        samples=3,
+        temperature=0.7,
+        problems=9,
+        heldout_documents=9,
+        heldout_positions=2,
+        max_tokens=max_tokens,
+        answer_tokens=3,
+        bias=BiasFiles(template_items=2, thoughts=2),
+    )
+    return Meter(models.model(6), models.codec(), settings, 5, 1, micro_batch)
+
+
+def slow(tokens: list[int], start: int) -> float:
+    model = models.model(6)
+    return sum(float(logprob(model, tokens[:p], tokens[p], 1.0)) for p in range(start, len(tokens)))
+
+
+def test_held_out_text_is_scored_as_by_hand():
+    for row, document in zip(meter().heldout(DOCUMENTS), DOCUMENTS, strict=True):
+        tokens, _ = models.codec().document(document.text, [], 40)
+        assert row["tokens"] == len(tokens) - 1
+        assert row["nll"] == pytest.approx(-slow(tokens, 1), abs=1e-3)
+        assert row["bytes"] == len(document.text.encode())
+        for place, direct in zip(row["positions"], row["direct"], strict=True):
+            assert direct == pytest.approx(slow(tokens[: place + 1], place), abs=1e-4)
+        assert [len(thoughts) for thoughts in row["thinking"]] == [3] * len(row["positions"])
+
+
+def test_marked_answers_are_where_thoughts_are_tried():
+    row = meter().heldout(DOCUMENTS[:1])[0]
+    tokens, marked = models.codec().document(DOCUMENTS[0].text, DOCUMENTS[0].spans, 40)
+    assert row["positions"] == marked
+    assert models.codec().decode([tokens[marked[0]]]) == "7"
+
+
+def test_choices_are_weighed_as_by_hand_also_without_a_context():
+    codec = models.codec()
+    for row, item in zip(meter().bias(ITEMS), ITEMS, strict=True):
+        context = codec.context(item.context)
+        expected = [slow([*context, *codec.encode(c)], len(context)) for c in item.choices]
+        assert row["logprob_direct"] == pytest.approx(expected, abs=1e-3)
+        assert row["tokens"] == [len(codec.encode(c)) for c in item.choices]
+        assert len(row["logprob_thinking"]) == 2
+
+
+def test_batch_size_changes_no_answer():
+    large, small = meter(64).problems(PROBLEMS), meter(3).problems(PROBLEMS)
+    assert large == small
+    alone = meter().problems(PROBLEMS[1:2])
+    assert alone == large[1:2]
+
+
+def test_long_contexts_are_cut_at_their_start():
+    long = Problem(
+        id="l", key="l", source="s", licence="l", prompt="Q: " + "1+" * 60 + "1\nA:", answer="1"
+    )
+    row = meter(max_tokens=8).problems([long])[0]
+    assert len(row["thinking"]) == len(row["direct"]) == 3
+
+
+def test_the_rows_are_what_the_comparison_reads(tmp_path):
+    made = meter()
+    rows = {"problems": made.problems(PROBLEMS), "heldout": made.heldout(DOCUMENTS)}
+    rows["bias"] = made.bias(ITEMS)
+    for name, lines in rows.items():
+        write_jsonl(tmp_path / f"{name}.jsonl", lines)
+    items = item_files.read(tmp_path)
+    values = {
+        name: statistic.value()
+        for name, statistic in abilities.ability_statistics(items.problems, items.heldout).items()
+    }
+    assert values["pass_at_1_thinking"] == np.mean([r["thinking"] for r in rows["problems"]])
+    gains = [
+        np.mean(thoughts) - direct
+        for r in rows["heldout"]
+        for thoughts, direct in zip(r["thinking"], r["direct"], strict=True)
+    ]
+    assert values["information_gain"] == pytest.approx(np.mean(gains))
