@@ -79,9 +79,19 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     count = 0
     with replacing_file(path) as temporary, temporary.open("w", encoding="utf-8") as out:
         for row in rows:
-            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+            out.write(_json_line(row) + "\n")
             count += 1
     return count
+
+
+def _json_line(row: dict[str, Any]) -> str:
+    """Readable text; escapes where a string holds half a surrogate pair, which has no UTF-8."""
+    line = json.dumps(row, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(row)
+    return line
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:

@@ -101,3 +101,11 @@ def test_a_folders_digest_sees_names_and_content_alone(tmp_path: Path) -> None:
     others = {made("c", {"x": "1", "y/z": "3"}), made("d", {"x": "1", "yz": "2"})}
     assert len(same) == 1
     assert len(same | others) == 3
+
+
+def test_half_a_surrogate_pair_is_kept_for_the_validation_to_find(tmp_path: Path) -> None:
+    rows = [{"text": "half \ud83d of a pair"}, {"text": "whole 😀"}]
+    path = tmp_path / "rows.jsonl"
+    assert files.write_jsonl(path, rows) == 2
+    assert list(files.read_jsonl(path)) == rows
+    assert "😀" in path.read_text(encoding="utf-8")

@@ -79,7 +79,7 @@ def content_key(text: str) -> str:
     Two texts with one key count as the same for splits and for leak checks.
     """
     folded = re.sub(r"\s+", " ", text).strip().casefold()
-    return hashlib.blake2b(folded.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(folded.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def heldout(key: str, share: float) -> bool:

@@ -76,3 +76,7 @@ def test_a_record_survives_its_file(text: str, spans: list[list[int]]) -> None:
 def test_an_unknown_field_is_refused() -> None:
     with pytest.raises(ValidationError, match="thoughts"):
         Document(id="a", key="k", source="s", licence="MIT", text="t", thoughts="x")  # type: ignore[call-arg]
+
+
+def test_half_a_surrogate_pair_has_a_key() -> None:
+    assert content_key("half \ud83d") != content_key("half")
