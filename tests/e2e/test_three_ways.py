@@ -66,10 +66,13 @@ def test_a_section_re_runs_its_stage_and_what_follows(by_dvc: Path) -> None:
     with changed_params(by_dvc, "evaluate", samples=3):
         changed = status(by_dvc)
         plan = make_plan(by_dvc, load_graph(by_dvc))
-    assert changed
-    assert all(name.startswith("evaluate@") for name in changed)
-    will_run = {line.stage.name for line in plan if not line.fresh}
-    assert will_run == {*changed, "compare", "promote"}
+    evaluations = {line.stage.name for line in plan if line.stage.name.startswith("evaluate@")}
+    assert evaluations <= set(changed) <= {*evaluations, "compare"}  # compare shows the settings
+    assert {line.stage.name for line in plan if not line.fresh} == {
+        *evaluations,
+        "compare",
+        "promote",
+    }
 
 
 def test_the_flow_without_a_server_leaves_the_same_lock(by_dvc: Path, tmp_path: Path) -> None:
