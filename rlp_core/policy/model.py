@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
+from transformers.utils import logging
 
 from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+logging.disable_progress_bar()  # a bar for every file that is opened hides the stage's own lines
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,9 @@ def _package(folder: Path, target: Path) -> None:
     """
     import mlflow.transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     source = str(folder.resolve())
     mlflow.transformers.save_model(
         {

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _PROBE_SECONDS = 2.0
-_SHORT = {  # MLflow's own would try for minutes
+_SETTINGS = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it would print the URL's password too
+    # MLflow's own limits would try for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -110,7 +112,7 @@ def connect(workspace: Workspace, params: Params) -> Store | None:
 
 
 def _open(uri: str, workspace: Workspace, params: Params) -> tuple[MlflowClient, str]:
-    for name, value in _SHORT.items():
+    for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)
 

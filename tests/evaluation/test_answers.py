@@ -5,7 +5,14 @@ from rlp_core.evaluation.answers import first_line, is_right, number
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
-    [("72", "72"), ("1,000", "1000"), ("$5.", "5"), ("0.5", "1/2"), (" blue ", "blue"), ("7", "7.0")],
+    [
+        ("72", "72"),
+        ("1,000", "1000"),
+        ("$5.", "5"),
+        ("0.5", "1/2"),
+        (" blue ", "blue"),
+        ("7", "7.0"),
+    ],
 )
 def test_equal_answers_are_right(answer, expected):
     assert is_right(answer, expected)
@@ -13,7 +20,14 @@ def test_equal_answers_are_right(answer, expected):
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
-    [("292 legs", "292"), ("7</think>", "7"), ("", "7"), ("blue", "red"), ("17", "7"), ("1/0", "0")],
+    [
+        ("292 legs", "292"),
+        ("7</think>", "7"),
+        ("", "7"),
+        ("blue", "red"),
+        ("17", "7"),
+        ("1/0", "0"),
+    ],
 )
 def test_no_partial_credit(answer, expected):
     assert not is_right(answer, expected)

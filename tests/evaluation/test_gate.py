@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +11,14 @@ from hypothesis import strategies as st
 
 from rlp_core.errors import ConfigError
 from rlp_core.evaluation.gate import verdict
-from rlp_core.params import Promote, load
+from rlp_core.params import Gate, Promote
 
-ROOT = Path(__file__).resolve().parents[2]
-PARAMS = load(ROOT / "profiles" / "tiny.yaml").promote.model_copy(
-    update={"candidates": ("rlp", "cpt")}
+PARAMS = Promote(
+    candidates=("rlp", "cpt"),
+    metric="pass_at_1_thinking",
+    gate=Gate(
+        min_pass_at_1=0.8, min_gain_over_base=0.0, min_information_gain=0.0, max_bias_increase=5.0
+    ),
 )
 GOOD: dict[str, Any] = {
     "arms": {

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.params import load
@@ -136,7 +137,8 @@ def test_missing_inputs_are_told(workspace: Workspace) -> None:
 
 
 def test_an_unknown_candidate_is_told(workspace: Workspace) -> None:
-    text = workspace.params.read_text()
-    workspace.params.write_text(text.replace("[rlp, rlp-ft,", "[rlq, rlp-ft,"))
+    tree = yaml.safe_load(workspace.params.read_text())
+    tree["promote"]["candidates"] = ["rlq", "rlp"]
+    workspace.params.write_text(yaml.safe_dump(tree))
     with pytest.raises(ConfigError, match="rlq"):
         run(workspace)

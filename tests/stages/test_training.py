@@ -25,7 +25,7 @@ class Tracker:
         self.seen: list[tuple[str, dict]] = []
 
     def __getattr__(self, name):
-        return lambda *args, **kwargs: self.seen.append((name, kwargs))
+        return lambda *_, **kwargs: self.seen.append((name, kwargs))
 
 
 def params(**changes) -> Params:

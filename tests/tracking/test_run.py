@@ -86,9 +86,9 @@ def test_a_run_holds_parameters_metrics_lineage_and_outputs(
     run = only_run(workspace)
     client = client_of(workspace)
     assert run.info.status == "FINISHED"
-    assert run.data.params["rlp.group_size"] == "8"
-    assert run.data.params["rlp.optimizer.lr"] == "0.001"
-    assert run.data.params["seed"] == "1"
+    assert run.data.params["rlp.group_size"] == str(params.rlp.group_size)
+    assert run.data.params["rlp.optimizer.lr"] == str(params.rlp.optimizer.lr)
+    assert run.data.params["seed"] == str(params.seed)
     assert not any(key.startswith(("runtime", "cpt", "base")) for key in run.data.params)
     loss = client.get_metric_history(run.info.run_id, "loss")
     assert [point.step for point in loss] == [1, 2]
