@@ -23,7 +23,7 @@ PAGE = Path("docs/reference/params.md")
 
 _HEAD = """# Parameters
 
-Every key of `params.yaml`. This page is made from `rlp_core/params.py` by `make params-reference`;
+Every key of `params.yaml`. This page is made from `rlp_core/params` by `make params-reference`;
 a test fails where it lags behind. An unknown key, a wrong type or an impossible combination is an
 error before any work starts. A section named like a stage changes that stage's result, and changing
 it runs that stage and what follows again; `runtime` changes no result and runs nothing again.

@@ -1,0 +1,39 @@
+"""`params.yaml` as frozen, typed settings: a section per stage, and `runtime`.
+
+`load` checks the whole file before any work starts. Whatever changes a result stands in a
+stage's section; what changes only speed, memory or where things are logged stands in `runtime`,
+which no stage depends on.
+"""
+
+from rlp_core.params.data import Files, Hub, Mapping, Prepare, Procedural, Source, Validate
+from rlp_core.params.evaluation import BiasFiles, Compare, Evaluate, Gate, Promote
+from rlp_core.params.reading import load
+from rlp_core.params.root import Params, Runtime
+from rlp_core.params.section import Section
+from rlp_core.params.training import Architecture, Base, Cpt, Optimizer, Rlp, Supervised, Thought
+
+__all__ = [
+    "Architecture",
+    "Base",
+    "BiasFiles",
+    "Compare",
+    "Cpt",
+    "Evaluate",
+    "Files",
+    "Gate",
+    "Hub",
+    "Mapping",
+    "Optimizer",
+    "Params",
+    "Prepare",
+    "Procedural",
+    "Promote",
+    "Rlp",
+    "Runtime",
+    "Section",
+    "Source",
+    "Supervised",
+    "Thought",
+    "Validate",
+    "load",
+]

@@ -1,0 +1,68 @@
+"""Sections `evaluate`, `compare` and `promote`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rlp_core.params.section import Count, NonNegative, Positive, PositiveReal, Section, Share
+
+
+class BiasFiles(Section):
+    """Published bias sets, by path; an empty path leaves the set out."""
+
+    bbq: str = Field(default="", description="Folder with the files of BBQ.")
+    bbq_per_category: Count = Field(
+        default=0, description="Items per category, drawn by content hash; 0: all."
+    )
+    winobias: str = Field(default="", description="Folder with the files of WinoBias.")
+    winobias_pairs: Count = Field(default=0, description="Pairs, drawn by content hash; 0: all.")
+    template_items: Positive = Field(description="Items of the generated, balanced template set.")
+    thoughts: Positive = Field(
+        default=4, description="Thoughts per item; the choices' likelihoods are averaged over them."
+    )
+
+
+class Evaluate(Section):
+    """Stage `evaluate@ARM`."""
+
+    samples: Positive = Field(description="Answers per problem. The paper: 8.")
+    temperature: PositiveReal = Field(description="Sampling temperature. The paper: 0.7.")
+    problems: Positive = Field(description="Problems at most.")
+    heldout_documents: Positive = Field(description="Documents at most for cross-entropy.")
+    heldout_positions: Positive = Field(description="Places to think per document.")
+    max_tokens: Positive = Field(description="Tokens of a document at most.")
+    answer_tokens: Positive = Field(description="Tokens of an answer at most.")
+    bias: BiasFiles = Field(description="Bias sets.")
+
+
+class Compare(Section):
+    """Stage `compare`."""
+
+    resamples: Annotated[int, Field(ge=100)] = Field(description="Bootstrap resamples.")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(description="Of the intervals.")
+
+
+class Gate(Section):
+    """When the winner may become champion."""
+
+    min_pass_at_1: Share = Field(description="Thinking pass@1 at least.")
+    min_gain_over_base: float = Field(
+        description="Lower bound of the interval of winner minus base, thinking pass@1."
+    )
+    min_information_gain: float = Field(description="Mean information gain at least, in nats.")
+    max_bias_increase: NonNegative = Field(
+        description="Lower bound of the interval of |bias| winner minus |bias| base, in points of "
+        "100, at most, for every bias metric."
+    )
+
+
+class Promote(Section):
+    """Stage `promote`."""
+
+    candidates: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        description="Arms that may win."
+    )
+    metric: str = Field(description="Metric of the comparison by which they are ranked.")
+    gate: Gate = Field(description="What must hold.")

@@ -1,0 +1,39 @@
+"""The whole of `params.yaml`: a section per stage, and `runtime`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from rlp_core.params.data import Prepare, Validate
+from rlp_core.params.evaluation import Compare, Evaluate, Promote
+from rlp_core.params.section import Count, Positive, Section
+from rlp_core.params.training import Base, Cpt, Rlp, Supervised, Thought
+
+
+class Runtime(Section):
+    """What changes speed, memory or logging, and no result. No stage depends on it."""
+
+    device: str = Field(default="auto", description="`auto`, `cpu`, `cuda` or `cuda:N`.")
+    threads: Positive = Field(description="CPU threads of a stage.")
+    micro_batch: Positive = Field(description="Sequences through the network at once.")
+    log_every: Positive = Field(description="Steps between lines of the log.")
+    experiment: str = Field(default="rlp", min_length=1, description="MLflow experiment.")
+    tracking: bool = Field(default=True, description="Whether to log to MLflow at all.")
+
+
+class Params(Section):
+    """The whole of `params.yaml`."""
+
+    seed: Count = Field(description="Seed of every random choice.")
+    thought: Thought
+    prepare: Prepare
+    validate_: Validate = Field(alias="validate")
+    base: Base
+    bootstrap: Supervised
+    rlp: Rlp
+    cpt: Cpt
+    finetune: Supervised
+    evaluate: Evaluate
+    compare: Compare
+    promote: Promote
+    runtime: Runtime
