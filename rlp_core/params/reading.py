@@ -49,7 +49,7 @@ def _explain(error: ValidationError, path: Path) -> ConfigError:
     problems, places = [], []
     for problem in error.errors(include_url=False):
         keys = [str(key) for key in problem["loc"]]
-        place = ".".join(keys) or "the file as a whole"
+        place = ".".join(keys) or "several sections"
         if problem["type"] == "extra_forbidden":
             known = _known_keys(problem["loc"][:-1])
             near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
@@ -62,7 +62,8 @@ def _explain(error: ValidationError, path: Path) -> ConfigError:
             problems.append(f"`{place}`: missing")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            problems.append(f"`{place}` = {_short(problem['input'])}: {message}")
+            value = f" = {_short(problem['input'])}" if keys else ""
+            problems.append(f"`{place}`{value}: {message}")
         places.append(place)
     return ConfigError(
         "\n".join(["impossible parameters:", *(f"  - {text}" for text in problems)]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rlp_core.params.data import Prepare, Validate
 from rlp_core.params.evaluation import Compare, Evaluate, Promote
@@ -37,3 +37,25 @@ class Params(Section):
     compare: Compare
     promote: Promote
     runtime: Runtime
+
+    @model_validator(mode="after")
+    def _fits_the_context(self) -> Params:
+        """A model built here has a longest sequence; nothing that is read may exceed it."""
+        if self.base.architecture is None:
+            return self
+        thought = self.thought.max_tokens + 2  # both delimiters
+        lengths = {
+            "bootstrap.max_tokens": self.bootstrap.max_tokens,
+            "finetune.max_tokens": self.finetune.max_tokens,
+            "rlp.max_tokens + thought.max_tokens + 2": self.rlp.max_tokens + thought,
+            "evaluate.max_tokens + thought.max_tokens + 2 + evaluate.answer_tokens": (
+                self.evaluate.max_tokens + thought + self.evaluate.answer_tokens
+            ),
+        }
+        for keys, length in lengths.items():
+            if length > self.base.architecture.context:
+                raise ValueError(
+                    f"{keys} = {length} exceeds base.architecture.context = "
+                    f"{self.base.architecture.context}"
+                )
+        return self
