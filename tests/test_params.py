@@ -152,7 +152,7 @@ INVALID: list[tuple[str, object, str]] = [
     (
         "evaluate.answer_tokens",
         99,
-        "evaluate.answer_tokens = 189 exceeds base.architecture.context",
+        "answer_tokens = 189 exceeds base.architecture.context",
     ),
     ("bootstrap.max_tokens", 129, "bootstrap.max_tokens = 129 exceeds base.architecture.context"),
     ("base.architecture.heads", 3, "`heads` must divide `width`"),
