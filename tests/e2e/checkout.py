@@ -55,12 +55,15 @@ def copy_to(root: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
     write_params(root, micro_params())
-    for command in (["init", "-q"], ["add", "-A"], [*IDENTITY, "commit", "-q", "-m", "Micro"]):
-        subprocess.run(["git", *command], cwd=root, check=True)
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Micro"]):
+        git(root, *command)
     return root
 
 
-IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+def git(root: Path, *command: str) -> None:
+    """Run git in a copy, as nobody in particular."""
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", *identity, *command], cwd=root, check=True)
 
 
 def write_params(root: Path, params: dict[str, Any]) -> None:

@@ -20,14 +20,6 @@ from tests.e2e import checkout
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
-@pytest.fixture(scope="module")
-def by_dvc(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy in which `dvc repro` has run."""
-    root = checkout.copy_to(tmp_path_factory.mktemp("ways") / "by-dvc")
-    checkout.run(root, "dvc", "repro")
-    return root
-
-
 def status(root: Path) -> dict[str, Any]:
     """What `dvc status` says would run, and why."""
     found: dict[str, Any] = json.loads(checkout.run(root, "dvc", "status", "--json"))
