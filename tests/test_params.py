@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
 
 from rlp_core import params
 from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, ConfigError, MissingInputError
@@ -28,6 +29,16 @@ def test_a_profile_loads(path: Path) -> None:
     loaded = load(path)
     assert set(loaded.promote.candidates) <= set(ARMS)
     assert all(getattr(loaded.prepare, part) for part in PARTS)
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_a_profile_reads_the_same_after_dvc_rewrote_it(path: Path, tmp_path: Path) -> None:
+    """`dvc exp run -S` writes YAML 1.2, in which `off` is a string and needs no quotes."""
+    editor = YAML()
+    tree = editor.load(path.read_text(encoding="utf-8"))
+    with (tmp_path / "params.yaml").open("w", encoding="utf-8") as out:
+        editor.dump(tree, out)
+    assert load(tmp_path / "params.yaml") == load(path)
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
@@ -137,7 +148,7 @@ INVALID: list[tuple[str, object, str]] = [
     # choices
     ("rlp.position_selection", "random", "Input should be 'answer' or 'uniform'"),
     ("base.optimizer.name", "sgd", "Input should be 'adamw' or 'muon'"),
-    ("validate.near_duplicates", False, "Input should be 'off', 'warning' or 'error'"),
+    ("validate.near_duplicates", False, "Input should be 'ignore', 'warning' or 'error'"),
     ("prepare.base.0.kind", "web", "'procedural', 'files', 'hub'"),
     ("prepare.base.0.world", "chess", "Input should be 'arithmetic' or 'people'"),
     ("prepare.base.0", FILES | {"take": "some"}, "Input should be 'all', 'train' or 'heldout'"),

@@ -162,7 +162,7 @@ def _delimiters(thought: Thought) -> Iterator[Rule]:
 
 
 def _repetition(part: str, settings: Validate) -> Iterator[Rule]:
-    chosen = None if settings.near_duplicates == "off" else Severity(settings.near_duplicates)
+    chosen = None if settings.near_duplicates == "ignore" else Severity(settings.near_duplicates)
     exact = chosen if part in TRAINING_PARTS else chosen or WARNING
     if exact is not None:
         yield _computed("repeated", exact, "no earlier row of the part has the same content key")

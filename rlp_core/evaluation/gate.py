@@ -24,9 +24,9 @@ def verdict(comparison: Tree, params: Promote) -> dict[str, Any]:
     """Pick the winner and check every rule of the gate.
 
     Returns:
-        `winner`, `metric`, `value`, `tied` (candidates with the very same value; the first by
-        name wins), `promoted`, `reasons` (a list of `rule`, `required`, `measured`, `holds`) and
-        `ranking` (value by candidate, null where the comparison has none).
+        `winner`, `metric`, `value`, `tied` (candidates with the very same value; the one that
+        `candidates` names first wins), `promoted`, `reasons` (a list of `rule`, `required`,
+        `measured`, `holds`) and `ranking` (value by candidate, null where there is none).
 
     Raises:
         ConfigError: no candidate has the metric.
@@ -40,7 +40,7 @@ def verdict(comparison: Tree, params: Promote) -> dict[str, Any]:
             fix=f"choose among: {', '.join(_metrics(comparison)) or 'none were measured'}",
         )
     best = (min if params.metric in LOWER_IS_BETTER else max)(measured.values())
-    tied = sorted(arm for arm, value in measured.items() if value == best)
+    tied = [arm for arm, value in measured.items() if value == best]
     reasons = _reasons(comparison, tied[0], params.gate)
     return {
         "winner": tied[0],

@@ -147,8 +147,8 @@ class Validate(Section):
         description="Jaccard similarity of their three-token runs from which on two records of "
         "one part count as near-duplicates."
     )
-    near_duplicates: Literal["off", "warning", "error"] = Field(
-        description="What a near-duplicate is; `off` where a world repeats itself on purpose."
+    near_duplicates: Literal["ignore", "warning", "error"] = Field(
+        description="What a near-duplicate is; `ignore` where a world repeats itself on purpose."
     )
     personal_data: Literal["warning", "error"] = Field(
         description="What an e-mail address or telephone number is."

@@ -62,7 +62,7 @@ class Promote(Section):
     """Stage `promote`."""
 
     candidates: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        description="Arms that may win."
+        description="Arms that may win; of equal ones the first here does."
     )
     metric: str = Field(description="Metric of the comparison by which they are ranked.")
     gate: Gate = Field(description="What must hold.")

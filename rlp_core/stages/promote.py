@@ -73,7 +73,7 @@ def _comparison(workspace: Workspace) -> dict[str, Any]:
 def _say(verdict: dict[str, Any]) -> None:
     print(f"winner: {verdict['winner']}, {verdict['metric']} = {verdict['value']:g}")
     if verdict["tied"]:
-        print(f"tied, the first by name was taken: {', '.join(verdict['tied'])}")
+        print(f"tied, the first among the candidates was taken: {', '.join(verdict['tied'])}")
     for reason in verdict["reasons"]:
         mark = "holds" if reason["holds"] else "FAILS"
         measured = "not measured" if reason["measured"] is None else f"{reason['measured']:g}"

@@ -53,7 +53,7 @@ def test_the_settings_choose_severities(chosen: str) -> None:
 
 
 def test_a_world_may_repeat_itself_in_training_but_not_unseen_in_evaluation() -> None:
-    using = settings(near_duplicates="off")
+    using = settings(near_duplicates="ignore")
     for part in PARTS:
         assert "near_duplicate" not in suite(part, using)
     assert "repeated" not in suite("base", using)

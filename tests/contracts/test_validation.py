@@ -114,7 +114,7 @@ def test_a_leaked_problem_is_quarantined_on_the_training_side(tmp_path: Path) ->
 def test_one_sided_gender_terms_are_a_warning(tmp_path: Path) -> None:
     texts = [f"he told his brother that field {n} of his was the king's own" for n in range(30)]
     rows = [record("base", n, text=text) for n, text in enumerate(texts)]
-    found = validated(tmp_path, {"base": rows}, settings(near_duplicates="off"))
+    found = validated(tmp_path, {"base": rows}, settings(near_duplicates="ignore"))
     assert failures(found) == {"group_balance": ["summary 0"]}
     assert found.stop_reason() is None
 

@@ -89,9 +89,10 @@ def test_an_unknown_metric_is_an_error_that_lists_the_known() -> None:
 
 
 @given(st.permutations(["a", "b", "c", "d"]))
-def test_a_tie_does_not_depend_on_the_order_of_the_candidates(order: list[str]) -> None:
+def test_a_tie_is_won_by_the_first_of_the_candidates(order: list[str]) -> None:
     value = {"a": 0.1, "b": 0.9, "c": 0.9, "d": 0.9}
     tree = {"arms": {arm: {PARAMS.metric: {"value": v}} for arm, v in value.items()}}
     params = Promote(candidates=tuple(order), metric=PARAMS.metric, gate=PARAMS.gate)
     result = verdict(tree, params)
-    assert (result["winner"], result["tied"]) == ("b", ["b", "c", "d"])
+    tied = [arm for arm in order if arm != "a"]
+    assert (result["winner"], result["tied"]) == (tied[0], tied)
