@@ -31,14 +31,10 @@ class Sample:
     Attributes:
         tokens: per row the tokens drawn, the stop token included where it was drawn.
         stopped: per row whether the stop token was drawn; otherwise the limit was reached.
-        prefill_tokens: tokens that went through the network to read the contexts.
-        decode_tokens: tokens that went through it to draw, padding rows not counted.
     """
 
     tokens: list[list[int]]
     stopped: list[bool]
-    prefill_tokens: int
-    decode_tokens: int
 
 
 @torch.no_grad()
@@ -87,7 +83,7 @@ def sample(
         tokens += drawn
         stopped += ended
     model.train(training)
-    return Sample(tokens, stopped, sum(map(len, contexts)), sum(map(len, tokens)))
+    return Sample(tokens, stopped)
 
 
 def _rows(uniforms: Uniforms, rows: slice) -> Uniforms:

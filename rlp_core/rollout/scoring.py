@@ -55,11 +55,29 @@ def logprobs_in(
     for row, wanted in zip(rows, places, strict=True):
         if any(place < 1 or place >= len(row) for place in wanted):
             raise ValueError(f"places must lie in [1, {len(row) - 1}]: {list(wanted)}")
-    states = hidden_states(model, rows)
+    return gather_logprobs(model, hidden_states(model, rows), rows, places, temperature)
+
+
+def gather_logprobs(
+    model: PreTrainedModel,
+    states: Tensor,
+    rows: Sequence[Sequence[int]],
+    places: Sequence[Sequence[int]],
+    temperature: float,
+) -> Tensor:
+    """`logprobs_in` from states that are there already: [sum of places] in nats.
+
+    Args:
+        model: gives the head.
+        states: [rows, longest, width], of `hidden_states`.
+        rows: token ids of any lengths.
+        places: per row the indices of the tokens to score; each at least 1.
+        temperature: the logits are divided by it.
+    """
     index = [(r, p) for r, wanted in enumerate(places) for p in wanted]
-    at_row = torch.tensor([r for r, _ in index], device=model.device, dtype=torch.long)
-    at_place = torch.tensor([p for _, p in index], device=model.device, dtype=torch.long)
-    tokens = torch.tensor([rows[r][p] for r, p in index], device=model.device, dtype=torch.long)
+    at_row = torch.tensor([r for r, _ in index], device=states.device, dtype=torch.long)
+    at_place = torch.tensor([p for _, p in index], device=states.device, dtype=torch.long)
+    tokens = torch.tensor([rows[r][p] for r, p in index], device=states.device, dtype=torch.long)
     return token_logprobs(model, states[at_row, at_place - 1], tokens, temperature)
 
 

@@ -13,10 +13,9 @@ from torch import Tensor
 from rlp_core.objective import rlp as objective
 from rlp_core.params import Rlp, Thought
 from rlp_core.policy.ema import EmaTarget
-from rlp_core.policy.logits import token_logprobs
 from rlp_core.rollout.rng import uniform
 from rlp_core.rollout.sampler import Sample, sample
-from rlp_core.rollout.scoring import hidden_states, score
+from rlp_core.rollout.scoring import gather_logprobs, hidden_states, score
 from rlp_core.training.batches import batch_indices
 from rlp_core.training.ledger import TRAINING, Ledger
 from rlp_core.training.optim import Stepper
@@ -201,10 +200,15 @@ class RlpTrainer:
     ) -> tuple[Tensor, Tensor, float]:
         """Loss with gradient, rewards [places, G], and the summed surprise of the thoughts."""
         group = self.settings.group_size
-        states = hidden_states(self.policy, [row.tokens for row in rows])
-        thought = self._logprobs(states, rows, "thought", self.settings.temperature)
+        tokens = [row.tokens for row in rows]
+        states = hidden_states(self.policy, tokens)
+        thought = gather_logprobs(
+            self.policy, states, tokens, [row.thought for row in rows], self.settings.temperature
+        )
         with torch.no_grad():
-            target = self._logprobs(states.detach(), rows, "targets", 1.0)
+            target = gather_logprobs(
+                self.policy, states.detach(), tokens, [row.targets for row in rows], 1.0
+            )
         device = states.device
         weights = [self._discount(h) for row in rows for h in range(len(row.targets))]
         owner = torch.repeat_interleave(
@@ -225,15 +229,6 @@ class RlpTrainer:
             self.settings.clip_high,
         )
         return loss, reward, -float(thought.detach().sum())
-
-    def _logprobs(
-        self, states: Tensor, rows: Sequence[Row], span: str, temperature: float
-    ) -> Tensor:
-        index = [(r, p) for r, row in enumerate(rows) for p in getattr(row, span)]
-        at_row = torch.tensor([r for r, _ in index], device=states.device)
-        before = torch.tensor([p - 1 for _, p in index], device=states.device)
-        tokens = torch.tensor([rows[r].tokens[p] for r, p in index], device=states.device)
-        return token_logprobs(self.policy, states[at_row, before], tokens, temperature)
 
     def _discount(self, h: int) -> float:
         return float(self.settings.discount**h)

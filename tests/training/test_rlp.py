@@ -64,7 +64,7 @@ def close_some(drawn: Sample) -> Sample:
         cut = i % 3 == 0
         tokens.append([*thought[: 1 + i % 4], models.codec().close_id] if cut else thought)
         stopped.append(cut or drawn.stopped[i])
-    return Sample(tokens, stopped, drawn.prefill_tokens, drawn.decode_tokens)
+    return Sample(tokens, stopped)
 
 
 def gradients(model) -> list[torch.Tensor]:
