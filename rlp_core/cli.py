@@ -6,7 +6,6 @@ answers at once.
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import click
 
 from rlp_core import quiet
-from rlp_core.errors import RlpError, UsageError
+from rlp_core.errors import RlpError, UsageError, did_you_mean
 
 
 class _Group(click.Group):
@@ -37,8 +36,7 @@ class _Group(click.Group):
 
 def unknown(what: str, name: str, known: list[str], where: str) -> UsageError:
     """The error for a name that does not exist, with the nearest that does."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f"did you mean `{near[0]}`? " if near else ""
+    hint = did_you_mean(name, known)
     return UsageError(
         f"no {what} is called {name!r}", where=where, fix=f"{hint}known: {', '.join(known)}"
     )

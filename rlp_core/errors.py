@@ -6,6 +6,9 @@ scheduler can tell a lost cause from a run worth repeating: only 75 means "try a
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 EXIT_USAGE = 64
 EXIT_DATA = 65
 EXIT_MISSING = 66
@@ -14,6 +17,12 @@ EXIT_OUTPUT = 73
 EXIT_TRY_AGAIN = 75
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The start of a `fix` that names the nearest known name; empty where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f"did you mean `{near[0]}`? " if near else ""
 
 
 class RlpError(Exception):

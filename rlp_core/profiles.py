@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
-from rlp_core.errors import MissingInputError, UsageError
+from rlp_core.errors import MissingInputError, UsageError, did_you_mean
 from rlp_core.files import write_text
 from rlp_core.params import load
 from rlp_core.workspace import Workspace
@@ -50,8 +49,7 @@ def text(root: Path, name: str | None) -> str:
         MissingInputError: there is no such file.
     """
     if name is not None and name not in names(root):
-        near = difflib.get_close_matches(name, names(root), n=1, cutoff=0.4)
-        hint = f"did you mean `{near[0]}`? " if near else ""
+        hint = did_you_mean(name, names(root))
         raise UsageError(
             f"no profile is called {name!r}",
             where=str(root / "profiles"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import difflib
 import errno
 import fcntl
 import importlib
@@ -29,6 +28,7 @@ from rlp_core.errors import (
     RlpError,
     TryAgainError,
     UsageError,
+    did_you_mean,
 )
 from rlp_core.files import write_json
 from rlp_core.params import Params, load
@@ -80,8 +80,7 @@ def run_stage(name: str, root: Path) -> None:
         RlpError: anything a person can mend.
     """
     if name not in STAGES:
-        near = difflib.get_close_matches(name, STAGES, n=1, cutoff=0.4)
-        hint = f"did you mean `{near[0]}`? " if near else ""
+        hint = did_you_mean(name, STAGES)
         raise UsageError(
             f"no stage is called {name!r}", where="rlp_core.stage", fix=f"{hint}{', '.join(STAGES)}"
         )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from rlp_core.data.records import KINDS
-from rlp_core.errors import UsageError
+from rlp_core.errors import UsageError, did_you_mean
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -18,8 +17,7 @@ def record_schema(kind: str) -> dict[str, Any]:
         UsageError: there is no such kind.
     """
     if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.4)
-        hint = f"did you mean `{near[0]}`? " if near else ""
+        hint = did_you_mean(kind, KINDS)
         raise UsageError(
             f"no record is called {kind!r}", where="rlp schema", fix=f"{hint}{', '.join(KINDS)}"
         )
