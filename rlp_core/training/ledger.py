@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlp_core.policy.model import parameter_count
+from rlp_core.training.checkpoint import State
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -74,3 +75,13 @@ class Ledger:
             "tokens": {**self.tokens, "total": sum(self.tokens.values())},
             "flops": {**self.flops, "total": self.total_flops},
         }
+
+    def state(self) -> State:
+        """What was spent so far."""
+        return State(values={"tokens": dict(self.tokens), "flops": dict(self.flops)})
+
+    def restore(self, state: State) -> None:
+        """Take up what `state` gave."""
+        spent: Any = state.values
+        self.tokens = defaultdict(int, spent["tokens"])
+        self.flops = defaultdict(int, spent["flops"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from rlp_core.params import Optimizer
 from rlp_core.policy.model import embeddings
+from rlp_core.training.checkpoint import State
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -67,3 +69,24 @@ class Stepper:
             optimizer.zero_grad(set_to_none=True)
         self.step_number += 1
         return float(norm)
+
+    def state(self) -> State:
+        """The moments of every optimizer, and the number of the next step."""
+        tensors: dict[str, Tensor] = {}
+        for number, optimizer in enumerate(self.optimizers):
+            for index, moments in optimizer.state_dict()["state"].items():
+                tensors |= {f"{number}.{index}.{name}": value for name, value in moments.items()}
+        return State(tensors, {"step_number": self.step_number})
+
+    def restore(self, state: State) -> None:
+        """Take up a copy of what `state` gave; rates and decay are the settings' own."""
+        moments: list[dict[int, dict[str, Tensor]]] = [{} for _ in self.optimizers]
+        for key, value in state.tensors.items():
+            number, index, name = key.split(".", 2)
+            moments[int(number)].setdefault(int(index), {})[name] = value.clone()
+        for optimizer, found in zip(self.optimizers, moments, strict=True):
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": found, "param_groups": groups})
+        step_number = state.values["step_number"]
+        assert isinstance(step_number, int)
+        self.step_number = step_number

@@ -11,11 +11,12 @@ import io
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from rlp_core.files import write_text
+from rlp_core.training.checkpoint import State
 
 if TYPE_CHECKING:
     from rlp_core.tracking import Tracker
@@ -35,6 +36,7 @@ class StepLog:
         """
         self.name, self.total, self.tracker, self.log_every = name, total, tracker, log_every
         self.rows: list[dict[str, float]] = []
+        self.restored = 0
         self.started = self.last = time.perf_counter()
         self.bar = (
             tqdm(total=total, desc=name, unit="step", dynamic_ncols=True)
@@ -55,12 +57,35 @@ class StepLog:
             self.bar.set_postfix_str(f"{shown}, {speed['tokens_per_second']:,.0f} tokens/s")
             self.bar.update()
         elif number % self.log_every == 0 or number == self.total:
-            left = (now - self.started) / number * (self.total - number)
+            left = (now - self.started) / (number - self.restored) * (self.total - number)
             print(
                 f"{self.name}: step {number}/{self.total}, {shown}, "
                 f"{speed['tokens_per_second']:,.0f} tokens/s, {left:.0f} s left",
                 flush=True,
             )
+
+    def flush(self) -> None:
+        """Send what the tracker holds back: a checkpoint is never ahead of the run's history."""
+        self.tracker.flush()
+
+    def state(self) -> State:
+        """The rows so far."""
+        rows: list[Any] = [dict(row) for row in self.rows]
+        return State(values={"rows": rows})
+
+    def restore(self, state: State) -> None:
+        """Take up the rows of an earlier process.
+
+        They are offered to the tracker again, which leaves out what its run has: a run that was
+        begun anew, because its store was away or is another one now, then has them all the same.
+        """
+        rows: Any = state.values["rows"]
+        self.rows, self.restored = rows, len(rows)
+        for row in rows:
+            metrics = {name: value for name, value in row.items() if name != "step"}
+            self.tracker.metrics(metrics, step=row["step"])
+        if self.bar is not None:
+            self.bar.update(self.restored)
 
     def close(self, path: Path) -> None:
         """End the bar and write the rows as CSV; an empty loop leaves a header alone."""
