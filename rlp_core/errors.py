@@ -1,7 +1,8 @@
 """Errors that a person can mend: each says what is wrong, where, and what to do.
 
 Every one carries the exit code of its process. The codes follow BSD `sysexits.h`, so that a
-scheduler can tell a lost cause from a run worth repeating: only 75 means "try again".
+scheduler can tell a lost cause from a run worth repeating: only 75 means "try again". 79, the
+first that BSD leaves free, is a training run that was stopped because it had collapsed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ EXIT_UNAVAILABLE = 69
 EXIT_OUTPUT = 73
 EXIT_TRY_AGAIN = 75
 EXIT_CONFIG = 78
+EXIT_TRAINING = 79
 EXIT_INTERRUPTED = 130
 
 
@@ -84,3 +86,9 @@ class ConfigError(RlpError):
     """A parameter that is unknown, of the wrong type, or impossible."""
 
     exit_code = EXIT_CONFIG
+
+
+class TrainingError(RlpError):
+    """A training run that went wrong beyond mending: a collapse, or steps that are not finite."""
+
+    exit_code = EXIT_TRAINING
