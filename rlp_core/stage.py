@@ -13,6 +13,7 @@ import errno
 import fcntl
 import importlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -31,6 +32,7 @@ from rlp_core.errors import (
     did_you_mean,
 )
 from rlp_core.files import write_json
+from rlp_core.interruption import end_at_sigterm
 from rlp_core.params import Params, load
 from rlp_core.workspace import ARMS, FINETUNED_ARMS, Workspace
 
@@ -60,12 +62,15 @@ class StageContext:
         params: the whole of `params.yaml`; a stage reads only the sections that `dvc.yaml` names.
         workspace: where to read and write.
         tracker: takes metrics and data sets; works, and says so, when the server is away.
+        scratch: folder for the checkpoints of this very work, whichever process does it; None
+            where `dvc.yaml` does not say what the work depends on: then none are kept.
     """
 
     name: str
     params: Params
     workspace: Workspace
     tracker: Tracker
+    scratch: Path | None = None
 
     @property
     def arm(self) -> str:
@@ -91,7 +96,11 @@ def run_stage(name: str, root: Path) -> None:
 
         with open_run(name, params, workspace) as tracker:
             module = importlib.import_module(f"rlp_core.stages.{name.partition('@')[0]}")
-            module.run(StageContext(name, params, workspace, tracker))
+            key = tracker.fingerprint
+            scratch = workspace.scratch(name, key) if key else None
+            module.run(StageContext(name, params, workspace, tracker, scratch))
+            if scratch is not None:
+                shutil.rmtree(scratch.parent, ignore_errors=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -102,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
         return UsageError.exit_code
     quiet.apply()
     _die_with_parent()
-    signal.signal(signal.SIGTERM, _terminated)
+    end_at_sigterm()
     name, root, started = arguments[0], Path.cwd(), time.time()
     code = 1
     try:
@@ -112,7 +121,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error in stage {name}: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
-        print(f"stage {name}: interrupted; the next run starts it again", file=sys.stderr)
+        print(
+            f"stage {name}: interrupted; the next run goes on or starts it again", file=sys.stderr
+        )
         code = EXIT_INTERRUPTED
     except OSError as error:
         if error.errno != errno.ENOSPC:
@@ -173,12 +184,6 @@ def _die_with_parent() -> None:
         return
     set_parent_death_signal = 1
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-
-
-def _terminated(_number: int, _frame: object) -> None:
-    raise TryAgainError(
-        "the stage was told to end (SIGTERM)", where=f"process {os.getpid()}", fix="run it again"
-    )
 
 
 if __name__ == "__main__":

@@ -69,6 +69,10 @@ class Workspace:
         """Untracked state: run records, locks, scratch, the tracking database."""
         return self.root / ".rlp"
 
+    def scratch(self, stage: str, fingerprint: str) -> Path:
+        """A stage's checkpoints while it trains, apart by all that decides its result."""
+        return self.private / "scratch" / stage / fingerprint
+
     def run_record(self, stage: str) -> Path:
         """The sidecar that holds what DVC must not see: times, run ids, host."""
         return self.private / "runs" / f"{stage}.json"

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from rlp_core.params.data import Prepare, Validate
 from rlp_core.params.evaluation import Compare, Evaluate, Promote
-from rlp_core.params.section import Count, Positive, Section
+from rlp_core.params.section import Count, NonNegative, Positive, Section
 from rlp_core.params.training import Base, Cpt, Rlp, Supervised, Thought
 
 
@@ -17,6 +17,10 @@ class Runtime(Section):
     threads: Positive = Field(description="CPU threads of a stage.")
     micro_batch: Positive = Field(description="Sequences through the network at once.")
     log_every: Positive = Field(description="Steps between lines of the log.")
+    checkpoint_seconds: NonNegative = Field(
+        default=60.0,
+        description="Seconds between saves of a training stage's state; 0: after each step.",
+    )
     experiment: str = Field(default="rlp", min_length=1, description="MLflow experiment.")
     tracking: bool = Field(default=True, description="Whether to log to MLflow at all.")
 

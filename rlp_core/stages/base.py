@@ -9,8 +9,8 @@ from rlp_core.data.tokenizer import Codec, add_delimiters, train_tokenizer
 from rlp_core.params import Architecture
 from rlp_core.policy import model as models
 from rlp_core.stages import common
-from rlp_core.training import supervised
 from rlp_core.training.batches import document_example, examples
+from rlp_core.training.supervised import SupervisedTrainer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -35,8 +35,7 @@ def run(context: StageContext) -> None:
         [document_example(codec, document, params.base.max_tokens) for document in documents]
     )
     common.require_learnable(len(data), "base", "base.max_tokens")
-    log = common.step_log(context, params.base.steps)
-    ledger = supervised.train(
+    trainer = SupervisedTrainer(
         model,
         data,
         steps=params.base.steps,
@@ -45,11 +44,11 @@ def run(context: StageContext) -> None:
         seed=params.seed,
         stream=STREAM,
         micro_batch=params.runtime.micro_batch,
-        log=log,
     )
+    log = common.train(context, trainer, params.base.steps)
     common.save_model(context, model, codec, "base")
     body, head = models.parameter_count(model)
-    common.finish_training(context, log, ledger, {"parameters": body + head})
+    common.finish_training(context, log, trainer.ledger, {"parameters": body + head})
 
 
 def _build(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -12,14 +13,19 @@ from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
 from rlp_core.policy import model as models
+from rlp_core.training import loop
+from rlp_core.training.checkpoint import Checkpoints
 from rlp_core.training.progress import StepLog
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedModel
 
     from rlp_core.params import Params
     from rlp_core.stage import StageContext
     from rlp_core.training.ledger import Ledger
+    from rlp_core.training.loop import Trainable
 
 R = TypeVar("R", bound=Record)
 
@@ -80,6 +86,30 @@ def save_model(context: StageContext, model: PreTrainedModel, codec: Codec, arm:
 def step_log(context: StageContext, total: int) -> StepLog:
     """The log of a training stage."""
     return StepLog(context.name, total, context.tracker, context.params.runtime.log_every)
+
+
+def train(context: StageContext, trainable: Trainable, steps: int) -> StepLog:
+    """Run a training stage's loop, going on from its checkpoint if it was killed before.
+
+    Raises:
+        TryAgainError: SIGTERM came; the state is saved.
+    """
+    checkpoints = None
+    if context.scratch is not None:
+        _drop_leftovers(context.name, context.scratch)
+        checkpoints = Checkpoints(context.scratch)
+    log = step_log(context, steps)
+    loop.run(trainable, steps, log, checkpoints, context.params.runtime.checkpoint_seconds)
+    return log
+
+
+def _drop_leftovers(stage: str, scratch: Path) -> None:
+    """Remove the checkpoints of runs with other code, data or parameters: no run will ask."""
+    others = [path for path in scratch.parent.glob("*") if path != scratch]
+    for path in others:
+        shutil.rmtree(path)
+    if others:
+        print(f"{stage}: removed the checkpoints of {len(others)} runs with other inputs")
 
 
 def finish_training(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from rlp_core.data.records import Document
 from rlp_core.errors import MissingInputError
 from rlp_core.stages import common
-from rlp_core.training import supervised
 from rlp_core.training.batches import document_example, examples
+from rlp_core.training.supervised import SupervisedTrainer, steps_within
 
 if TYPE_CHECKING:
     from rlp_core.stage import StageContext
@@ -32,9 +32,8 @@ def run(context: StageContext) -> None:
         [document_example(codec, document, params.rlp.max_tokens) for document in documents]
     )
     common.require_learnable(len(data), "rlp", "rlp.max_tokens")
-    steps = supervised.steps_within(model, data, settings.batch, budget)
-    log = common.step_log(context, steps)
-    ledger = supervised.train(
+    steps = steps_within(model, data, settings.batch, budget)
+    trainer = SupervisedTrainer(
         model,
         data,
         steps=steps,
@@ -43,12 +42,13 @@ def run(context: StageContext) -> None:
         seed=params.seed,
         stream=STREAM,
         micro_batch=params.runtime.micro_batch,
-        log=log,
         flops_budget=budget,
     )
+    log = common.train(context, trainer, steps)
     common.save_model(context, model, codec, "cpt")
-    share = ledger.total_flops / budget if budget else 1.0
-    common.finish_training(context, log, ledger, {"flops_budget": budget, "budget_share": share})
+    share = trainer.ledger.total_flops / budget if budget else 1.0
+    extra = {"flops_budget": budget, "budget_share": share}
+    common.finish_training(context, log, trainer.ledger, extra)
 
 
 def _spent_by_rlp(context: StageContext) -> int:

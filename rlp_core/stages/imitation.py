@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rlp_core.data.records import Demonstration
 from rlp_core.params import Supervised
 from rlp_core.stages import common
-from rlp_core.training import supervised
 from rlp_core.training.batches import demonstration_example, examples
+from rlp_core.training.supervised import SupervisedTrainer
 
 if TYPE_CHECKING:
     from rlp_core.stage import StageContext
@@ -34,8 +34,7 @@ def imitate(
         [demonstration_example(codec, demo, settings.max_tokens) for demo in demonstrations]
     )
     common.require_learnable(len(data), part, f"{part}.max_tokens")
-    log = common.step_log(context, settings.steps)
-    ledger = supervised.train(
+    trainer = SupervisedTrainer(
         model,
         data,
         steps=settings.steps,
@@ -44,7 +43,7 @@ def imitate(
         seed=params.seed,
         stream=stream,
         micro_batch=params.runtime.micro_batch,
-        log=log,
     )
+    log = common.train(context, trainer, settings.steps)
     common.save_model(context, model, codec, end)
-    common.finish_training(context, log, ledger)
+    common.finish_training(context, log, trainer.ledger)

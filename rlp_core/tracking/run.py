@@ -43,6 +43,7 @@ def open_run(stage: str, params: Params, workspace: Workspace) -> Iterator[Track
     }
     store = connect(workspace, params)
     tracker = _begin(store, stage, workspace, record)
+    tracker.fingerprint = record["fingerprint"] if spec else None
     record["mlflow_run_id"] = tracker.run_id
     write_json(workspace.run_record(stage), record)
     _describe(tracker, stage, workspace, parameters, inputs, record["fingerprint"])

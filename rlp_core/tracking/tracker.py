@@ -31,10 +31,12 @@ class Tracker:
     Attributes:
         run_id: the MLflow run, or None.
         store: the open store, or None with `runtime.tracking` off.
+        fingerprint: of the stage's parameters, data and code; None where no graph names them.
     """
 
     def __init__(self, store: Store | None, run_id: str | None, workspace: Workspace) -> None:
         self.store, self.run_id = store, run_id
+        self.fingerprint: str | None = None
         self._workspace = workspace
         self._pending: list[Metric] = []
         self._flushed = time.monotonic()

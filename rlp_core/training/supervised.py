@@ -5,75 +5,105 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
+
 from rlp_core.params import Optimizer
+from rlp_core.rollout.rng import generator
 from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.batches import Example, batch_indices
+from rlp_core.training.checkpoint import State, module_state, restore_module
 from rlp_core.training.ledger import TRAINING, Ledger
+from rlp_core.training.loop import StepResult
 from rlp_core.training.optim import Stepper
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from rlp_core.training.progress import StepLog
+_DRAWS = 1
+"""Keeps what a model draws apart from the order of the records."""
 
 
-def train(
-    model: PreTrainedModel,
-    data: Sequence[Example],
-    *,
-    steps: int,
-    batch: int,
-    optimizer: Optimizer,
-    seed: int,
-    stream: int,
-    micro_batch: int,
-    log: StepLog,
-    flops_budget: int | None = None,
-) -> Ledger:
-    """Train a model in place.
+class SupervisedTrainer:
+    """Next-token prediction, step by step; `loop.run` drives it."""
 
-    Args:
-        model: fp32, on its device.
-        data: what to learn.
-        steps: optimizer steps.
-        batch: examples per step; the loss is the mean over all their places.
-        optimizer: how to step.
-        seed: the run's seed.
-        stream: keeps the order of this stage apart from others of the same seed.
-        micro_batch: examples through the network at once.
-        log: takes each step's metrics.
-        flops_budget: stop before the step that would exceed it; None: no budget.
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        data: Sequence[Example],
+        *,
+        steps: int,
+        batch: int,
+        optimizer: Optimizer,
+        seed: int,
+        stream: int,
+        micro_batch: int,
+        flops_budget: int | None = None,
+    ) -> None:
+        """Begin.
 
-    Returns:
-        What was spent, under the phase `train`.
-    """
-    ledger, stepper = Ledger(model), Stepper(model, optimizer, steps)
-    model.train()
-    for step in range(steps):
-        chosen = [data[i] for i in batch_indices(len(data), batch, step, seed, stream)]
-        before = ledger.total_flops
-        ledger.rows(
-            "train", (len(e.tokens) for e in chosen), sum(len(e.places) for e in chosen), TRAINING
+        Args:
+            model: fp32, on its device; trained in place.
+            data: what to learn.
+            steps: optimizer steps of the whole run, for the schedule.
+            batch: examples per step; the loss is the mean over all their places.
+            optimizer: how to step.
+            seed: the run's seed.
+            stream: keeps the order of this stage apart from others of the same seed.
+            micro_batch: examples through the network at once.
+            flops_budget: end before the step that would exceed it; None: no budget.
+        """
+        self.model, self.data, self.batch, self.micro_batch = model, data, batch, micro_batch
+        self.seed, self.stream, self.flops_budget = seed, stream, flops_budget
+        self.stepper = Stepper(model, optimizer, steps)
+        self.ledger = Ledger(model)
+        """What was spent, under the phase `train`."""
+
+    def step(self, number: int) -> StepResult | None:
+        """One optimizer step; None where the budget does not pay for it.
+
+        What the model itself draws (dropout, if it has any) depends on the step alone.
+        """
+        chosen = [
+            self.data[i]
+            for i in batch_indices(len(self.data), self.batch, number, self.seed, self.stream)
+        ]
+        spent = self.ledger.state()
+        before = self.ledger.total_flops
+        tokens, places = sum(len(e.tokens) for e in chosen), sum(len(e.places) for e in chosen)
+        self.ledger.rows("train", (len(e.tokens) for e in chosen), places, TRAINING)
+        if self.flops_budget is not None and self.ledger.total_flops > self.flops_budget:
+            self.ledger.restore(spent)
+            return None
+        torch.manual_seed(int(generator(self.seed, self.stream, number, _DRAWS).integers(2**63)))
+        self.model.train()
+        loss = _accumulate(self.model, chosen, self.micro_batch)
+        norm = self.stepper.step()
+        self.model.eval()
+        return StepResult(
+            {"loss": loss, "grad_norm": norm}, tokens, self.ledger.total_flops - before
         )
-        if flops_budget is not None and ledger.total_flops > flops_budget:
-            ledger.flops["train"] = before
-            ledger.tokens["train"] -= sum(len(e.tokens) for e in chosen)
-            break
-        loss = _accumulate(model, chosen, micro_batch)
-        norm = stepper.step()
-        log.step(
-            {"loss": loss, "grad_norm": norm},
-            sum(len(e.tokens) for e in chosen),
-            ledger.total_flops - before,
+
+    def state(self) -> State:
+        """Parameters, optimizer and ledger."""
+        return State.join(
+            {
+                "model": module_state(self.model),
+                "stepper": self.stepper.state(),
+                "ledger": self.ledger.state(),
+            }
         )
-    model.eval()
-    return ledger
+
+    def restore(self, state: State) -> None:
+        """Take up what `state` gave."""
+        restore_module(self.model, state.part("model"))
+        self.stepper.restore(state.part("stepper"))
+        self.ledger.restore(state.part("ledger"))
 
 
 def steps_within(model: PreTrainedModel, data: Sequence[Example], batch: int, budget: int) -> int:
     """How many steps of average examples a FLOP budget pays for, rounded down, plus one.
 
-    `train` stops by the budget itself; this only tells the schedule and the progress bar.
+    The trainer ends by the budget itself; this only tells the schedule and the progress bar.
     """
     ledger = Ledger(model)
     ledger.rows("train", (len(e.tokens) for e in data), sum(len(e.places) for e in data), TRAINING)

@@ -4,7 +4,6 @@ import torch
 from rlp_core.data.records import Demonstration, Document
 from rlp_core.objective.reference import logprob
 from rlp_core.params import Optimizer
-from rlp_core.training import supervised
 from rlp_core.training.batches import (
     Example,
     batch_indices,
@@ -12,26 +11,16 @@ from rlp_core.training.batches import (
     document_example,
     examples,
 )
+from rlp_core.training.supervised import SupervisedTrainer, steps_within
 from tests import models
 
 RECORD = {"id": "d", "key": "k", "source": "s", "licence": "l"}
 DATA = [Example([5, 6, 7, 8], range(1, 4)), Example([9, 10], range(1, 2))] * 3
 
 
-class Log:
-    """Keeps what a loop says."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-
-    def step(self, metrics, tokens, flops):
-        self.rows.append({**metrics, "tokens": tokens, "flops": flops})
-
-
-def train(steps=3, batch=2, micro_batch=8, budget=None, lr=1e-2, name="adamw"):
-    model, log = models.model(1), Log()
-    ledger = supervised.train(
-        model,
+def made(steps=3, batch=2, micro_batch=8, budget=None, lr=1e-2, name="adamw", model=None):
+    return SupervisedTrainer(
+        model or models.model(1),
         DATA,
         steps=steps,
         batch=batch,
@@ -39,10 +28,19 @@ def train(steps=3, batch=2, micro_batch=8, budget=None, lr=1e-2, name="adamw"):
         seed=1,
         stream=0,
         micro_batch=micro_batch,
-        log=log,
         flops_budget=budget,
     )
-    return model, log, ledger
+
+
+def train(steps=3, **settings):
+    """The model, a row per step, and what was spent."""
+    trainer, rows = made(steps, **settings), []
+    for number in range(steps):
+        result = trainer.step(number)
+        if result is None:
+            break
+        rows.append({**result.metrics, "tokens": result.tokens, "flops": result.flops})
+    return trainer.model, rows, trainer.ledger
 
 
 def test_the_first_loss_is_the_mean_over_the_places():
@@ -51,36 +49,36 @@ def test_the_first_loss_is_the_mean_over_the_places():
     places = [(e.tokens[:p], e.tokens[p]) for e in chosen for p in e.places]
     with torch.no_grad():
         expected = -sum(float(logprob(model, *place, 1.0)) for place in places) / len(places)
-    assert train()[1].rows[0]["loss"] == pytest.approx(expected, abs=1e-5)
+    assert train()[1][0]["loss"] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])
 def test_training_lowers_the_loss_and_repeats_itself(name):
-    model, log, _ = train(steps=12, name=name)
-    assert log.rows[-1]["loss"] < log.rows[0]["loss"]
+    model, rows, _ = train(steps=12, name=name)
+    assert rows[-1]["loss"] < rows[0]["loss"]
     again = train(steps=12, name=name)[0]
     for a, b in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
 def test_micro_batches_give_the_same_losses():
-    small, large = train(micro_batch=1)[1].rows, train(micro_batch=8)[1].rows
+    small, large = train(micro_batch=1)[1], train(micro_batch=8)[1]
     for a, b in zip(small, large, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], abs=1e-5)
 
 
 def test_a_budget_is_never_exceeded_and_nearly_used():
-    _, log, whole = train(steps=6)
+    _, rows, whole = train(steps=6)
     budget = whole.total_flops // 2
     _, short, ledger = train(steps=6, budget=budget)
     assert ledger.total_flops <= budget
-    assert ledger.total_flops + log.rows[len(short.rows)]["flops"] > budget
-    assert ledger.total_flops == sum(row["flops"] for row in short.rows)
+    assert ledger.total_flops + rows[len(short)]["flops"] > budget
+    assert ledger.total_flops == sum(row["flops"] for row in short)
 
 
 def test_enough_steps_are_planned_for_a_budget():
     model, _, whole = train(steps=6)
-    assert supervised.steps_within(model, DATA, 2, whole.total_flops) >= 6
+    assert steps_within(model, DATA, 2, whole.total_flops) >= 6
 
 
 def test_epochs_are_shuffled_and_laid_end_to_end():
