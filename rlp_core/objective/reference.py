@@ -1,17 +1,23 @@
-"""The textbook: RLP's loss for one document, one thought after another.
+"""The textbook: the loss of RLP for one step, one thought and one token after another.
 
-No cache, no batch, no padding: every log-probability comes from its own forward pass over plain
-token lists, with the model's own `logits`. Slow, short, and read against the paper; every fast
-path is tested against it, forward and gradient.
+No cache, no batch, no padding: every log-probability comes from its own forward pass over a plain
+token list, with the model's own `logits`, and every average is a mean over a list. It shares the
+`Options` with the fast path and no formula: `reference_formulas` holds its own. Slow, short, and
+read against the paper (arXiv 2510.01265, section 3); every fast path is tested against it, forward
+and gradient.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from rlp_core.objective import reference_formulas as formulas
+from rlp_core.objective.options import Options
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -24,16 +30,84 @@ class Thought:
     Attributes:
         sampled: tokens drawn after the opening delimiter, a drawn closing delimiter included.
         forced: whether the closing delimiter had to be added; it is context, and no choice.
+        behaviour: log-probability of each token when an older policy drew it; None: the policy
+            itself did, just now.
+        old_values: value of each token at that time; None: as now.
     """
 
     sampled: list[int]
     forced: bool
+    behaviour: list[float] | None = None
+    old_values: list[float] | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A document x, a position t in it, and the thoughts c_1..c_G sampled after x_<t."""
+
+    document: list[int]
+    position: int
+    thoughts: list[Thought]
+
+    def targets(self, horizon: int) -> list[int]:
+        """The tokens that the thoughts are to predict: x_t and what follows, H at most."""
+        if not 0 < self.position < len(self.document):
+            raise ValueError(
+                f"position {self.position} has no text before it or none after it: it must lie in "
+                f"[1, {len(self.document) - 1}]"
+            )
+        return self.document[self.position : self.position + horizon]
+
+
+@dataclass(frozen=True)
+class Models:
+    """What scores. The loss is differentiable in `policy` and in `value`'s parameters.
+
+    Attributes:
+        policy: theta.
+        ema: phi, of the baseline.
+        frozen: the reference of KL; needed where its weight is above 0.
+        value: the value head, from the policy's last hidden state [width] to one number; needed
+            for `gae`. The value loss reaches the policy's trunk through it.
+        open_id: opens a thought.
+        close_id: closes it.
+    """
+
+    policy: PreTrainedModel
+    ema: PreTrainedModel
+    open_id: int
+    close_id: int
+    frozen: PreTrainedModel | None = None
+    value: Callable[[Tensor], Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a step came to.
+
+    Attributes:
+        total: what is minimised.
+        parts: its terms before their coefficients; 0 where a term needs a model that is missing.
+        rewards: per place and thought, before any clip.
+        advantages: per place, thought and token.
+    """
+
+    total: Tensor
+    parts: dict[str, Tensor]
+    rewards: list[list[float]]
+    advantages: list[list[list[float]]]
+
+
+def log_probabilities(model: PreTrainedModel, context: list[int], temperature: float) -> Tensor:
+    """log p(. | context) at a temperature, [vocabulary], in fp32 or better."""
+    logits = model(input_ids=torch.tensor([context], device=model.device)).logits[0, -1]
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return torch.log_softmax(logits / temperature, dim=0)
 
 
 def logprob(model: PreTrainedModel, context: list[int], token: int, temperature: float) -> Tensor:
     """log p(token | context) at a temperature, from one forward pass."""
-    logits = model(input_ids=torch.tensor([context])).logits[0, -1].float()
-    return torch.log_softmax(logits / temperature, dim=0)[token]
+    return log_probabilities(model, context, temperature)[token]
 
 
 def reward(
@@ -47,13 +121,120 @@ def reward(
 ) -> float:
     """Equation 4, summed over `horizon` tokens: S_pred - S_ema at temperature 1."""
     total = 0.0
-    for h in range(min(horizon, len(document) - position)):
-        target, seen = document[position + h], document[position : position + h]
+    for h, target in enumerate(Place(document, position, []).targets(horizon)):
+        seen = document[position : position + h]
         with torch.no_grad():
             predicted = logprob(policy, reasoned + seen, target, 1.0)
             baseline = logprob(ema, document[:position] + seen, target, 1.0)
         total += discount**h * float(predicted - baseline)
     return total
+
+
+def next_token_loss(policy: PreTrainedModel, reasoned: list[int], targets: list[int]) -> Tensor:
+    """Mean cross-entropy of the targets after the closed thought, at temperature 1."""
+    losses = [-logprob(policy, reasoned + targets[:h], t, 1.0) for h, t in enumerate(targets)]
+    return torch.stack(losses).mean()
+
+
+def token_values(models: Models, start: list[int], thought: Thought) -> list[Tensor]:
+    """V before each thought token is drawn, from the state that predicts it."""
+    if models.value is None:
+        raise ValueError("estimator `gae` needs a value head")
+    result = []
+    for t in range(len(thought.sampled)):
+        ids = torch.tensor([start + thought.sampled[:t]], device=models.policy.device)
+        state = models.policy.base_model(input_ids=ids).last_hidden_state[0, -1]
+        result.append(models.value(state).reshape(()))
+    return result
+
+
+def thought_terms(
+    models: Models, start: list[int], thought: Thought, advantage: list[float], o: Options
+) -> dict[str, list[Tensor]]:
+    """Each token's terms; the forced delimiter has none."""
+    terms: dict[str, list[Tensor]] = {"surrogate": [], "kl": [], "entropy": [], "value": []}
+    for t, token in enumerate(thought.sampled):
+        context = start + thought.sampled[:t]
+        all_tokens = log_probabilities(models.policy, context, o.temperature)
+        current = all_tokens[token]
+        old = thought.behaviour[t] if thought.behaviour else None
+        terms["surrogate"].append(formulas.surrogate(current, old, advantage[t], o))
+        terms["entropy"].append(-(all_tokens.exp() * all_tokens).sum())
+        if models.frozen is not None:
+            with torch.no_grad():
+                kept = logprob(models.frozen, context, token, o.temperature)
+            terms["kl"].append(formulas.k3(current, kept))
+    if o.estimator == "gae":
+        for t, value in enumerate(token_values(models, start, thought)):
+            old = thought.old_values[t] if thought.old_values else None
+            target = advantage[t] + float(value.detach())
+            terms["value"].append(formulas.value_error(value, old, target, o.value_clip))
+    return terms
+
+
+def step_loss(models: Models, places: Sequence[Place], o: Options) -> Result:
+    """The objective of a whole step, as `Options` says it, at the first update after sampling.
+
+    Args:
+        models: what scores.
+        places: every place of the step, with its thoughts.
+        o: the objective.
+
+    Raises:
+        ValueError: a position with no text before it or after it, a KL weight without a frozen
+            reference, or `gae` without a value head.
+    """
+    if o.kl_weight and models.frozen is None:
+        raise ValueError("a KL weight above 0 needs a frozen reference")
+    rewards: list[list[float]] = []
+    every: list[tuple[list[int], Thought]] = []
+    ntp: list[Tensor] = []
+    for place in places:
+        start = [*place.document[: place.position], models.open_id]
+        rewards.append([])
+        for c in place.thoughts:
+            reasoned = start + c.sampled + [models.close_id] * c.forced
+            gain = reward(
+                models.policy, models.ema, place.document, place.position, reasoned,
+                o.horizon, o.discount,
+            )  # fmt: skip
+            rewards[-1].append(gain)
+            every.append((start, c))
+            ntp.append(next_token_loss(models.policy, reasoned, place.targets(o.horizon)))
+    advantages = _advantages(models, places, rewards, o)
+    flat = [tokens for group in advantages for tokens in group]
+    terms = [
+        thought_terms(models, start, c, a, o) for (start, c), a in zip(every, flat, strict=True)
+    ]
+    parts = {name: formulas.average([t[name] for t in terms], o.token_mean) for name in terms[0]}
+    parts["ntp"] = torch.stack(ntp).mean()
+    total = parts["surrogate"] + o.kl_weight * parts["kl"] - o.entropy_weight * parts["entropy"]
+    total = total + o.ntp_weight * parts["ntp"]
+    if o.estimator == "gae":
+        total = total + o.value_weight * parts["value"]
+    return Result(total, parts, rewards, advantages)
+
+
+def _advantages(
+    models: Models, places: Sequence[Place], rewards: list[list[float]], o: Options
+) -> list[list[list[float]]]:
+    """Per place, thought and token; all but `gae` give each token of a thought the same."""
+    limit = float("inf") if o.reward_clip is None else o.reward_clip
+    clipped = [[max(-limit, min(limit, r)) for r in group] for group in rewards]
+    if o.estimator != "gae":
+        return [
+            [[a] * len(c.sampled) for a, c in zip(group, place.thoughts, strict=True)]
+            for group, place in zip(formulas.estimate(o.estimator, clipped), places, strict=True)
+        ]
+    result: list[list[list[float]]] = []
+    for place, group in zip(places, clipped, strict=True):
+        start = [*place.document[: place.position], models.open_id]
+        result.append([])
+        for c, final in zip(place.thoughts, group, strict=True):
+            with torch.no_grad():
+                values = [float(v) for v in token_values(models, start, c)]
+            result[-1].append(formulas.gae(final, values, o.gae_discount, o.gae_lambda))
+    return result
 
 
 def loss(
@@ -70,7 +251,7 @@ def loss(
     horizon: int = 1,
     discount: float = 1.0,
 ) -> tuple[Tensor, dict[int, list[float]]]:
-    """Equation 8 for one document at the first update after sampling.
+    """The paper's own loss for one document: `step_loss` with nothing added.
 
     Args:
         policy: theta.
@@ -88,25 +269,10 @@ def loss(
     Returns:
         The loss, and the rewards per position.
     """
-    terms: list[Tensor] = []
-    rewards: dict[int, list[float]] = {}
-    for position, group in thoughts.items():
-        start = [*document[:position], open_id]
-        rewards[position] = [
-            reward(
-                policy, ema, document, position,
-                start + c.sampled + [close_id] * c.forced, horizon, discount,
-            )
-            for c in group
-        ]  # fmt: skip
-        for i, c in enumerate(group):
-            others = [r for j, r in enumerate(rewards[position]) if j != i]
-            advantage = rewards[position][i] - sum(others) / len(others)
-            tokens = []
-            for t, token in enumerate(c.sampled):
-                current = logprob(policy, start + c.sampled[:t], token, temperature)
-                ratio = torch.exp(current - current.detach())
-                clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
-                tokens.append(torch.minimum(ratio * advantage, clipped * advantage))
-            terms.append(torch.stack(tokens).mean())
-    return -torch.stack(terms).mean(), rewards
+    options = Options(
+        temperature=temperature, clip_low=clip_low, clip_high=clip_high,
+        horizon=horizon, discount=discount,
+    )  # fmt: skip
+    places = [Place(document, position, group) for position, group in thoughts.items()]
+    result = step_loss(Models(policy, ema, open_id, close_id), places, options)
+    return result.total, dict(zip(thoughts, result.rewards, strict=True))

@@ -1,0 +1,76 @@
+"""The textbook's formulas: lists of numbers in, numbers out. `reference` walks through a step.
+
+Written from the definitions and on their own: nothing is shared with `reward`, `advantage` and
+`loss`, which are tested against them.
+"""
+
+from __future__ import annotations
+
+from statistics import mean, stdev
+
+import torch
+from torch import Tensor
+
+from rlp_core.objective.options import Options
+
+GRPO_EPSILON = 1e-4
+"""Nats added to a group's standard deviation by estimator `grpo`."""
+
+
+def estimate(name: str, rewards: list[list[float]]) -> list[list[float]]:
+    """The advantage of each thought; `gae` is not among them."""
+
+    def one(i: int, group: list[float]) -> float:
+        others = [r for j, r in enumerate(group) if j != i]
+        return {
+            "rloo": lambda: group[i] - mean(others),
+            "grpo": lambda: (group[i] - mean(group)) / (stdev(group) + GRPO_EPSILON),
+            "raw": lambda: group[i],
+            "batch_centred": lambda: group[i] - mean([r for g in rewards for r in g]),
+            "positive": lambda: max(group[i], 0.0),
+        }[name]()
+
+    return [[one(i, group) for i in range(len(group))] for group in rewards]
+
+
+def gae(final: float, values: list[float], discount: float, lam: float) -> list[float]:
+    """Generalised advantages of one thought's tokens; the reward comes with the last."""
+    following = [discount * v for v in values[1:]] + [final]
+    delta = [gain - v for gain, v in zip(following, values, strict=True)]
+    return [
+        sum((discount * lam) ** (k - t) * delta[k] for k in range(t, len(delta)))
+        for t in range(len(delta))
+    ]
+
+
+def surrogate(current: Tensor, behaviour: float | None, advantage: float, o: Options) -> Tensor:
+    """One token's term of equation 8 at the first update, negated: it is minimised."""
+    ratio = torch.exp(current - current.detach())
+    clipped = ratio.clamp(1 - o.clip_low, 1 + o.clip_high)
+    gain = torch.minimum(ratio * advantage, clipped * advantage)
+    if behaviour is not None:
+        gain = gain * torch.exp(current.detach() - behaviour).clamp(max=o.importance_limit)
+    return -gain
+
+
+def k3(current: Tensor, reference: Tensor) -> Tensor:
+    """q / p - 1 - log(q / p)."""
+    return torch.exp(reference - current) - 1 - (reference - current)
+
+
+def value_error(value: Tensor, old: float | None, target: float, clip: float | None) -> Tensor:
+    """Half the squared error, clipped as in PPO."""
+    error = (value - target) ** 2
+    if clip is not None:
+        old = float(value.detach()) if old is None else old
+        error = torch.maximum(error, (old + (value - old).clamp(-clip, clip) - target) ** 2)
+    return error / 2
+
+
+def average(per_thought: list[list[Tensor]], token_mean: str) -> Tensor:
+    """Mean over thoughts of the mean over tokens, or one mean over all tokens."""
+    if not any(per_thought):
+        return torch.zeros(())
+    if token_mean == "thought":
+        return torch.stack([torch.stack(tokens).mean() for tokens in per_thought]).mean()
+    return torch.stack([token for tokens in per_thought for token in tokens]).mean()

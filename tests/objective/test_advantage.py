@@ -1,0 +1,170 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlp_core.objective import advantage
+from rlp_core.objective import reference_formulas as textbook
+from rlp_core.objective.advantage import EMA_REACHES_GRADIENT, estimate, gae
+from rlp_core.objective.options import ESTIMATORS
+from rlp_core.objective.reward import clip_reward, information_gain
+from tests.objective.draws import groups, lengths, normal, seeds
+
+PER_THOUGHT = [name for name in ESTIMATORS if name != "gae"]
+
+
+@pytest.mark.parametrize("name", PER_THOUGHT)
+@given(seeds, groups)
+def test_every_estimator_equals_the_textbook(name, seed, group):
+    rewards = normal(seed, 4, group)
+    expected = torch.tensor(textbook.estimate(name, rewards.tolist()), dtype=torch.float64)
+    torch.testing.assert_close(estimate(name, rewards), expected)
+
+
+@given(seeds, groups)
+def test_equation_7_is_the_leave_one_out_baseline(seed, group):
+    r = normal(seed, 5, group)
+    others = (r.sum(dim=1, keepdim=True) - r) / (group - 1)
+    torch.testing.assert_close(estimate("rloo", r), r - others)
+
+
+def test_the_table_covers_every_estimator():
+    assert set(EMA_REACHES_GRADIENT) == set(ESTIMATORS)
+
+
+def _change(name: str, seed: int, clip: float | None = None) -> float:
+    """Largest change of an advantage when S_ema changes at one place of three."""
+    predicted, baseline = normal(seed, 3, 4), normal(seed + 1, 3)
+    moved = baseline + torch.tensor([2.5, 0.0, 0.0])
+    sizes = torch.full((12,), 2)
+
+    def advantages(s_ema: torch.Tensor) -> torch.Tensor:
+        reward = clip_reward(information_gain(predicted, s_ema), clip)
+        if name == "gae":
+            return gae(reward.flatten(), normal(seed + 2, 24), sizes, 1.0, 0.95)[0]
+        return estimate(name, reward)
+
+    return float((advantages(moved) - advantages(baseline)).abs().max())
+
+
+@pytest.mark.parametrize("name", [e for e in ESTIMATORS if not EMA_REACHES_GRADIENT[e]])
+@given(seeds)
+def test_where_the_table_says_so_s_ema_changes_no_advantage(name, seed):
+    assert _change(name, seed) < 1e-12
+
+
+@pytest.mark.parametrize("name", [e for e in ESTIMATORS if EMA_REACHES_GRADIENT[e]])
+@pytest.mark.parametrize("seed", range(5))
+def test_where_the_table_says_so_s_ema_reaches_the_gradient(name, seed):
+    assert _change(name, seed) > 0.1
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_under_a_reward_clip_s_ema_reaches_every_gradient(name):
+    assert advantage.ema_reaches_gradient(name, 0.5)
+    assert advantage.ema_reaches_gradient(name, None) == EMA_REACHES_GRADIENT[name]
+    assert _change(name, seed=3, clip=0.5) > 0.1
+
+
+@given(seeds)
+def test_batch_centred_ignores_a_constant_of_the_whole_step(seed):
+    r = normal(seed, 3, 4)
+    torch.testing.assert_close(estimate("batch_centred", r + 7), estimate("batch_centred", r))
+
+
+@given(seeds, st.floats(0.5, 100))
+def test_grpo_ignores_the_scale_of_the_rewards_and_rloo_does_not(seed, scale):
+    r = normal(seed, 3, 4)
+    r[:, 0] += 1.0 + r[:, 1:].abs().sum(dim=1)  # no group without spread
+    torch.testing.assert_close(estimate("grpo", scale * r), estimate("grpo", r), rtol=1e-3, atol=0)
+    torch.testing.assert_close(estimate("rloo", scale * r), scale * estimate("rloo", r))
+
+
+@pytest.mark.parametrize("name", ["rloo", "grpo"])
+@given(st.floats(-30, 30), st.integers(2, 33))
+def test_equal_rewards_teach_nothing_in_single_precision(name, reward, group):
+    assert float(estimate(name, torch.full((1, group), reward)).abs().max()) < 0.1
+
+
+@given(seeds)
+def test_positive_pushes_no_thought_away(seed):
+    r = normal(seed, 3, 4)
+    found = estimate("positive", r)
+    assert (found >= 0).all()
+    assert torch.equal(found > 0, r > 0)
+
+
+@pytest.mark.parametrize("name", ["rloo", "grpo"])
+def test_one_thought_has_nothing_to_be_compared_with(name):
+    with pytest.raises(ValueError, match=rf"`{name}`.*at least 2 thoughts per place, not 1"):
+        estimate(name, torch.zeros(3, 1))
+
+
+@pytest.mark.parametrize("name", ["raw", "batch_centred", "positive"])
+def test_the_others_work_with_one_thought(name):
+    assert estimate(name, torch.zeros(3, 1)).shape == (3, 1)
+
+
+def test_names_that_are_no_estimator_of_rewards_are_refused():
+    with pytest.raises(ValueError, match=r"call gae\(\)"):
+        estimate("gae", torch.zeros(3, 2))
+    with pytest.raises(ValueError, match="rloo, grpo, raw"):
+        estimate("remax", torch.zeros(3, 2))
+
+
+@pytest.mark.parametrize("name", PER_THOUGHT)
+def test_advantages_carry_no_gradient(name):
+    assert not estimate(name, torch.randn(2, 3, requires_grad=True)).requires_grad
+
+
+@given(seeds, st.integers(1, 6), st.floats(0, 1), st.floats(0, 1))
+def test_gae_is_its_definition(seed, rows, discount, lam):
+    sizes = lengths(seed, rows, longest=17)
+    reward, values = normal(seed, rows), normal(seed + 1, int(sizes.sum()))
+    expected = [
+        a
+        for r, v in zip(reward.tolist(), torch.split(values, sizes.tolist()), strict=True)
+        for a in textbook.gae(r, v.tolist(), discount, lam)
+    ]
+    found, returns = gae(reward, values, sizes, discount, lam)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+    torch.testing.assert_close(returns, found + values)
+
+
+@given(seeds, st.integers(1, 6))
+def test_without_values_each_token_gets_the_terminal_reward(seed, rows):
+    sizes, reward = lengths(seed, rows), normal(seed, rows)
+    found, returns = gae(reward, torch.zeros(int(sizes.sum())).double(), sizes, 1.0, 1.0)
+    torch.testing.assert_close(found, reward.repeat_interleave(sizes))
+    torch.testing.assert_close(returns, found)
+
+
+@given(seeds)
+def test_with_lambda_1_the_returns_do_not_depend_on_the_values(seed):
+    sizes, reward = lengths(seed, 4), normal(seed, 4)
+    _, returns = gae(reward, normal(seed + 1, int(sizes.sum())), sizes, 0.9, 1.0)
+    _, others = gae(reward, normal(seed + 2, int(sizes.sum())), sizes, 0.9, 1.0)
+    torch.testing.assert_close(returns, others)
+
+
+def test_a_thought_does_not_see_the_values_of_the_next():
+    sizes, reward = torch.tensor([3, 2]), torch.tensor([1.0, -1.0])
+    values = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5])
+    broken = torch.tensor([0.1, 0.2, 0.3, float("nan"), 0.5])
+    found, expected = (gae(reward, v, sizes, 0.9, 0.9)[0] for v in (broken, values))
+    assert torch.equal(found[:3], expected[:3])
+    assert found[3].isnan()
+
+
+@pytest.mark.parametrize("sizes", [[3, 0, 2], [3, 1]])
+def test_gae_refuses_rows_that_do_not_fit(sizes):
+    with pytest.raises(ValueError, match="every thought needs a token"):
+        gae(torch.zeros(len(sizes)), torch.zeros(5), torch.tensor(sizes), 1.0, 1.0)
+
+
+def test_gae_gives_constants_and_leaves_its_inputs_alone():
+    values = torch.ones(5, requires_grad=True)
+    advantages, returns = gae(torch.ones(2), values, torch.tensor([3, 2]), 0.9, 0.9)
+    assert not advantages.requires_grad
+    assert not returns.requires_grad
+    assert torch.equal(values, torch.ones(5))
