@@ -1,7 +1,9 @@
 """The MLflow run around a stage.
 
 A stage that was killed and started again, with the same parameters, data and code, continues its
-run: what is there already is not logged twice.
+run: what is there already is not logged twice. The run record names the piece of work before the
+run is made, and the run carries that name from its first moment: a kill between the two, or before
+the record holds the run's id, still finds the run.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import resource
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,13 +27,15 @@ from rlp_core.tracking.tracker import Tracker
 from rlp_core.workspace import Workspace
 
 _SAMPLE_SECONDS = 5.0  # between samples of the system's metrics
+_WORK = "rlp.work"
 
 
 @contextlib.contextmanager
 def open_run(stage: str, params: Params, workspace: Workspace) -> Iterator[Tracker]:
     """Open the run of a stage, yield its tracker, and end the run with what became of it.
 
-    Writes the run record (`.rlp/runs/STAGE.json`): process id, run id, fingerprint and digests.
+    Writes the run record (`.rlp/runs/STAGE.json`): process id, run id, fingerprint, the work that
+    several attempts may share, and digests.
     """
     started = time.time()
     spec = lineage.stage_spec(stage, params, workspace)
@@ -41,8 +46,11 @@ def open_run(stage: str, params: Params, workspace: Workspace) -> Iterator[Track
         "fingerprint": lineage.fingerprint(stage, parameters, inputs),
         "tracking_uri": masked(tracking_uri(workspace)) if params.runtime.tracking else None,
     }
+    earlier = _unfinished(stage, workspace, record)
+    record["work"] = earlier or uuid.uuid4().hex
+    write_json(workspace.run_record(stage), record)
     store = connect(workspace, params)
-    tracker = _begin(store, stage, workspace, record)
+    tracker = _begin(store, stage, workspace, record["work"], again=earlier is not None)
     tracker.fingerprint = record["fingerprint"] if spec else None
     record["mlflow_run_id"] = tracker.run_id
     write_json(workspace.run_record(stage), record)
@@ -74,36 +82,38 @@ def _note_outputs(
 
 
 def _begin(
-    store: Store | None, stage: str, workspace: Workspace, record: Mapping[str, Any]
+    store: Store | None, stage: str, workspace: Workspace, work: str, *, again: bool
 ) -> Tracker:
     """Continue the run of an attempt that did not end well, or create one."""
     if store is None or not store.open:
         return Tracker(store, None, workspace)
-    earlier = _unfinished(stage, workspace, record)
-    if earlier is not None:
+    if again:
         found = store.call(
             lambda client: client.search_runs(
-                [store.experiment_id], f"attributes.run_id = '{earlier}'", max_results=1
+                [store.experiment_id], f"tags.`{_WORK}` = '{work}'", max_results=1
             )
         )
-        if found and found[0].info.status != "FINISHED":
-            store.call(lambda client: client.update_run(earlier, status="RUNNING"))
-            tracker = Tracker(store, earlier, workspace)
+        if found:
+            run_id = found[0].info.run_id
+            store.call(lambda client: client.update_run(run_id, status="RUNNING"))
+            tracker = Tracker(store, run_id, workspace)
             tracker.continue_from(found[0].data._metric_objs)
             return tracker
-    made = store.call(lambda client: client.create_run(store.experiment_id, run_name=stage))
+    made = store.call(
+        lambda client: client.create_run(store.experiment_id, tags={_WORK: work}, run_name=stage)
+    )
     return Tracker(store, made.info.run_id if made else None, workspace)
 
 
 def _unfinished(stage: str, workspace: Workspace, record: Mapping[str, Any]) -> str | None:
-    """Run id of an earlier attempt at the same work that was killed or failed."""
+    """The work of an earlier attempt with the same inputs that was killed or failed."""
     try:
         earlier = json.loads(workspace.run_record(stage).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
     same = all(earlier.get(key) == record[key] for key in ("fingerprint", "tracking_uri"))
-    run_id = earlier.get("mlflow_run_id")
-    return run_id if same and earlier.get("exit_code") != 0 else None
+    work: str | None = earlier.get("work")
+    return work if same and earlier.get("exit_code") != 0 else None
 
 
 def _describe(

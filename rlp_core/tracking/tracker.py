@@ -15,7 +15,7 @@ from rlp_core.tracking.store import Store
 from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import LoggedModel, Metric, Param, RunTag
     from mlflow.tracking import MlflowClient
 
 _BUFFER = 200  # metrics held back at most
@@ -41,6 +41,7 @@ class Tracker:
         self._pending: list[Metric] = []
         self._flushed = time.monotonic()
         self._last_step: dict[str, int] = {}
+        self._continued = False
         self._infinite: set[str] = set()
 
     @property
@@ -131,13 +132,23 @@ class Tracker:
         }
 
         def note(client: MlflowClient) -> None:
-            made = client.create_logged_model(
+            noted = self._noted(client, store.experiment_id, digest) if self._continued else None
+            model = noted or client.create_logged_model(
                 store.experiment_id, name=arm, source_run_id=self.run, tags=tags
             )
-            client.finalize_logged_model(made.model_id, "READY")
-            client.log_outputs(self.run, [LoggedModelOutput(made.model_id, step=0)])
+            if str(model.status) != "READY":
+                client.finalize_logged_model(model.model_id, "READY")
+            outputs = client.get_run(self.run).outputs
+            linked = [out.model_id for out in outputs.model_outputs] if outputs else []
+            if model.model_id not in linked:
+                client.log_outputs(self.run, [LoggedModelOutput(model.model_id, step=0)])
 
         store.call(note)
+
+    def _noted(self, client: MlflowClient, experiment: str, digest: str) -> LoggedModel | None:
+        """The model with these bytes that this run noted before it was killed."""
+        mine = client.search_logged_models([experiment], f"source_run_id = '{self.run}'")
+        return next((model for model in mine if model.tags.get("rlp.digest") == digest), None)
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags of the run."""
@@ -183,6 +194,7 @@ class Tracker:
 
     def continue_from(self, metrics: list[Metric]) -> None:
         """Skip what a continued run holds already: `metrics` are its last values by name."""
+        self._continued = True
         for metric in metrics:
             self._last_step[metric.key] = metric.step
 

@@ -6,6 +6,7 @@ import http.server
 import json
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -147,6 +148,60 @@ def test_a_killed_stage_continues_its_run_without_logging_twice(
     assert run.info.status == "FINISHED"
     history = client_of(workspace).get_metric_history(run.info.run_id, "loss")
     assert [point.step for point in history] == [0, 1, 2, 3, 4]
+
+
+def kill_at(instant: str, stage: str, workspace: Workspace) -> None:
+    """Run a stage in a process that kills itself where a function of the tracking is called."""
+    script = f"""
+import os, signal, sys
+from pathlib import Path
+from rlp_core.params import load
+from rlp_core.tracking import run, tracker
+from rlp_core.workspace import Workspace
+def kill(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+workspace = Workspace(Path(sys.argv[1]))
+module, name = {instant!r}.split(".")
+if module == "run":
+    setattr(run, name, kill)
+else:
+    setattr(tracker.Tracker, name, kill)
+with run.open_run({stage!r}, load(workspace.params), workspace) as t:
+    t.metrics({{"loss": 0.0}}, step=0)
+    t.flush()
+    t.model(workspace.model("rlp"), "rlp")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(workspace.root)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+@pytest.mark.parametrize(
+    "instant",
+    ["run.connect", "tracker.__init__", "run._describe", "run._note_outputs", "tracker.close"],
+)
+def test_wherever_a_stage_is_killed_its_work_keeps_one_run_and_one_model(
+    workspace: Workspace, params: Params, instant: str
+) -> None:
+    model = workspace.model("rlp")
+    model.mkdir(parents=True)
+    (model / "config.json").write_text("{}")
+    kill_at(instant, "base", workspace)
+    with open_run("base", params, workspace) as tracker:
+        for step in range(2):
+            tracker.metrics({"loss": float(step)}, step=step)
+        tracker.model(model, "rlp")
+    run = only_run(workspace)
+    assert run.info.status == "FINISHED"
+    history = client_of(workspace).get_metric_history(run.info.run_id, "loss")
+    assert [point.step for point in history] == [0, 1]
+    assert len(client_of(workspace).search_logged_models(experiments_of(workspace))) == 1
+    assert len(run.outputs.model_outputs) == 1
 
 
 def test_other_parameters_begin_another_run(workspace: Workspace, params: Params) -> None:
