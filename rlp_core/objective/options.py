@@ -49,7 +49,8 @@ class Options:
             nats; None: any distance.
         gae_lambda: lambda of generalised advantage estimation.
         gae_discount: gamma of the same, per thought token.
-        importance_limit: largest importance weight of a token that an older policy sampled.
+        importance_limit: largest importance weight of a token that an older policy sampled. It
+            weighs the surrogate alone.
 
     Raises:
         ValueError: a field is out of its range; the message names it.

@@ -208,10 +208,8 @@ def step_loss(models: Models, places: Sequence[Place], o: Options) -> Result:
     ]
     parts = {name: formulas.average([t[name] for t in terms], o.token_mean) for name in terms[0]}
     parts["ntp"] = torch.stack(ntp).mean()
-    total = parts["surrogate"] + o.kl_weight * parts["kl"] - o.entropy_weight * parts["entropy"]
-    total = total + o.ntp_weight * parts["ntp"]
-    if o.estimator == "gae":
-        total = total + o.value_weight * parts["value"]
+    used = [factor * parts[name] for name, factor in o.coefficients.items() if factor]
+    total = torch.stack(used).sum()
     return Result(total, parts, rewards, advantages)
 
 

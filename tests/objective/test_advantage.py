@@ -32,19 +32,21 @@ def test_the_table_covers_every_estimator():
     assert set(EMA_REACHES_GRADIENT) == set(ESTIMATORS)
 
 
-def _change(name: str, seed: int, clip: float | None = None) -> float:
-    """Largest change of an advantage when S_ema changes at one place of three."""
-    predicted, baseline = normal(seed, 3, 4), normal(seed + 1, 3)
-    moved = baseline + torch.tensor([2.5, 0.0, 0.0])
-    sizes = torch.full((12,), 2)
-
-    def advantages(s_ema: torch.Tensor) -> torch.Tensor:
-        reward = clip_reward(information_gain(predicted, s_ema), clip)
-        if name == "gae":
-            return gae(reward.flatten(), normal(seed + 2, 24), sizes, 1.0, 0.95)[0]
+def _advantages(name: str, predicted, baseline, clip: float | None = None) -> torch.Tensor:
+    """From scores to advantages; the value head of `gae` says 0."""
+    reward = clip_reward(information_gain(predicted, baseline), clip)
+    if name != "gae":
         return estimate(name, reward)
+    sizes = torch.full((reward.numel(),), 2)
+    return gae(reward.flatten(), torch.zeros(2 * reward.numel()).double(), sizes, 1.0, 0.95)[0]
 
-    return float((advantages(moved) - advantages(baseline)).abs().max())
+
+def _change(name: str, seed: int) -> float:
+    """Largest change of an advantage when S_ema falls by 2.5 nats at one place of three."""
+    predicted, baseline = normal(seed, 3, 4), normal(seed + 1, 3)
+    moved = baseline - torch.tensor([2.5, 0.0, 0.0])
+    difference = _advantages(name, predicted, moved) - _advantages(name, predicted, baseline)
+    return float(difference.abs().max())
 
 
 @pytest.mark.parametrize("name", [e for e in ESTIMATORS if not EMA_REACHES_GRADIENT[e]])
@@ -63,7 +65,10 @@ def test_where_the_table_says_so_s_ema_reaches_the_gradient(name, seed):
 def test_under_a_reward_clip_s_ema_reaches_every_gradient(name):
     assert advantage.ema_reaches_gradient(name, 0.5)
     assert advantage.ema_reaches_gradient(name, None) == EMA_REACHES_GRADIENT[name]
-    assert _change(name, seed=3, clip=0.5) > 0.1
+    predicted, baseline = torch.tensor([[0.0, 1.0], [0.0, 2.0]]).double(), torch.zeros(2).double()
+    easy = baseline + torch.tensor([5.0, 0.0])  # both rewards there fall below the limit
+    before, after = (_advantages(name, predicted, b, clip=1.5) for b in (baseline, easy))
+    assert not torch.allclose(before, after)
 
 
 @given(seeds)

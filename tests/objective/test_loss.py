@@ -60,6 +60,26 @@ def test_the_weights_of_micro_batches_are_those_of_the_step(mode, seed, rows, da
     assert torch.equal(torch.cat(parts), loss.token_weights(sizes, mode, **totals))
 
 
+@pytest.mark.parametrize("mode", TOKEN_MEANS)
+@given(seeds, st.integers(2, 7), st.data())
+def test_micro_batches_add_up_to_the_step(mode, seed, rows, data):
+    sizes = lengths(seed, rows)
+    count, cut = int(sizes.sum()), data.draw(st.integers(1, rows - 1))
+    at = int(sizes[:cut].sum())
+    logprobs, old = normal(seed + 1, count).requires_grad_(), normal(seed + 2, count)
+    judged = normal(seed + 3, rows).repeat_interleave(sizes)
+
+    def part(lengths: torch.Tensor, where: slice) -> torch.Tensor:
+        weight = loss.token_weights(lengths, mode, thoughts=rows, tokens=count)
+        return loss.clipped_surrogate(logprobs[where], old[where], judged[where], weight, 0.2, 0.28)
+
+    whole = part(sizes, slice(None))
+    (expected,) = torch.autograd.grad(whole, [logprobs])
+    added = part(sizes[:cut], slice(at)) + part(sizes[cut:], slice(at, None))
+    torch.testing.assert_close(added, whole)
+    torch.testing.assert_close(torch.autograd.grad(added, [logprobs])[0], expected)
+
+
 def test_the_two_averages_differ_for_thoughts_of_different_length():
     sizes = torch.tensor([1, 3])
     by = {m: loss.token_weights(sizes, m, thoughts=2, tokens=4).tolist() for m in TOKEN_MEANS}
@@ -151,7 +171,9 @@ def test_without_a_clip_the_value_loss_is_half_the_squared_error(seed):
 def test_importance_weights_are_ratios_up_to_the_limit_and_constants(seed, limit):
     now, then = normal(seed, 9).requires_grad_(), normal(seed + 1, 9)
     found = loss.importance_weight(now, then, limit)
-    expected = [min(math.exp(a - b), limit) for a, b in zip(now, then, strict=True)]
+    expected = [
+        min(math.exp(a - b), limit) for a, b in zip(now.tolist(), then.tolist(), strict=True)
+    ]
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
     assert not found.requires_grad
 
