@@ -1,0 +1,1 @@
+"""Speed against a peer and against the machine's limit, as JSON."""

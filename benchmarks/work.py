@@ -1,0 +1,183 @@
+"""The work of one optimizer step, stated once, so that every side of a benchmark does the same.
+
+A side is given the model, the documents, the positions, and the number and length of the thoughts.
+Every thought has exactly L tokens: the model is random, so where thoughts ended would be chance,
+and a side would be timed for luck. `FORBIDDEN` names what must not be sampled for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+
+from rlp_core.data.tokenizer import END_OF_TEXT, PADDING, Codec
+from rlp_core.errors import ConfigError
+from rlp_core.policy.model import Shape, build
+from rlp_core.rollout.rng import generator
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+DELIMITERS = ("<think>", "</think>")
+_SPECIAL = (PADDING, END_OF_TEXT, *DELIMITERS)
+FORBIDDEN = tuple(range(len(_SPECIAL)))
+"""Token ids that no thought may hold; all others are plain words."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A document of the benchmark.
+
+    Attributes:
+        tokens: x_0 .. x_{T-1}; the first is the start-of-text token, the others are words.
+        positions: where to think, in order: a thought at t follows x_0 .. x_{t-1}.
+    """
+
+    tokens: list[int]
+    positions: list[int]
+
+
+@dataclass(frozen=True)
+class Work:
+    """Model and batch of one optimizer step: documents x positions x group_size thoughts.
+
+    Attributes:
+        layers: transformer blocks of a Qwen3 model with tied embeddings.
+        width: of the residual stream; each head has width / heads of it.
+        heads: for queries.
+        kv_heads: for keys and values.
+        feed_forward: inner width of the feed-forward layers.
+        vocabulary: tokens, the four special ones included.
+        documents: per step.
+        tokens: T, length of every document.
+        positions: K per document, drawn uniformly without replacement.
+        group_size: G thoughts per position.
+        thought_tokens: L, the exact length of every thought, `</think>` not counted.
+        horizon: tokens of the document that a thought is to predict.
+        temperature: thoughts are sampled at.
+        dtype: of weights and arithmetic, by its name in torch.
+        threads: of the CPU.
+    """
+
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    feed_forward: int
+    vocabulary: int
+    documents: int
+    tokens: int
+    positions: int
+    group_size: int
+    thought_tokens: int
+    horizon: int = 1
+    temperature: float = 1.0
+    dtype: str = "float32"
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuse work that cannot be done.
+
+        Raises:
+            ConfigError: more positions than a document has, or a vocabulary without words.
+        """
+        if self.positions > self.tokens - self.horizon:
+            raise ConfigError(
+                f"{self.positions} positions do not fit into a document of {self.tokens} tokens",
+                where=f"Work(tokens={self.tokens}, horizon={self.horizon})",
+                fix=f"ask for at most {self.tokens - self.horizon}",
+            )
+        if self.vocabulary <= len(_SPECIAL):
+            raise ConfigError(
+                f"a vocabulary of {self.vocabulary} leaves no word beside the special tokens",
+                where=f"Work(vocabulary={self.vocabulary})",
+                fix=f"use more than {len(_SPECIAL)}",
+            )
+
+    @property
+    def thoughts(self) -> int:
+        """Thoughts of one step."""
+        return self.documents * self.positions * self.group_size
+
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        """One word per token, split at spaces: text and tokens determine each other."""
+        return _tokenizer(self.vocabulary)
+
+    def codec(self) -> Codec:
+        """The tokenizer with its delimiters looked up."""
+        return Codec.of(self.tokenizer(), DELIMITERS)
+
+    def model(self, seed: int) -> PreTrainedModel:
+        """A random Qwen3 model of this shape."""
+        context = self.tokens + self.thought_tokens + self.horizon + len(DELIMITERS)
+        shape = Shape(
+            self.width, self.layers, self.heads, self.kv_heads, self.feed_forward, context
+        )
+        model = build(shape, self.tokenizer(), seed)
+        model.to(getattr(torch, self.dtype))
+        return model
+
+    def passages(self, seed: int) -> list[Passage]:
+        """Documents of random words, and the positions to think at."""
+        random = generator(seed)
+        found = []
+        for _ in range(self.documents):
+            words = random.integers(len(_SPECIAL), self.vocabulary, self.tokens - 1)
+            places = random.permutation(self.tokens - self.horizon)[: self.positions] + 1
+            start = _SPECIAL.index(END_OF_TEXT)
+            found.append(Passage([start, *words.tolist()], sorted(places.tolist())))
+        return found
+
+
+@cache
+def _tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = [*_SPECIAL, *(f"w{number}" for number in range(len(_SPECIAL), vocabulary))]
+    made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, PADDING))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        bos_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        pad_token=PADDING,
+    )
+
+
+REFERENCE = Work(
+    layers=4,
+    width=256,
+    heads=4,
+    kv_heads=4,
+    feed_forward=1024,
+    vocabulary=512,
+    documents=4,
+    tokens=256,
+    positions=4,
+    group_size=8,
+    thought_tokens=32,
+)
+"""The shape that the project's figures are stated for."""
+
+TEST = Work(
+    layers=2,
+    width=32,
+    heads=2,
+    kv_heads=1,
+    feed_forward=64,
+    vocabulary=40,
+    documents=2,
+    tokens=12,
+    positions=2,
+    group_size=4,
+    thought_tokens=5,
+    horizon=2,
+    threads=1,
+)
+"""Small enough for a test."""
+
+PRESETS = {"reference": REFERENCE, "test": TEST}
