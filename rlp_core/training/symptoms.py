@@ -7,6 +7,7 @@ of `health.Monitor`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -28,7 +29,8 @@ class HealthSettings:
         collapse: the same fall that counts as a collapse, where hardly a thought helps any more.
         rare: share of thoughts with a positive reward below which hardly one helps.
         flat: standard deviation of the rewards in a group below which they tell nothing apart.
-        empty: mean length up to which thoughts are nothing but the closing delimiter.
+        empty: mean length up to which thoughts are nothing but the closing delimiter; with a
+            least length of thoughts, more by that.
         same: standard deviation of the lengths below which all thoughts have one length.
         forced: share of thoughts closed by force at L that is too high.
         low_entropy: nats per thought token below which nothing is explored.
@@ -131,17 +133,20 @@ def gain_collapsed(view: View, settings: HealthSettings) -> Sign | None:
 
 
 def collapsed_to_empty(view: View, settings: HealthSettings) -> Sign | None:
-    """All thoughts are the closing delimiter: rewards are equal, and nothing is left to learn."""
+    """All thoughts are the closing delimiter: equal rewards, no gradient, nothing left to learn.
+
+    The gain does not matter here: what the delimiters alone give is not thinking.
+    """
     spread = view.now.get("reward_std")
-    if not _empty(view, settings) or spread is None or spread >= settings.flat or view.has_learnt:
+    if not _empty(view, settings) or spread is None or spread >= settings.flat:
         return None
+    gain, first = (row.get("information_gain", math.nan) for row in (view.now, view.start))
     return Sign(
         "collapse",
         f"thoughts are empty: {view.now['thought_tokens']:.1f} tokens with their delimiter "
         f"(at the start {view.start['thought_tokens']:.1f}), their rewards differ by "
-        f"{spread:.3f} nats within a group, and the information gain, "
-        f"{view.now.get('information_gain', 0.0):.2f} nats, is no better than at the start, "
-        f"{view.start.get('information_gain', 0.0):.2f}",
+        f"{spread:.3f} nats within a group, so nothing is left to learn; the information gain is "
+        f"{gain:.2f} nats (at the start {first:.2f})",
     )
 
 
@@ -254,10 +259,10 @@ SYMPTOMS = (
     ),
     Symptom(
         "collapsed_to_empty", collapsed_to_empty,
-        f"{BETTER_START}; the thoughts of this model do not help it yet", "patience",
+        f"{BETTER_START}; or set `rlp.min_thought_tokens`", "patience",
     ),
     Symptom("gain_falls", gain_falls, SMALLER_STEPS),
-    Symptom("empty_thoughts", empty_thoughts, f"{BETTER_START}; or raise `rlp.temperature`"),
+    Symptom("empty_thoughts", empty_thoughts, f"{BETTER_START}; or set `rlp.min_thought_tokens`"),
     Symptom(
         "flat_rewards", flat_rewards,
         "raise `rlp.temperature` or `rlp.group_size`; think where the text is hard to predict "
@@ -268,8 +273,11 @@ SYMPTOMS = (
         "forced_thoughts", forced_thoughts,
         "raise `thought.max_tokens`, or show shorter thoughts in the `bootstrap` part",
     ),
-    Symptom("low_entropy", low_entropy, "raise `rlp.temperature`"),
-    Symptom("high_entropy", high_entropy, f"{SMALLER_STEPS}; or lower `rlp.temperature`"),
+    Symptom("low_entropy", low_entropy, "raise `rlp.temperature` or `rlp.entropy_weight`"),
+    Symptom(
+        "high_entropy", high_entropy,
+        f"{SMALLER_STEPS}; or lower `rlp.temperature` and `rlp.entropy_weight`",
+    ),
     Symptom(
         "high_gradient", high_gradient, f"lower `rlp.optimizer.clip_norm`; or {SMALLER_STEPS}",
         "now",

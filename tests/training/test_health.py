@@ -1,0 +1,276 @@
+"""The monitor: quiet on healthy curves, loud on collapses, the same after a resume."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlp_core.errors import EXIT_TRAINING
+from rlp_core.training.health import Finding, HealthSettings, Monitor, stopped
+from rlp_core.training.symptoms import SYMPTOMS
+
+SETTINGS = HealthSettings()
+STEADY = {
+    "information_gain": 1.0,
+    "reward_std": 1.0,
+    "positive": 0.8,
+    "thought_tokens": 9.0,
+    "thought_tokens_std": 2.0,
+    "forced": 0.01,
+    "entropy": 0.5,
+    "grad_norm": 1.0,
+    "loss": 0.0,
+    "skipped": 0.0,
+}
+
+
+def healthy(step: int, steps: int = 60) -> dict[str, float]:
+    """The tiny profile's learning curve, with noise that repeats every three steps."""
+    done = 1 - math.exp(-5 * step / steps)
+    wobble = (-0.2, 0.0, 0.2)[step % 3]
+    return {
+        "information_gain": -1 + 3.3 * done + wobble,
+        "reward_std": 3 - 2.9 * done,
+        "positive": 0.3 + 0.69 * done,
+        "thought_tokens": 3 + 10 * done,
+        "thought_tokens_std": 3 - 2 * done,
+        "forced": 0.01,
+        "entropy": 0.7 * math.exp(-5 * step / steps) + 0.01,
+        "grad_norm": 6 - 5.9 * done,
+        "loss": 0.0,
+        "skipped": 0.0,
+    }
+
+
+def collapsing(step: int) -> dict[str, float]:
+    """An under-bootstrapped model: -9 nats within 40 steps, thoughts of one token."""
+    done = min(1.0, step / 30)
+    return {
+        **STEADY,
+        "information_gain": -0.2 - 8.8 * done,
+        "reward_std": 2 * (1 - done),
+        "positive": 0.4 * (1 - done),
+        "thought_tokens": 1 + 8 * max(0.0, 1 - 1.5 * done),
+        "thought_tokens_std": 2 * (1 - done),
+        "entropy": 0.02 + 0.6 * (1 - done),
+    }
+
+
+def watch(rows, settings: HealthSettings = SETTINGS) -> tuple[Monitor, list[Finding]]:
+    monitor = Monitor(settings)
+    return monitor, [f for step, row in enumerate(rows) for f in monitor.observe(step, row)]
+
+
+def begun(findings: list[Finding]) -> list[str]:
+    return [finding.name for finding in findings if not finding.ended]
+
+
+def changed(**values: float) -> list[str]:
+    """What is found when a steady run changes to these values."""
+    _, found = watch([STEADY] * 15 + [STEADY | values] * 30)
+    return begun(found)
+
+
+def test_a_healthy_run_has_no_collapse_and_no_warning():
+    monitor, found = watch([healthy(step) for step in range(120)])
+    assert {f.severity for f in found} <= {"note"}
+    assert "low_entropy" in begun(found)  # it is seen, and told as what it is: settled
+    assert monitor.collapsed is None
+    assert monitor.well
+
+
+def test_a_collapse_is_named_once_with_numbers_and_advice():
+    monitor, found = watch([collapsing(step) for step in range(60)])
+    worst = monitor.collapsed
+    assert worst is not None
+    assert worst.name == "gain_collapsed"
+    assert 10 <= worst.since < worst.step <= 40
+    assert "-" in worst.words
+    assert "rlp.optimizer.lr" in worst.advice
+    assert "collapsed_to_empty" in begun(found)
+    assert len(begun(found)) == len(set(begun(found)))
+    assert not monitor.well
+
+
+def test_the_last_good_step_lies_before_the_fall():
+    monitor = Monitor(SETTINGS)
+    good = []
+    for step in range(60):
+        monitor.observe(step, collapsing(step))
+        if monitor.well:
+            good.append(step)
+    assert good
+    assert collapsing(good[-1])["information_gain"] > -0.2 - 2 * SETTINGS.collapse
+
+
+def test_nothing_but_non_finite_values_is_said_in_the_first_window():
+    bad = {"information_gain": -50.0, "reward_std": 0.0, "thought_tokens": 1.0, "forced": 0.0}
+    _, found = watch([bad] * (SETTINGS.window - 1))
+    assert found == []
+    _, found = watch([bad] * 5 + [bad | {"loss": math.nan}])
+    assert begun(found) == ["non_finite"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("gain_falls", {"information_gain": -0.6}),
+        ("gain_collapsed", {"information_gain": -4.0, "positive": 0.0}),
+        ("empty_thoughts", {"thought_tokens": 1.1}),
+        ("collapsed_to_empty", {"thought_tokens": 1.1, "reward_std": 0.001}),
+        ("flat_rewards", {"reward_std": 0.01}),
+        ("one_length", {"thought_tokens_std": 0.0}),
+        ("forced_thoughts", {"forced": 0.7}),
+        ("low_entropy", {"entropy": 0.001}),
+        ("high_entropy", {"entropy": 3.0}),
+        ("high_gradient", {"grad_norm": 40.0}),
+    ],
+)
+def test_each_symptom_is_found_and_a_steady_run_has_none(name, values):
+    assert name in changed(**values)
+    assert changed() == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"information_gain": -2.5, "positive": 0.0},  # a fall, but not of collapse's depth from 1
+        {"information_gain": -9.0, "positive": 0.4},  # some places rule the mean; many are helped
+        {"thought_tokens": 1.0, "forced": 1.0, "reward_std": 0.0},  # L is 1: cut, not empty
+        {"thought_tokens": 1.0, "reward_std": 0.5},  # empty, but something is left to learn
+        {"entropy": 0.0},
+        {"reward_std": 0.0},
+    ],
+)
+def test_what_is_bad_but_no_collapse(values):
+    rows = [STEADY | {"information_gain": 0.4}] * 15 + [STEADY | values] * 30
+    assert watch(rows)[0].collapsed is None
+
+
+@pytest.mark.parametrize("name", ["flat_rewards", "low_entropy", "one_length"])
+def test_a_run_that_has_learnt_and_settled_is_noted_not_warned(name):
+    settled = STEADY | {
+        "information_gain": 2.0, "reward_std": 0.0, "entropy": 0.0, "thought_tokens_std": 0.0,
+    }  # fmt: skip
+    _, found = watch([STEADY] * 10 + [settled] * 30)
+    assert [f.severity for f in found if f.name == name] == ["note"]
+    _, found = watch([STEADY] * 10 + [settled | {"information_gain": 0.5}] * 30)
+    assert [f.severity for f in found if f.name == name] == ["warning"]
+
+
+def test_one_odd_step_says_nothing():
+    odd = STEADY | {"information_gain": -40.0, "positive": 0.0, "reward_std": 0.0, "entropy": 9.0}
+    assert begun(watch([STEADY] * 15 + [odd] + [STEADY] * 15)[1]) == []
+
+
+def test_a_finding_is_told_when_it_begins_and_when_it_ends():
+    bad = STEADY | {"forced": 0.9}
+    _, found = watch([STEADY] * 10 + [bad] * 20 + [STEADY] * 30 + [bad] * 20)
+    told = [(f.name, f.ended) for f in found]
+    name = "forced_thoughts"
+    assert told == [(name, False), (name, True), (name, False)]
+    assert found[0].since < found[0].step < found[1].step
+    assert "over at step" in str(found[1])
+
+
+def test_what_flickers_is_told_once():
+    rows = [STEADY | {"grad_norm": 40.0 if step % 4 == 3 else 1.0} for step in range(60)]
+    assert begun(watch(rows)[1]) == ["high_gradient"]
+
+
+def test_a_settled_run_may_have_a_larger_gradient_again():
+    rows = [STEADY | {"grad_norm": 5.0}] * 10 + [STEADY | {"grad_norm": 0.001}] * 80
+    assert begun(watch([*rows, STEADY | {"grad_norm": 0.5}])[1]) == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["loss", "information_gain", "grad_norm", "own_metric"])
+def test_three_non_finite_steps_in_a_row_are_a_collapse(name, value):
+    bad = STEADY | {name: value}
+    monitor, found = watch([bad, bad, STEADY, bad, bad])
+    assert begun(found) == ["non_finite"]
+    assert name in found[0].words
+    assert monitor.collapsed is None
+    assert not monitor.well
+    begins = monitor.observe(5, bad)
+    assert [f.name for f in begins] == ["non_finite_steps"]
+    assert monitor.collapsed == begins[0]
+    assert begins[0].since == 3
+
+
+def test_a_skipped_step_counts_as_one_that_could_not_be_made():
+    monitor, _ = watch([STEADY | {"skipped": 1.0}] * 3)
+    assert monitor.collapsed is not None
+
+
+def test_non_finite_steps_leave_the_medians_alone():
+    bad = STEADY | {"information_gain": math.nan, "reward_std": 0.0, "entropy": 50.0}
+    rows = [bad if step % 2 else STEADY for step in range(80)]
+    assert begun(watch(rows)[1]) == ["non_finite"]
+
+
+@given(st.sets(st.sampled_from(sorted(STEADY))))
+def test_any_metric_may_be_absent(absent):
+    rows = [{k: v for k, v in collapsing(step).items() if k not in absent} for step in range(50)]
+    worst = watch(rows)[0].collapsed
+    if "information_gain" not in absent:
+        assert worst is not None
+    elif absent & {"reward_std", "thought_tokens"}:
+        assert worst is None
+
+
+metric = st.floats(-20, 20) | st.just(math.nan) | st.just(0.0)
+rows_of_any_run = st.lists(
+    st.fixed_dictionaries({}, optional={name: metric for name in STEADY if name != "skipped"}),
+    max_size=40,
+)
+
+
+@given(rows_of_any_run, st.integers(0, 40))
+def test_a_resumed_monitor_says_what_an_unbroken_one_says(rows, cut):
+    settings = replace(SETTINGS, window=3, patience=2)
+    whole, found = watch(rows, settings)
+    first, before = watch(rows[:cut], settings)
+    resumed = Monitor(settings)
+    resumed.restore(json.loads(json.dumps(first.state(), allow_nan=False)))
+    after = [
+        f for step, row in enumerate(rows[cut:], start=cut) for f in resumed.observe(step, row)
+    ]
+    assert before + after == found
+    assert resumed.state() == whole.state()
+    assert (resumed.collapsed, resumed.well) == (whole.collapsed, whole.well)
+
+
+def test_what_is_remembered_is_bounded():
+    few, many = (watch([healthy(step) for step in range(n)])[0] for n in (200, 2000))
+    assert len(json.dumps(many.state())) < 1.1 * len(json.dumps(few.state()))
+
+
+def test_the_error_says_what_since_when_where_and_what_to_change():
+    monitor, _ = watch([collapsing(step) for step in range(60)])
+    worst = monitor.collapsed
+    assert worst is not None
+    error = stopped(worst, ".rlp/scratch/rlp/step-12")
+    assert error.exit_code == EXIT_TRAINING
+    for part in (worst.name, f"step {worst.since}", ".rlp/scratch/rlp/step-12", "rlp.optimizer.lr"):
+        assert part in str(error)
+    assert "no good checkpoint" in str(stopped(worst, None))
+
+
+@pytest.mark.parametrize("wrong", [{"window": 0}, {"patience": 0}, {"collapse": 0.1}])
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(ValueError, match="must be at least"):
+        HealthSettings(**wrong)
+
+
+def test_every_finding_has_its_section_in_the_guide():
+    from tests.conftest import E2E
+
+    guide = (E2E.parents[1] / "docs" / "guides" / "when-a-run-is-unwell.md").read_text("utf-8")
+    for name in [symptom.name for symptom in SYMPTOMS] + ["non_finite", "non_finite_steps"]:
+        assert f"`{name}`" in guide
