@@ -31,38 +31,34 @@ def think(
 
     from rlp_core.data.tokenizer import Codec
     from rlp_core.policy.model import choose_device, load
+    from rlp_core.rollout.engine import go_on, prepare
     from rlp_core.rollout.rng import uniform
-    from rlp_core.rollout.sampler import sample
+    from rlp_core.rollout.sampler import Draws
 
     params = load_params(Workspace(root).params)
     model, tokenizer = load(folder)
     model.to(choose_device(params.runtime.device))  # type: ignore[arg-type]
+    prepare(model)
     codec = Codec.of(tokenizer, (params.thought.open, params.thought.close))
     rows = np.arange(thoughts)
     context = [*codec.context(text), codec.open_id]
-    thought = sample(
+    thought = go_on(
         model,
         [context],
-        copies=thoughts,
-        uniforms=lambda token: uniform(seed, 0, rows, token),
-        stop=codec.close_id,
-        max_tokens=params.thought.max_tokens,
-        temperature=temperature,
-        micro_batch=params.runtime.micro_batch,
+        Draws(thoughts, codec.close_id, params.thought.max_tokens, temperature),
+        lambda token: uniform(seed, 0, rows, token),
+        params.runtime.micro_batch,
     )
     closed = [
         [*context, *tokens] if stopped else [*context, *tokens, codec.close_id]
         for tokens, stopped in zip(thought.tokens, thought.stopped, strict=True)
     ]
-    after = sample(
+    after = go_on(
         model,
         closed,
-        copies=1,
-        uniforms=lambda token: uniform(seed, 1, rows, token),
-        stop=codec.end_id,
-        max_tokens=ANSWER_TOKENS,
-        temperature=temperature,
-        micro_batch=params.runtime.micro_batch,
+        Draws(1, codec.end_id, ANSWER_TOKENS, temperature),
+        lambda token: uniform(seed, 1, rows, token),
+        params.runtime.micro_batch,
     )
     read = len(codec.context(text))
     for whole, then in zip(closed, after.tokens, strict=True):

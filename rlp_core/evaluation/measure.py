@@ -17,8 +17,9 @@ from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.answers import first_line, is_right
 from rlp_core.evaluation.bias import ChoiceItem
 from rlp_core.params import Evaluate
+from rlp_core.rollout.engine import go_on
 from rlp_core.rollout.rng import number_of, uniform
-from rlp_core.rollout.sampler import Sample, sample
+from rlp_core.rollout.sampler import Draws, Thoughts
 from rlp_core.rollout.scoring import score
 from rlp_core.training.places import Text, choose, text_of
 
@@ -92,7 +93,7 @@ class Meter:
         logprobs = score(self.model, [texts[i].tokens for i in kept], whole, self.micro_batch)
         rows = []
         for i, values in zip(kept, logprobs, strict=True):
-            places = choose(texts[i], self.settings.heldout_positions, self.seed, 0)
+            places = choose(texts[i], self.settings.heldout_positions, "uniform", self.seed, 0)
             rows.append(
                 {
                     "id": documents[i].id,
@@ -165,19 +166,16 @@ class Meter:
         temperature: float,
         purpose: int,
         positions: Sequence[int] | None = None,
-    ) -> Sample:
+    ) -> Thoughts:
         item = np.repeat(np.array(numbers, dtype=np.int64), copies)
         place = np.repeat(np.array(positions or [0] * len(contexts), dtype=np.int64), copies)
         rollout = np.tile(np.arange(copies), len(contexts))
-        return sample(
+        return go_on(
             self.model,
             [[*context, self.codec.open_id] for context in contexts],
-            copies=copies,
-            uniforms=lambda t: uniform(self.seed, purpose, item, place, rollout, t),
-            stop=self.codec.close_id,
-            max_tokens=self.thought_tokens,
-            temperature=temperature,
-            micro_batch=self.micro_batch,
+            Draws(copies, self.codec.close_id, self.thought_tokens, temperature),
+            lambda t: uniform(self.seed, purpose, item, place, rollout, t),
+            self.micro_batch,
         )
 
     def _answer(
@@ -192,15 +190,12 @@ class Meter:
         per_context = len(numbers) * copies // len(contexts)
         item = np.repeat(np.array(numbers, dtype=np.int64), copies)
         rollout = np.tile(np.arange(copies), len(numbers))
-        drawn = sample(
+        drawn = go_on(
             self.model,
             contexts,
-            copies=per_context,
-            uniforms=lambda t: uniform(self.seed, purpose, item, rollout, t),
-            stop=self.codec.end_id,
-            max_tokens=self.settings.answer_tokens,
-            temperature=temperature,
-            micro_batch=self.micro_batch,
+            Draws(per_context, self.codec.end_id, self.settings.answer_tokens, temperature),
+            lambda t: uniform(self.seed, purpose, item, rollout, t),
+            self.micro_batch,
         )
         end = self.codec.decode([self.codec.end_id])
         return [first_line(self.codec.decode(tokens), end) for tokens in drawn.tokens]
@@ -240,7 +235,9 @@ class Meter:
         return [[float(np.sum(next(totals))) for _ in many] for many in choices]
 
 
-def _reasoned(meter: Meter, contexts: Sequence[Tokens], drawn: Sample, copies: int) -> list[Tokens]:
+def _reasoned(
+    meter: Meter, contexts: Sequence[Tokens], drawn: Thoughts, copies: int
+) -> list[Tokens]:
     """Contexts with their thoughts, closed: what an answer is drawn from."""
     codec = meter.codec
     return [

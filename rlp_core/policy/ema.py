@@ -18,12 +18,20 @@ class EmaTarget:
     theta. fp32 always: in bf16 the small moves round away and phi stands still.
     """
 
-    def __init__(self, policy: PreTrainedModel, decay: float) -> None:
-        """Copy the policy. `decay` is tau in [0, 1); 0 makes phi the policy itself."""
+    def __init__(self, policy: PreTrainedModel, decay: float, device: str = "") -> None:
+        """Copy the policy.
+
+        Args:
+            policy: theta.
+            decay: tau in [0, 1); 0 makes phi the policy itself.
+            device: where phi lies; empty: beside the policy.
+        """
         if not 0 <= decay < 1:
             raise ValueError(f"decay must lie in [0, 1), not {decay}")
         self.decay = decay
         self.model = copy.deepcopy(policy).float().requires_grad_(False).eval()
+        if device:
+            self.model.to(device)
 
     @torch.no_grad()
     def update(self, policy: PreTrainedModel) -> None:

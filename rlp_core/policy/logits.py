@@ -34,7 +34,11 @@ def logits_of(model: PreTrainedModel, hidden: Tensor) -> Tensor:
 
 
 def token_logprobs(
-    model: PreTrainedModel, hidden: Tensor, tokens: Tensor, temperature: float = 1.0
+    model: PreTrainedModel,
+    hidden: Tensor,
+    tokens: Tensor,
+    temperature: float = 1.0,
+    banned: tuple[Tensor, int] | None = None,
 ) -> Tensor:
     """Log-probability of one token per row, differentiable.
 
@@ -43,27 +47,65 @@ def token_logprobs(
         hidden: [N, width], the states that predict.
         tokens: [N], the tokens predicted.
         temperature: the logits are divided by it.
+        banned: [N] of rows in which a token could not be drawn, and that token.
 
     Returns:
         [N] in nats, fp32.
     """
+    return token_statistics(model, hidden, tokens, temperature, banned)[0]
+
+
+def token_statistics(
+    model: PreTrainedModel,
+    hidden: Tensor,
+    tokens: Tensor,
+    temperature: float = 1.0,
+    banned: tuple[Tensor, int] | None = None,
+    entropy: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`token_logprobs`, and the entropy of each row's distribution over the vocabulary.
+
+    Returns:
+        Log-probabilities [N] and entropies [N] (empty unless asked for), in nats, fp32.
+    """
+    where, token = banned if banned is not None else (torch.zeros_like(tokens, dtype=torch.bool), 0)
     parts = [
-        _chunk(model, h, t, temperature)
-        for h, t in zip(torch.split(hidden, CHUNK), torch.split(tokens, CHUNK), strict=True)
+        _chunk(model, h, t, temperature, w, token, entropy)
+        for h, t, w in zip(*(torch.split(x, CHUNK) for x in (hidden, tokens, where)), strict=True)
     ]
-    return torch.cat(parts) if parts else hidden.new_zeros(0)
+    if not len(hidden):
+        return hidden.new_zeros(0), hidden.new_zeros(0)
+    first, second = zip(*parts, strict=True)
+    return torch.cat(first), torch.cat(second)
 
 
-def _chunk(model: PreTrainedModel, hidden: Tensor, tokens: Tensor, temperature: float) -> Tensor:
+def _chunk(model: PreTrainedModel, hidden: Tensor, *rest: object) -> tuple[Tensor, Tensor]:
     if hidden.requires_grad and hidden.shape[0] == CHUNK:
         # keep no chunk of logits for the backward pass: they are made again
-        result: Tensor = checkpoint(
-            _logprobs, model, hidden, tokens, temperature, use_reentrant=False
+        result: tuple[Tensor, Tensor] = checkpoint(
+            _statistics, model, hidden, *rest, use_reentrant=False
         )
         return result
-    return _logprobs(model, hidden, tokens, temperature)
+    return _statistics(model, hidden, *rest)  # type: ignore[arg-type]
 
 
-def _logprobs(model: PreTrainedModel, hidden: Tensor, tokens: Tensor, temperature: float) -> Tensor:
+def _statistics(
+    model: PreTrainedModel,
+    hidden: Tensor,
+    tokens: Tensor,
+    temperature: float,
+    where: Tensor,
+    banned: int,
+    entropy: bool,
+) -> tuple[Tensor, Tensor]:
     logits = logits_of(model, hidden) / temperature
-    return logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(dim=1)
+    if where.any():
+        logits[:, banned] = logits[:, banned].masked_fill(where, -torch.inf)
+    total = logits.logsumexp(dim=1)
+    chosen = logits.gather(1, tokens[:, None]).squeeze(1) - total
+    if not entropy:
+        return chosen, chosen.new_zeros(0)
+    logprobs = logits - total[:, None]
+    # a banned token has probability 0 and no share in the entropy: 0 * -inf would be NaN
+    shares = logprobs.exp() * logprobs.masked_fill(logprobs == -torch.inf, 0)
+    return chosen, -shares.sum(dim=1)

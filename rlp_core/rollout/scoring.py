@@ -1,4 +1,4 @@
-"""Log-probabilities of given tokens: ragged rows in, padded batches through the network."""
+"""Log-probabilities of given tokens in rows of any lengths."""
 
 from __future__ import annotations
 
@@ -9,27 +9,10 @@ import torch
 from torch import Tensor
 
 from rlp_core.policy.logits import token_logprobs
+from rlp_core.rollout.engine import starts_of, states
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-
-def hidden_states(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> Tensor:
-    """Last hidden states of rows of any lengths, padded on the right.
-
-    With right padding and causal attention a real token sees only real tokens before it, so no
-    mask is needed and position ids count from 0.
-
-    Returns:
-        [rows, longest, width]; what stands beyond a row's own length has no meaning.
-    """
-    width = max(map(len, rows))
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(row)
-    output = model.base_model(input_ids=ids.to(model.device), use_cache=False)
-    states: Tensor = output.last_hidden_state
-    return states
 
 
 def logprobs_in(
@@ -55,30 +38,13 @@ def logprobs_in(
     for row, wanted in zip(rows, places, strict=True):
         if any(place < 1 or place >= len(row) for place in wanted):
             raise ValueError(f"places must lie in [1, {len(row) - 1}]: {list(wanted)}")
-    return gather_logprobs(model, hidden_states(model, rows), rows, places, temperature)
-
-
-def gather_logprobs(
-    model: PreTrainedModel,
-    states: Tensor,
-    rows: Sequence[Sequence[int]],
-    places: Sequence[Sequence[int]],
-    temperature: float,
-) -> Tensor:
-    """`logprobs_in` from states that are there already: [sum of places] in nats.
-
-    Args:
-        model: gives the head.
-        states: [rows, longest, width], of `hidden_states`.
-        rows: token ids of any lengths.
-        places: per row the indices of the tokens to score; each at least 1.
-        temperature: the logits are divided by it.
-    """
-    index = [(r, p) for r, wanted in enumerate(places) for p in wanted]
-    at_row = torch.tensor([r for r, _ in index], device=states.device, dtype=torch.long)
-    at_place = torch.tensor([p for _, p in index], device=states.device, dtype=torch.long)
-    tokens = torch.tensor([rows[r][p] for r, p in index], device=states.device, dtype=torch.long)
-    return token_logprobs(model, states[at_row, at_place - 1], tokens, temperature)
+    found = states(model, rows)
+    starts = starts_of(map(len, rows))
+    index = [s + p - 1 for s, wanted in zip(starts, places, strict=True) for p in wanted]
+    tokens = [row[p] for row, wanted in zip(rows, places, strict=True) for p in wanted]
+    at = torch.tensor(index, device=found.device, dtype=torch.long)
+    token = torch.tensor(tokens, device=found.device, dtype=torch.long)
+    return token_logprobs(model, found.index_select(0, at), token, temperature)
 
 
 @torch.no_grad()

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from rlp_core.rollout.dense import sample
 from rlp_core.rollout.rng import uniform
-from rlp_core.rollout.sampler import sample
 from tests import models
 
 CONTEXTS = [[5, 6, 7], [8], [9, 10, 11, 12, 13], [14, 15]]

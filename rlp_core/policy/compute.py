@@ -1,0 +1,53 @@
+"""fp32 masters, and the copy of them that computes.
+
+In bf16 a step of 1e-6 rounds away, so the parameters stay in fp32 and a bf16 copy samples and runs
+forward and backward; its gradients are added up in fp32. No autocast: what is in which type is
+written here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class Compute:
+    """The model that computes: the master itself in fp32, a copy of it in bf16."""
+
+    def __init__(self, master: PreTrainedModel, dtype: torch.dtype) -> None:
+        """Build the copy where one is needed.
+
+        Args:
+            master: its parameters are fp32 and stay so.
+            dtype: float32 or bfloat16.
+        """
+        self.master = master
+        self.model = master
+        if dtype != torch.float32:
+            self.model = copy.deepcopy(master).to(dtype)  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Take over the master's parameters, after each of its steps."""
+        if self.model is not self.master:
+            for own, master in self._pairs():
+                own.copy_(master)
+
+    @torch.no_grad()
+    def collect(self) -> None:
+        """Add the copy's gradients to the master's in fp32, after each backward pass."""
+        if self.model is self.master:
+            return
+        for own, master in self._pairs():
+            if own.grad is not None:
+                grad = own.grad.float()
+                master.grad = grad if master.grad is None else master.grad.add_(grad)
+                own.grad = None
+
+    def _pairs(self) -> list[tuple[torch.nn.Parameter, torch.nn.Parameter]]:
+        return list(zip(self.model.parameters(), self.master.parameters(), strict=True))

@@ -1,0 +1,138 @@
+"""Documents as trunks, thoughts as branches: one packed row for the network (design, 4.5).
+
+All thoughts of a document hang off it. Laid out as `[trunks | branches]` a trunk is read once,
+whatever the number of its thoughts: a branch token attends to the trunk tokens before its position
+and to its own branch, and its position ids go on from there. Nothing is padded outside attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from rlp_core.rollout.attention import BranchAttention
+from rlp_core.rollout.blocks import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Tokens that go on from a trunk.
+
+    Attributes:
+        trunk: index of the document.
+        position: t; the branch follows the trunk tokens 0 .. t-1.
+        tokens: what it consists of, the opening delimiter first.
+    """
+
+    trunk: int
+    position: int
+    tokens: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Trunks and branches as one row.
+
+    Attributes:
+        ids: [1, N] tokens, all trunks, then all branches in the given order.
+        positions: [1, N] position ids.
+        attention: who sees whom.
+        trunk_starts: where each trunk begins in the row.
+        branch_starts: where each branch begins in the row.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    attention: BranchAttention
+    trunk_starts: list[int]
+    branch_starts: list[int]
+
+    def states(self, model: PreTrainedModel) -> Tensor:
+        """[N, width], the last hidden state of every token of the row, with gradient if enabled."""
+        output = model.base_model(
+            input_ids=self.ids,
+            position_ids=self.positions,
+            use_cache=False,
+            branches=self.attention,
+        )
+        states: Tensor = output.last_hidden_state[0]
+        return states
+
+
+def pack(
+    trunks: Sequence[Sequence[int]],
+    branches: Sequence[Branch] = (),
+    device: torch.device | str = "cpu",
+) -> Packed:
+    """Lay trunks and branches out.
+
+    Branches of one document and position should stand together: they are then one block of
+    queries on the same keys.
+
+    Raises:
+        ValueError: an empty branch, or a position beyond its trunk.
+    """
+    trunk_starts = _starts(map(len, trunks), 0)
+    first = sum(map(len, trunks))
+    branch_starts = _starts((len(b.tokens) for b in branches), first)
+    ids = [token for trunk in trunks for token in trunk]
+    positions = [index for trunk in trunks for index in range(len(trunk))]
+    for branch in branches:
+        if not branch.tokens or not 0 <= branch.position <= len(trunks[branch.trunk]):
+            raise ValueError(
+                f"a branch of {len(branch.tokens)} tokens at position {branch.position} does not "
+                f"fit a document of {len(trunks[branch.trunk])} tokens"
+            )
+        ids += branch.tokens
+        positions += range(branch.position, branch.position + len(branch.tokens))
+    own = [
+        Task(start, len(b.tokens), start, len(b.tokens), causal=True)
+        for b, start in zip(branches, branch_starts, strict=True)
+    ]
+    attention = BranchAttention.of(
+        trunks=[
+            Task(start, len(trunk), start, len(trunk), causal=True)
+            for trunk, start in zip(trunks, trunk_starts, strict=True)
+            if len(trunk)
+        ],
+        across=_across(branches, branch_starts, trunk_starts),
+        own=own,
+        device=device,
+    )
+    return Packed(
+        torch.tensor([ids], dtype=torch.long, device=device),
+        torch.tensor([positions], dtype=torch.long, device=device),
+        attention,
+        trunk_starts,
+        branch_starts,
+    )
+
+
+def _across(
+    branches: Sequence[Branch], branch_starts: Sequence[int], trunk_starts: Sequence[int]
+) -> list[Task]:
+    """One task per run of branches at the same place: their tokens on the trunk before it."""
+    tasks: list[Task] = []
+    for branch, start in zip(branches, branch_starts, strict=True):
+        keys, count = trunk_starts[branch.trunk], branch.position
+        last = tasks[-1] if tasks else None
+        if last and last.key == keys and last.keys == count and last.query + last.queries == start:
+            tasks[-1] = Task(last.query, last.queries + len(branch.tokens), keys, count, False)
+        else:
+            tasks.append(Task(start, len(branch.tokens), keys, count, False))
+    return tasks
+
+
+def _starts(lengths: Iterable[int], first: int) -> list[int]:
+    starts = []
+    for length in lengths:
+        starts.append(first)
+        first += length
+    return starts

@@ -1,0 +1,138 @@
+"""Keys and values while thoughts are drawn: trunks once per document, branches row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rlp_core.rollout.attention import BranchAttention
+
+
+class BranchCache:
+    """What a drawn token may see: its trunk before its position, and its own branch.
+
+    Rows are branches. Those of one document share its keys and values, which lie in a grid of
+    [documents, rows of a document], so that one product serves them all. Finished rows are
+    compacted away (`keep`).
+    """
+
+    def __init__(
+        self,
+        prefill: BranchAttention,
+        trunk_starts: Sequence[int],
+        trunks: Tensor,
+        positions: Tensor,
+        room: int,
+    ) -> None:
+        """Begin with empty branches.
+
+        Args:
+            prefill: has kept the keys and values of the packed trunks.
+            trunk_starts: where each trunk begins in them.
+            trunks: [rows] the trunk of each row; rows of one trunk stand together.
+            positions: [rows] how many tokens of the trunk each row sees.
+            room: tokens a branch may have.
+        """
+        self.trunk_of, self.visible, self.filled = trunks, positions, 0
+        self.longest = int(positions.max())
+        first = next(iter(prefill.kept.values()), None)
+        assert first is not None or self.longest == 0
+        column = torch.arange(self.longest, device=positions.device)
+        starts = torch.tensor(trunk_starts, device=positions.device)
+        # beyond a short trunk the index points at some other row: the bias hides it
+        index = (starts[:, None] + column).clamp_max(max(0, self._rows(prefill) - 1)).flatten()
+        self.trunk: dict[int, tuple[Tensor, Tensor]] = {
+            layer: (self._grid(key, index, len(starts)), self._grid(value, index, len(starts)))
+            for layer, (key, value) in prefill.kept.items()
+        }
+        self.own: dict[int, tuple[Tensor, Tensor]] = {}
+        self.room = room
+        self._arrange()
+
+    @staticmethod
+    def _rows(prefill: BranchAttention) -> int:
+        return max((len(key) for key, _ in prefill.kept.values()), default=0)
+
+    def _grid(self, kept: Tensor, index: Tensor, count: int) -> Tensor:
+        """[all trunk tokens, kv_heads, size] to [documents, kv_heads, longest, size]."""
+        picked = kept.index_select(0, index).view(count, self.longest, *kept.shape[1:])
+        return picked.transpose(1, 2).contiguous()
+
+    def _arrange(self) -> None:
+        """Lay the rows out in the grid anew."""
+        documents, counts = torch.unique_consecutive(self.trunk_of, return_counts=True)
+        if len(documents) < len(next(iter(self.trunk.values()), ((),))[0]):
+            self.trunk = {
+                layer: (key[documents], value[documents])
+                for layer, (key, value) in self.trunk.items()
+            }
+            self.trunk_of = torch.repeat_interleave(
+                torch.arange(len(documents), device=counts.device), counts
+            )
+        self.cells = (len(counts), int(counts.max()))
+        ends = counts.cumsum(0)
+        rank = (
+            torch.arange(len(self.trunk_of), device=counts.device) - (ends - counts)[self.trunk_of]
+        )
+        self.slot = self.trunk_of * self.cells[1] + rank
+        even = bool((counts == self.cells[1]).all())
+        self.grid: Tensor | None = None
+        if not even:
+            self.grid = torch.zeros(
+                self.cells[0] * self.cells[1], dtype=torch.long, device=counts.device
+            )
+            self.grid[self.slot] = torch.arange(len(self.slot), device=counts.device)
+        column = torch.arange(self.longest, device=counts.device)
+        unseen = column >= self.visible[:, None]
+        self.bias = torch.zeros(unseen.shape, device=counts.device).masked_fill_(
+            unseen, -torch.inf
+        )[:, None, None]
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some rows only, in their order."""
+        self.trunk_of, self.visible = self.trunk_of[rows], self.visible[rows]
+        self.own = {layer: (k[rows], v[rows]) for layer, (k, v) in self.own.items()}
+        self._arrange()
+
+    def advance(self) -> None:
+        """The next token of every row is about to be read."""
+        self.filled += 1
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
+    ) -> Tensor:
+        """One new token per row; shapes as in `attention.Sight`, N being the rows."""
+        rows, heads, size = query.shape
+        groups = key.shape[1]
+        if layer not in self.own:
+            empty = key.new_zeros(rows, groups, self.room, size)
+            self.own[layer] = (empty, torch.zeros_like(empty))
+        keys, values = self.own[layer]
+        keys[:, :, self.filled - 1], values[:, :, self.filled - 1] = key, value
+        keys, values = keys[:, :, : self.filled], values[:, :, : self.filled]
+        per_row = query.view(rows, groups, -1, size)
+        trunk_keys, trunk_values = self.trunk[layer]
+        across = self._to_rows(self._to_grid(per_row) @ trunk_keys.mT, per_row.shape[2])
+        score = torch.cat([across, per_row @ keys.mT], dim=-1).float().mul_(scale)
+        if softcap:
+            score = torch.tanh(score / softcap).mul_(softcap)
+        score[..., : self.longest] += self.bias
+        weight = torch.softmax(score, dim=-1).to(value.dtype)
+        seen = self._to_grid(weight[..., : self.longest]) @ trunk_values
+        out = self._to_rows(seen, per_row.shape[2]) + weight[..., self.longest :] @ values
+        return out.reshape(rows, heads, size)
+
+    def _to_grid(self, rows: Tensor) -> Tensor:
+        """[rows, groups, repeat, x] to [documents, groups, cells * repeat, x]."""
+        cells = rows if self.grid is None else rows.index_select(0, self.grid)
+        cells = cells.view(*self.cells, *rows.shape[1:]).transpose(1, 2)
+        return cells.reshape(self.cells[0], rows.shape[1], -1, rows.shape[-1])
+
+    def _to_rows(self, grid: Tensor, repeat: int) -> Tensor:
+        """[documents, groups, cells * repeat, x] to [rows, groups, repeat, x]."""
+        count, width = self.cells
+        cells = grid.view(count, grid.shape[1], width, repeat, -1).transpose(1, 2)
+        cells = cells.reshape(count * width, grid.shape[1], repeat, -1)
+        return cells if self.grid is None else cells.index_select(0, self.slot)

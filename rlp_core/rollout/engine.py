@@ -1,0 +1,85 @@
+"""What the loops call: through branches where the model can, densely where it cannot.
+
+`enable` decides once per model. The dense path, one padded row per thought, is the oracle that
+`verify` and the tests compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from rlp_core.rollout import attention, dense, sampler
+from rlp_core.rollout.branches import Branch, pack
+from rlp_core.rollout.sampler import Draws, Start, Thoughts, Uniforms
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def prepare(model: PreTrainedModel) -> None:
+    """Let a model attend through branches, or say that it goes the dense way.
+
+    Raises:
+        ConfigError: the model attends in sliding windows.
+    """
+    if not attention.enable(model):
+        print(
+            f"warning: {type(model).__name__} does not take its attention from the registry of "
+            "transformers; thoughts are read densely, which is many times slower",
+            flush=True,
+        )
+
+
+def branching(model: PreTrainedModel) -> bool:
+    """Whether the model attends through branches: it does after `attention.enable`."""
+    return bool(model.config._attn_implementation == attention.NAME)
+
+
+def states(
+    model: PreTrainedModel, trunks: Sequence[Sequence[int]], branches: Sequence[Branch] = ()
+) -> Tensor:
+    """Last hidden states of all trunk tokens, then of all branch tokens: [N, width]."""
+    if branching(model):
+        return pack(trunks, branches, model.device).states(model)
+    return dense.states(model, trunks, branches)
+
+
+def starts_of(lengths: Iterable[int], first: int = 0) -> list[int]:
+    """Where each of the rows of these lengths begins in what `states` returns."""
+    return list(accumulate(lengths, initial=first))[:-1]
+
+
+def draw(
+    model: PreTrainedModel,
+    trunks: Sequence[Sequence[int]],
+    starts: Sequence[Start],
+    draws: Draws,
+    uniforms: Uniforms,
+    rows: int,
+) -> Thoughts:
+    """`sampler.sample`, or the same drawn densely."""
+    path = sampler.sample if branching(model) else dense.sample
+    return path(model, trunks, starts, draws, uniforms, rows)
+
+
+def go_on(
+    model: PreTrainedModel,
+    contexts: Sequence[Sequence[int]],
+    draws: Draws,
+    uniforms: Uniforms,
+    rows: int,
+) -> Thoughts:
+    """Continue whole contexts, each of at least one token, until `stop` or the limit.
+
+    Raises:
+        ValueError: an empty context.
+    """
+    if min(map(len, contexts), default=1) < 1:
+        raise ValueError("a context needs at least one token to be continued")
+    trunks = [context[:-1] for context in contexts]
+    starts = [Start(i, len(c) - 1, c[-1]) for i, c in enumerate(contexts)]
+    return draw(model, trunks, starts, draws, uniforms, rows)
