@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from rlp_core.params.data import Prepare, Validate
@@ -16,6 +18,19 @@ class Runtime(Section):
     device: str = Field(default="auto", description="`auto`, `cpu`, `cuda` or `cuda:N`.")
     threads: Positive = Field(description="CPU threads of a stage.")
     micro_batch: Positive = Field(description="Sequences through the network at once.")
+    tokens: Positive = Field(
+        default=16384, description="Tokens of an RLP update through the network at once."
+    )
+    compute: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="What RLP samples and updates in; parameters and baseline stay in float32.",
+    )
+    ema_device: str = Field(
+        default="", description="Where the baseline model lies; empty: beside the policy."
+    )
+    verify: bool = Field(
+        default=True, description="Compare branch attention with the dense path at the start."
+    )
     log_every: Positive = Field(description="Steps between lines of the log.")
     checkpoint_seconds: NonNegative = Field(
         default=60.0,

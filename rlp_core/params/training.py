@@ -100,32 +100,151 @@ class Supervised(Section):
     optimizer: Optimizer = Field(description="How to step.")
 
 
+class Value(Section):
+    """The value head of estimator `gae`."""
+
+    lr: PositiveReal = Field(default=1e-3, description="Learning rate of the head, AdamW.")
+    weight: NonNegative = Field(default=0.5, description="Weight of the value loss.")
+    clip: PositiveReal | None = Field(
+        default=0.2, description="A value counts only this far from its old value, in nats."
+    )
+    gae_lambda: Share = Field(default=0.95, description="lambda of the advantage estimation.")
+    gae_discount: Share = Field(default=1.0, description="gamma, per thought token.")
+
+
+class Replay(Section):
+    """Thoughts of earlier updates, used again. Off by default, as in the paper."""
+
+    groups: Count = Field(default=0, description="Replayed places an update; 0: none.")
+    capacity: Positive = Field(default=1024, description="Places kept at most.")
+    max_age: Positive = Field(default=4, description="Updates after which a place is dropped.")
+    importance_limit: PositiveReal = Field(
+        default=1.0, description="Largest importance weight of a replayed token."
+    )
+
+
+class Heldout(Section):
+    """Evaluation during the run, on texts that are never trained on."""
+
+    every: Count = Field(default=0, description="Updates between evaluations; 0: none.")
+    documents: Positive = Field(default=64, description="Held-out texts that are read.")
+    keep: Literal["last", "best"] = Field(
+        default="last",
+        description="Which model the stage saves: the last, or the one with the highest "
+        "information gain on the held-out texts over the model that the run began with.",
+    )
+
+    @model_validator(mode="after")
+    def _best_needs_evaluations(self) -> Heldout:
+        if self.keep == "best" and not self.every:
+            raise ValueError("`keep: best` needs `every` of at least 1")
+        return self
+
+
+class Audit(Section):
+    """Is it thinking? Controls and the split of the reward, now and then during the run."""
+
+    every: Count = Field(default=10, description="Updates between audits; 0: none.")
+    places: Positive = Field(default=16, description="Places that an audit looks at.")
+
+
+class Health(Section):
+    """When a run is told to be unwell; docs/guides/when-a-run-is-unwell.md."""
+
+    stop: bool = Field(
+        default=True, description="End a collapsed run at its last good state, with an error."
+    )
+    window: Annotated[int, Field(ge=3)] = Field(
+        default=10, description="Updates that medians are taken over."
+    )
+    collapse: PositiveReal = Field(
+        default=3.0, description="Fall of the information gain that is a collapse, in nats."
+    )
+    non_finite: Positive = Field(
+        default=3, description="Updates in a row that are not finite before the run is stopped."
+    )
+    dumps: Count = Field(default=3, description="Non-finite updates kept for `rlp replay`.")
+
+
 class Rlp(Section):
     """Stage `rlp`: the paper's update, on text that carries no thoughts.
 
-    Letters as in arXiv 2510.01265.
+    Letters as in arXiv 2510.01265. What has a default is as in the paper.
     """
 
     steps: Count = Field(description="Updates.")
     documents: Positive = Field(description="Documents an update. The paper: 512.")
     max_tokens: Positive = Field(description="T: tokens of a document at most. The paper: 2048.")
     positions: Positive = Field(description="K: places to think per document.")
-    position_selection: Literal["answer", "uniform"] = Field(
-        description="At marked answers, or drawn uniformly."
+    position_selection: Literal["answer", "uniform", "stride", "surprising"] = Field(
+        description="At marked answers; drawn uniformly; evenly spaced; or where the EMA target "
+        "is most surprised."
     )
-    group_size: Annotated[int, Field(ge=2)] = Field(
-        description="G: thoughts per place. The paper: 16. Two at least: the baseline of a "
-        "thought is the mean of the others."
+    group_size: Positive = Field(
+        description="G: thoughts per place. The paper: 16. Two at least where the estimator "
+        "compares them."
     )
     temperature: PositiveReal = Field(description="Sampling temperature. The paper: 0.7.")
+    final_temperature: PositiveReal | None = Field(
+        default=None, description="Where the temperature ends, linearly; null: it stays."
+    )
+    min_thought_tokens: Count = Field(
+        default=0, description="`close` is not drawn before so many tokens of a thought."
+    )
     horizon: Positive = Field(description="H: tokens whose gain is rewarded. The paper: 1.")
     discount: Share = Field(description="Weight of each further token, for H > 1.")
+    reward_clip: PositiveReal | None = Field(
+        default=None, description="Rewards are cut to plus or minus this, in nats; null: not."
+    )
+    estimator: Literal["rloo", "grpo", "raw", "batch_centred", "positive", "gae"] = Field(
+        default="rloo", description="How rewards become advantages. `rloo` is equation 7."
+    )
+    token_mean: Literal["thought", "token"] = Field(
+        default="thought",
+        description="Mean over each thought's tokens, then over thoughts (equation 8); or one "
+        "mean over all thought tokens.",
+    )
     clip_low: Annotated[float, Field(gt=0, lt=1)] = Field(description="eps_low of equation 8.")
     clip_high: PositiveReal = Field(description="eps_high of equation 8.")
+    kl_weight: NonNegative = Field(
+        default=0.0, description="Weight of the KL (k3) to the model that the run began with."
+    )
+    entropy_weight: NonNegative = Field(default=0.0, description="Weight of the entropy bonus.")
+    ntp_weight: NonNegative = Field(
+        default=0.0,
+        description="Weight of next-token prediction on the text after a thought: the one term "
+        "that trains a token that is no thought.",
+    )
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="tau of the baseline model. The paper: 0.999."
     )
+    ema_every: Positive = Field(
+        default=1,
+        description="Updates between scores of the baseline, which `rloo` and `grpo` only "
+        "measure with.",
+    )
     optimizer: Optimizer = Field(description="How to step. The paper: AdamW, 1e-6, constant.")
+    value: Value = Field(default=Value(), description="The value head of `gae`.")
+    replay: Replay = Field(default=Replay(), description="Thoughts used again.")
+    heldout: Heldout = Field(default=Heldout(), description="Evaluation during the run.")
+    audit: Audit = Field(default=Audit(), description="Controls during the run.")
+    health: Health = Field(default=Health(), description="Detectors.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Rlp:
+        compared = self.estimator in ("rloo", "grpo")
+        if compared and self.group_size < 2:
+            raise ValueError(
+                f"`estimator: {self.estimator}` compares the thoughts of a place: `group_size` "
+                "must be at least 2, or take raw, batch_centred, positive or gae"
+            )
+        measured = compared and self.reward_clip is None
+        if self.ema_every > 1 and (not measured or self.position_selection == "surprising"):
+            raise ValueError(
+                "`ema_every` above 1 leaves updates without baseline: that needs `estimator` rloo "
+                "or grpo, no `reward_clip`, and another `position_selection` than surprising"
+            )
+        return self
 
 
 class Cpt(Section):

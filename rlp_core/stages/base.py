@@ -8,6 +8,7 @@ from rlp_core.data.records import Document
 from rlp_core.data.tokenizer import Codec, add_delimiters, train_tokenizer
 from rlp_core.params import Architecture
 from rlp_core.policy import model as models
+from rlp_core.rollout.engine import prepare
 from rlp_core.stages import common
 from rlp_core.training.batches import document_example, examples
 from rlp_core.training.supervised import SupervisedTrainer
@@ -31,6 +32,7 @@ def run(context: StageContext) -> None:
     else:
         model, codec = _build(context, params.base.architecture, documents)
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
+    prepare(model)
     data = examples(
         [document_example(codec, document, params.base.max_tokens) for document in documents]
     )

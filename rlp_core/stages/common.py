@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -13,6 +14,7 @@ from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
 from rlp_core.policy import model as models
+from rlp_core.rollout.engine import prepare
 from rlp_core.training import loop
 from rlp_core.training.checkpoint import Checkpoints
 from rlp_core.training.progress import StepLog
@@ -67,6 +69,7 @@ def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]
     device = prepare_torch(context.params)
     model, tokenizer = models.load(context.workspace.model(arm))
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
+    prepare(model)
     return model, Codec.of(tokenizer, delimiters(context.params))
 
 
@@ -119,8 +122,11 @@ def finish_training(
     report = context.workspace.report(context.name)
     log.close(report / "steps.csv")
     tail = log.rows[-max(1, len(log.rows) // 10) :] if log.rows else []
-    names = [name for name in (log.rows[0] if log.rows else {}) if name != "step"]
-    metrics = {f"final_{name}": sum(row[name] for row in tail) / len(tail) for name in names}
+    found: dict[str, list[float]] = {}
+    for row in tail:
+        for name, value in row.items():
+            found.setdefault(name, []).append(value)
+    metrics = {f"final_{name}": fmean(found[name]) for name in found if name != "step"}
     metrics |= {"steps": len(log.rows), "flops": ledger.total_flops}
     metrics |= {"tokens": sum(ledger.tokens.values()), **(extra or {})}
     write_metrics(context, metrics)

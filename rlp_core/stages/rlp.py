@@ -2,36 +2,93 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlp_core.data.records import Document
-from rlp_core.files import write_json
+from rlp_core.files import replacing_folder, write_json
+from rlp_core.policy import model as models
+from rlp_core.rollout import engine, verify
 from rlp_core.stages import common
-from rlp_core.training.places import text_of
+from rlp_core.training.places import Text, text_of
 from rlp_core.training.rlp import RlpTrainer
+from rlp_core.training.rollouts import branches_of, trunks_of
+from rlp_core.training.watch import WatchedRlp
 
 if TYPE_CHECKING:
+    from rlp_core.data.tokenizer import Codec
     from rlp_core.stage import StageContext
+
+VERIFIED = 2
+"""Places of the first batch that branches and the dense path are compared on."""
 
 
 def run(context: StageContext) -> None:
     """Write `models/rlp`, the ledger that `cpt` reads, its metrics and its learning curve."""
-    params, settings = context.params, context.params.rlp
-    documents = common.read_part(context, "rlp", Document)
+    params, settings, runtime = context.params, context.params.rlp, context.params.runtime
     model, codec = common.open_model(context, "bootstrap")
+    texts = _texts(context, codec, "rlp")
+    common.require_learnable(len(texts), "rlp", "rlp.max_tokens, rlp.position_selection")
+    heldout = []
+    if settings.heldout.every:
+        heldout = _texts(context, codec, "heldout")[: settings.heldout.documents]
+        common.require_learnable(len(heldout), "heldout", "rlp.max_tokens, rlp.position_selection")
+    trainer = RlpTrainer(
+        model,
+        codec,
+        settings,
+        params.thought,
+        params.seed,
+        texts,
+        micro_batch=runtime.micro_batch,
+        tokens=runtime.tokens,
+        compute=runtime.compute,
+        ema_device=runtime.ema_device,
+    )
+    if runtime.verify and settings.steps:
+        _verify(trainer)
+
+    def export(folder: Path) -> None:
+        with replacing_folder(folder) as target:
+            models.save(model, codec.tokenizer, target)
+
+    watched = WatchedRlp(trainer, heldout, context.workspace.private / "rlp", export)
+    log = common.train(context, watched, settings.steps)
+    watched.finish()
+    common.save_model(context, model, codec, "rlp")
+    write_json(context.workspace.report("rlp") / "ledger.json", trainer.ledger.as_dict())
+    common.finish_training(context, log, trainer.ledger)
+
+
+def _texts(context: StageContext, codec: Codec, part: str) -> list[Text]:
+    """The texts of a part that have a place to think."""
+    settings = context.params.rlp
+    documents = common.read_part(context, part, Document)
     texts = [
         text_of(codec, document, settings.max_tokens, settings.position_selection)
         for document in documents
     ]
-    texts = [text for text in texts if text.candidates]
-    common.require_learnable(len(texts), "rlp", "rlp.max_tokens, rlp.position_selection")
-    if len(texts) < len(documents):
-        print(f"rlp: {len(documents) - len(texts)} documents have no place to think; not read")
-    trainer = RlpTrainer(
-        model, codec, settings, params.thought, params.seed, params.runtime.micro_batch
-    )
-    log = common.step_log(context, settings.steps)
-    trainer.train(texts, log)
-    common.save_model(context, model, codec, "rlp")
-    write_json(context.workspace.report("rlp") / "ledger.json", trainer.ledger.as_dict())
-    common.finish_training(context, log, trainer.ledger)
+    found = [text for text in texts if text.candidates]
+    if len(found) < len(documents):
+        lost = len(documents) - len(found)
+        print(f"rlp: {lost} documents of {part!r} have no place to think; not read")
+    return found
+
+
+def _verify(trainer: RlpTrainer) -> None:
+    """Compare branches with the dense path on the first batch; go densely where they differ."""
+    model = trainer.compute.model
+    if not engine.branching(model):
+        return
+    spent = trainer.ledger.state()
+    places = trainer.places([trainer.texts[i] for i in trainer.indices(0)], 0)[:VERIFIED]
+    groups = trainer.draw(places, 0)
+    trainer.ledger.restore(spent)
+    trunks, _ = trunks_of(places)
+    branches = branches_of(groups, trainer.marks, reasoned=True)
+    good, worst = verify.agrees(model, trunks, branches)
+    print(f"rlp: branch attention differs from the dense path by {worst:.1e} nats at most")
+    if not good:
+        print("warning: that is more than rounding; thoughts are read densely, which is slower")
+        for each in (model, trainer.policy, trainer.ema.model, trainer.start):
+            each.set_attn_implementation("sdpa")

@@ -8,7 +8,7 @@ pickle: safetensors and JSON, checksummed, whole or not there at all.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -19,7 +19,7 @@ from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import DataError, MissingInputError
 from rlp_core.files import folder_sha256, replacing_folder, sha256, write_json
 from rlp_core.params import Rlp, Thought
-from rlp_core.training.checkpoint import JSON, Checkpoints, State
+from rlp_core.training.checkpoint import Checkpoints, State
 from rlp_core.training.places import Text
 
 if TYPE_CHECKING:
@@ -40,6 +40,19 @@ class StepTexts(Sequence[Text]):
 
     def __init__(self, length: int, kept: Mapping[int, Text]) -> None:
         self.length, self.kept = length, dict(kept)
+
+    @staticmethod
+    def of(texts: Sequence[Text], read: Iterable[int], numbers: Iterable[int] = ()) -> StepTexts:
+        """Those of a run's texts that a step needs.
+
+        Args:
+            texts: all of them.
+            read: places of those that the step reads.
+            numbers: further texts by their own number: those in the replay buffer.
+        """
+        kept, others = set(read), set(numbers)
+        kept |= {i for i, text in enumerate(texts) if text.number in others} if others else set()
+        return StepTexts(len(texts), {i: texts[i] for i in sorted(kept)})
 
     def __len__(self) -> int:
         return self.length
@@ -83,7 +96,7 @@ class Step:
 
     number: int
     seed: int
-    runtime: dict[str, JSON]
+    runtime: dict[str, Any]
     settings: Rlp
     thought: Thought
     texts: StepTexts
@@ -112,16 +125,14 @@ class Dumps:
             codec: its tokenizer is written.
 
         Returns:
-            Its folder, or None where as many as are kept lie there already. A step that was
-            dumped before a resume is not dumped again.
+            Its folder, or None where as many others as are kept lie there already. A step that
+            was dumped before a resume takes the place of its own dump.
 
         Raises:
             OutputError: the disk is full or the folder cannot be written.
         """
         target = self.folder / f"step-{step.number:012d}"
-        if target.exists():
-            return target
-        if len(list(self.folder.glob("step-*"))) >= self.kept:
+        if len([path for path in self.folder.glob("step-*") if path != target]) >= self.kept:
             return None
         with replacing_folder(target) as folder:
             model.config.save_pretrained(folder / _MODEL)
@@ -181,7 +192,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
         raise MissingInputError(
             "no dump here: a dump is a folder with a manifest.json",
             where=str(folder),
-            fix="give the folder that the run named when it skipped a step; they lie in .rlp/dumps",
+            fix="give the folder that the run named when it skipped the step",
         )
     try:
         manifest = json.loads(path.read_bytes())

@@ -178,8 +178,10 @@ class Monitor:
         memory.recent = [*memory.recent, row][-window:]
         if "grad_norm" in row:
             memory.gradients = [*memory.gradients, row["grad_norm"]][-GRADIENT_WINDOWS * window :]
+        # the first few steps count too: a fast collapse is over when the first window is
+        begun = len(memory.first) == self.settings.hold and len(memory.recent) < window
         gain = medians(memory.recent).get("information_gain")
-        if len(memory.recent) == window and gain is not None:
+        if (begun or len(memory.recent) == window) and gain is not None:
             memory.best = gain if memory.best is None else max(memory.best, gain)
 
     def _view(self, last: Metrics, usual: float | None) -> View | None:

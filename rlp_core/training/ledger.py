@@ -50,20 +50,28 @@ class Ledger:
             self.flops[phase] += passes * (2 * self.body * length + self.per_pair * pairs)
         self.flops[phase] += passes * 2 * self.head * scored
 
-    def decoded(self, phase: str, contexts: Iterable[int], counts: Iterable[int]) -> None:
-        """Count tokens drawn one by one after contexts already read.
+    def branches(
+        self,
+        phase: str,
+        contexts: Iterable[int],
+        lengths: Iterable[int],
+        scored: int,
+        passes: int = 1,
+    ) -> None:
+        """Count tokens that go on from contexts read already.
 
         Args:
             phase: the name it is booked under.
-            contexts: tokens before each continuation.
-            counts: tokens drawn in it; the last one drawn is not fed back.
+            contexts: tokens before each branch.
+            lengths: tokens fed in each.
+            scored: rows of logits that were made.
+            passes: 1 forward only, `TRAINING` with the backward pass.
         """
-        for context, count in zip(contexts, counts, strict=True):
-            fed = max(0, count - 1)
-            pairs = fed * context + fed * (fed + 1) // 2
-            self.tokens[phase] += count
-            self.flops[phase] += 2 * self.body * fed + self.per_pair * pairs
-            self.flops[phase] += 2 * self.head * count
+        for context, length in zip(contexts, lengths, strict=True):
+            pairs = length * context + length * (length + 1) // 2
+            self.tokens[phase] += length
+            self.flops[phase] += passes * (2 * self.body * length + self.per_pair * pairs)
+        self.flops[phase] += passes * 2 * self.head * scored
 
     @property
     def total_flops(self) -> int:

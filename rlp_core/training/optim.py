@@ -70,23 +70,39 @@ class Stepper:
         self.step_number += 1
         return float(norm)
 
+    def skip(self) -> None:
+        """Pass over a step: clear the gradients and leave the parameters as they are."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self.step_number += 1
+
     def state(self) -> State:
         """The moments of every optimizer, and the number of the next step."""
-        tensors: dict[str, Tensor] = {}
-        for number, optimizer in enumerate(self.optimizers):
-            for index, moments in optimizer.state_dict()["state"].items():
-                tensors |= {f"{number}.{index}.{name}": value for name, value in moments.items()}
-        return State(tensors, {"step_number": self.step_number})
+        parts = {str(i): optimizer_state(optimizer) for i, optimizer in enumerate(self.optimizers)}
+        return State.join({**parts, "schedule": State(values={"step_number": self.step_number})})
 
     def restore(self, state: State) -> None:
         """Take up a copy of what `state` gave; rates and decay are the settings' own."""
-        moments: list[dict[int, dict[str, Tensor]]] = [{} for _ in self.optimizers]
-        for key, value in state.tensors.items():
-            number, index, name = key.split(".", 2)
-            moments[int(number)].setdefault(int(index), {})[name] = value.clone()
-        for optimizer, found in zip(self.optimizers, moments, strict=True):
-            groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": found, "param_groups": groups})
-        step_number = state.values["step_number"]
+        for i, optimizer in enumerate(self.optimizers):
+            restore_optimizer(optimizer, state.part(str(i)))
+        step_number = state.part("schedule").values["step_number"]
         assert isinstance(step_number, int)
         self.step_number = step_number
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
+    """The moments of an optimizer, by parameter."""
+    tensors: dict[str, Tensor] = {}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"{index}.{name}": value for name, value in moments.items()}
+    return State(tensors)
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
+    """Take up a copy of what `optimizer_state` gave, for the same parameters."""
+    found: dict[int, dict[str, Tensor]] = {}
+    for key, value in state.tensors.items():
+        index, name = key.split(".", 1)
+        found.setdefault(int(index), {})[name] = value.clone()
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": found, "param_groups": groups})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +34,8 @@ def text_of(codec: Codec, document: Document, max_tokens: int, selection: str) -
         codec: the tokenizer.
         document: the record.
         max_tokens: T, the rest is cut.
-        selection: `answer`: the first tokens of marked spans; `uniform`: every position that
-            has a token before it.
+        selection: `answer`: the first tokens of marked spans; else every position that has a
+            token before it. Nothing predicts the first token, so position 0 is never one.
     """
     tokens, marked = codec.document(document.text, document.spans, max_tokens)
     everywhere = list(range(max(1, len(codec.prefix)), len(tokens)))
@@ -45,13 +46,38 @@ def text_of(codec: Codec, document: Document, max_tokens: int, selection: str) -
     )
 
 
-def choose(text: Text, count: int, seed: int, step: int) -> list[int]:
-    """Draw up to `count` candidates without replacement, in order of position.
+def choose(
+    text: Text,
+    count: int,
+    selection: str,
+    seed: int,
+    step: int,
+    surprise: Sequence[float] | None = None,
+) -> list[int]:
+    """Up to `count` of a text's candidates, in order of position.
 
-    A document with fewer candidates gives all of them. Each candidate's number depends on
+    A text with fewer candidates gives all of them. Each candidate's number depends on
     (seed, step, document, position) alone.
+
+    Args:
+        text: the document.
+        count: K.
+        selection: `answer` and `uniform` draw without replacement; `stride` takes candidates
+            evenly spaced from a drawn offset; `surprising` takes those of the highest surprise.
+        seed: the run's.
+        step: counted from 0.
+        surprise: of each candidate, -S_ema in nats; for `surprising`.
     """
-    if len(text.candidates) <= count:
-        return list(text.candidates)
-    ticket = uniform(seed, step, text.number, np.array(text.candidates))
-    return sorted(text.candidates[i] for i in np.argsort(ticket, kind="stable")[:count])
+    candidates = text.candidates
+    if len(candidates) <= count:
+        return list(candidates)
+    if selection == "stride":
+        offset = float(uniform(seed, step, text.number))
+        return [candidates[int((i + offset) * len(candidates) / count)] for i in range(count)]
+    if selection == "surprising":
+        assert surprise is not None
+        order = np.argsort(-np.array(surprise), kind="stable")
+    else:
+        ticket = uniform(seed, step, text.number, np.array(candidates))
+        order = np.argsort(ticket, kind="stable")
+    return sorted(candidates[i] for i in order[:count])

@@ -92,7 +92,7 @@ class StepLog:
         if self.bar is not None:
             self.bar.close()
         text = io.StringIO()
-        fields = list(self.rows[0]) if self.rows else ["step", "loss"]
+        fields = list(dict.fromkeys(name for row in self.rows for name in row)) or ["step", "loss"]
         writer = csv.DictWriter(text, fields, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)

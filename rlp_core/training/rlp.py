@@ -2,59 +2,53 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from rlp_core.objective import rlp as objective
+from rlp_core.objective import advantage
+from rlp_core.objective.loss import explained_variance
+from rlp_core.objective.options import Options
+from rlp_core.objective.reward import clip_reward
 from rlp_core.params import Rlp, Thought
+from rlp_core.policy.compute import Compute
 from rlp_core.policy.ema import EmaTarget
-from rlp_core.rollout.rng import uniform
-from rlp_core.rollout.sampler import Sample, sample
-from rlp_core.rollout.scoring import gather_logprobs, hidden_states, score
+from rlp_core.policy.value import ValueHead
+from rlp_core.rollout.sampler import Draws
+from rlp_core.training.audit import audit
 from rlp_core.training.batches import batch_indices
-from rlp_core.training.ledger import TRAINING, Ledger
-from rlp_core.training.optim import Stepper
+from rlp_core.training.checkpoint import State, module_state, restore_module
+from rlp_core.training.ledger import Ledger
+from rlp_core.training.loop import StepResult
+from rlp_core.training.optim import Stepper, optimizer_state, restore_optimizer
 from rlp_core.training.places import Text, choose
+from rlp_core.training.replay import ReplayBuffer
+from rlp_core.training.rollouts import Delimiters, Group, Place, draw_groups, score_places
+from rlp_core.training.update import Exploring, Networks, Sums, accumulate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from rlp_core.data.tokenizer import Codec
-    from rlp_core.training.progress import StepLog
 
 STREAM = 3
 """Keeps the order of documents apart from other stages' of the same seed."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """One position of one text, and the tokens whose gain is rewarded there."""
-
-    text: Text
-    position: int
-    targets: range
-
-    @property
-    def context(self) -> list[int]:
-        return self.text.tokens[: self.position]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A reasoned text: context, thought, targets; and which of its tokens are which."""
-
-    tokens: list[int]
-    thought: range
-    targets: range
-
-
 class RlpTrainer:
-    """Holds what changes during the run: policy, EMA target, optimizer, ledger."""
+    """Holds what changes during a run, and steps it; `loop.run` drives it.
+
+    Attributes:
+        policy: theta, fp32.
+        ema: phi.
+        start: a frozen copy of the policy as it began.
+        ledger: what was spent.
+    """
 
     def __init__(
         self,
@@ -63,172 +57,301 @@ class RlpTrainer:
         settings: Rlp,
         thought: Thought,
         seed: int,
-        micro_batch: int,
+        texts: Sequence[Text],
+        *,
+        micro_batch: int = 512,
+        tokens: int = 16384,
+        compute: str = "float32",
+        ema_device: str = "",
     ) -> None:
-        self.policy, self.codec, self.settings, self.thought = policy, codec, settings, thought
-        self.seed, self.micro_batch = seed, micro_batch
-        self.ema = EmaTarget(policy, settings.ema_decay)
+        """Begin.
+
+        Args:
+            policy: fp32, on its device; trained in place, without dropout.
+            codec: knows the delimiters.
+            settings: the section `rlp`.
+            thought: the section `thought`.
+            seed: the run's.
+            texts: each with a place to think.
+            micro_batch: thoughts in flight at once.
+            tokens: tokens through the network at once in the update.
+            compute: what is sampled and updated in, float32 or bfloat16.
+            ema_device: where the baseline lies; empty: beside the policy.
+        """
+        self.policy, self.settings, self.seed, self.texts = policy.eval(), settings, seed, texts
+        self.codec, self.thought = codec, thought
+        self.micro_batch, self.tokens = micro_batch, tokens
+        self.runtime: dict[str, int | str] = {
+            "micro_batch": micro_batch,
+            "tokens": tokens,
+            "compute": compute,
+        }
+        self.marks = Delimiters(codec.open_id, codec.close_id)
+        self.vocabulary = len(codec.tokenizer)
+        self.compute = Compute(policy, getattr(torch, compute))
+        self.ema = EmaTarget(policy, settings.ema_decay, ema_device)
+        self.start = copy.deepcopy(policy).requires_grad_(False)
         self.stepper = Stepper(policy, settings.optimizer, settings.steps)
+        self.options = options_of(settings)
+        self.value: ValueHead | None = None
+        if settings.estimator == "gae":
+            self.value = ValueHead(policy.config.hidden_size).to(policy.device)
+            self.value_optimizer = torch.optim.AdamW(
+                self.value.parameters(), lr=settings.value.lr, weight_decay=0.0
+            )
+        self.buffer = ReplayBuffer(settings.replay.capacity, settings.replay.max_age, seed)
         self.ledger = Ledger(policy)
 
-    def train(self, texts: Sequence[Text], log: StepLog) -> None:
-        """Run all steps on texts that each have a place to think."""
-        for step in range(self.settings.steps):
-            chosen = batch_indices(len(texts), self.settings.documents, step, self.seed, STREAM)
-            flops, tokens = self.ledger.total_flops, sum(self.ledger.tokens.values())
-            metrics = self.step([texts[i] for i in chosen], step)
-            log.step(
-                metrics,
-                sum(self.ledger.tokens.values()) - tokens,
-                self.ledger.total_flops - flops,
-            )
+    def step(self, number: int) -> StepResult:
+        """One update; a pure function of the state and the number.
 
-    def step(self, texts: Sequence[Text], step: int) -> dict[str, float]:
-        """One update; returns its metrics."""
-        places = self.places(texts, step)
-        thoughts = self.sample(places, step)
-        baseline = self.baseline(places)
-        metrics = self.accumulate(places, thoughts, baseline)
-        metrics["grad_norm"] = self.stepper.step()
-        self.ema.update(self.policy)
-        return metrics
+        A step whose loss, reward or gradient is not finite changes no parameter: its metric
+        `skipped` is 1.
+        """
+        flops, tokens = self.ledger.total_flops, sum(self.ledger.tokens.values())
+        groups = self.groups(number)
+        replayed = self.buffer.draw(self.settings.replay.groups, number)
+        everything = sorted([*groups, *replayed], key=lambda group: group.place.text.number)
+        sums = self.accumulate(everything, number)
+        metrics = self.metrics(groups, sums)
+        if self.settings.replay.groups:
+            metrics |= self._replay_metrics(replayed, sums, number)
+        metrics |= self._apply(metrics)
+        if self.settings.replay.groups and not metrics["skipped"]:
+            self.buffer.add(groups)
+        if self._due(self.settings.audit.every, number):
+            metrics |= self.audit(groups)
+        return StepResult(
+            metrics,
+            sum(self.ledger.tokens.values()) - tokens,
+            self.ledger.total_flops - flops,
+        )
 
-    def places(self, texts: Sequence[Text], step: int) -> list[Place]:
+    def indices(self, number: int) -> list[int]:
+        """Which texts a step reads, in an order of their own."""
+        return sorted(
+            batch_indices(len(self.texts), self.settings.documents, number, self.seed, STREAM)
+        )
+
+    def places(self, texts: Sequence[Text], number: int) -> list[Place]:
         """Choose K positions per document; each is rewarded for up to H tokens."""
+        surprise = None
+        if self.settings.position_selection == "surprising":
+            surprise = self._surprise(texts)
         found = []
-        for text in texts:
-            for position in choose(text, self.settings.positions, self.seed, step):
+        for index, text in enumerate(texts):
+            chosen = choose(
+                text,
+                self.settings.positions,
+                self.settings.position_selection,
+                self.seed,
+                number,
+                surprise[index] if surprise is not None else None,
+            )
+            for position in chosen:
                 end = min(position + self.settings.horizon, len(text.tokens))
                 found.append(Place(text, position, range(position, end)))
         return found
 
-    def sample(self, places: Sequence[Place], step: int) -> Sample:
-        """Draw G thoughts at every place under the policy."""
-        group = self.settings.group_size
-        document = np.repeat([p.text.number for p in places], group)
-        position = np.repeat([p.position for p in places], group)
-        rollout = np.tile(np.arange(group), len(places))
-        contexts = [[*p.context, self.codec.open_id] for p in places]
-        drawn = sample(
-            self.policy,
-            contexts,
-            copies=group,
-            uniforms=lambda t: uniform(self.seed, step, document, position, rollout, t),
-            stop=self.codec.close_id,
-            max_tokens=self.thought.max_tokens,
-            temperature=self.settings.temperature,
-            micro_batch=self.micro_batch,
+    def groups(self, number: int) -> list[Group]:
+        """Choose places, draw G thoughts at each under the policy, and say what they are worth."""
+        texts = [self.texts[i] for i in self.indices(number)]
+        groups = self.draw(self.places(texts, number), number)
+        self.reward(groups, number)
+        return groups
+
+    def draw(self, places: Sequence[Place], number: int) -> list[Group]:
+        """Draw G thoughts at every place."""
+        return draw_groups(
+            self.compute.model,
+            places,
+            self.marks,
+            Draws(
+                self.settings.group_size,
+                self.marks.close,
+                self.thought.max_tokens,
+                self.temperature(number),
+                self.settings.min_thought_tokens,
+            ),
+            self.settings.discount,
+            self.seed,
+            number,
+            self.micro_batch,
+            self.ledger,
         )
-        self.ledger.rows("prefill", map(len, contexts), len(contexts))
-        before = [len(c) for c in contexts for _ in range(group)]
-        # the first token comes from the prefill's logits: its head row is counted there
-        self.ledger.decoded("decode", before, map(len, drawn.tokens))
-        return drawn
 
-    def baseline(self, places: Sequence[Place]) -> Tensor:
-        """S_ema per place: every document is read once, whatever the number of its places."""
-        targets: dict[int, list[int]] = {}
-        rows: dict[int, list[int]] = {}
-        for place in places:
-            rows[id(place.text)] = place.text.tokens
-            targets.setdefault(id(place.text), []).extend(place.targets)
-        flat = score(
-            self.ema.model, list(rows.values()), [targets[key] for key in rows], self.micro_batch
+    def temperature(self, number: int) -> float:
+        """The sampling temperature of a step: constant, or linear to the final one."""
+        first, last = self.settings.temperature, self.settings.final_temperature
+        if last is None or self.settings.steps < 2:
+            return first
+        return first + (last - first) * min(1.0, number / (self.settings.steps - 1))
+
+    def reward(self, groups: Sequence[Group], number: int) -> None:
+        """Score the baseline where this step measures it, and set the advantages."""
+        if number % self.settings.ema_every == 0:
+            scores = score_places(
+                self.ema.model,
+                [group.place for group in groups],
+                self.settings.discount,
+                self.micro_batch,
+                self.ledger,
+                "ema",
+            )
+            for group, value in zip(groups, scores, strict=True):
+                group.baseline = value
+        if self.settings.estimator == "gae":
+            return
+        rewards = torch.tensor([group.rewards for group in groups])
+        steered = advantage.estimate(
+            self.settings.estimator, clip_reward(rewards, self.settings.reward_clip)
         )
-        queue = {key: iter(values) for key, values in zip(rows, flat, strict=True)}
-        sums = [
-            sum(self._discount(h) * next(queue[id(p.text)]) for h in range(len(p.targets)))
-            for p in places
-        ]
-        self.ledger.rows("ema", map(len, rows.values()), sum(map(len, targets.values())))
-        return torch.tensor(sums, device=self.policy.device)
+        for group, values in zip(groups, steered.tolist(), strict=True):
+            group.advantages = values
 
-    def accumulate(
-        self, places: Sequence[Place], thoughts: Sample, baseline: Tensor
-    ) -> dict[str, float]:
-        """Gradients of equation 8 over all places; returns the metrics of the rollouts.
+    def accumulate(self, groups: Sequence[Group], number: int) -> Sums:
+        """Gradients of the objective over all groups."""
+        return accumulate(
+            Networks(self.compute, self.start if self.options.kl_weight else None, self.value),
+            groups,
+            number,
+            replace(self.options, temperature=self.temperature(number)),
+            Exploring(self.marks, self.settings.min_thought_tokens),
+            self.tokens,
+            self.ledger,
+        )
 
-        The reasoned score S_pred comes from the update's own forward pass: with one update per
-        rollout the parameters are those that sampled. Groups stay whole in a micro-batch.
-        """
-        group = self.settings.group_size
-        rows = [
-            self._row(places[i // group], tokens, stopped)
-            for i, (tokens, stopped) in enumerate(
-                zip(thoughts.tokens, thoughts.stopped, strict=True)
+    def metrics(self, groups: Sequence[Group], sums: Sums) -> dict[str, float]:
+        """What the step's own thoughts were like, and the terms of its loss."""
+        lengths = [len(tokens) for group in groups for tokens in group.tokens]
+        rewards = [group.rewards for group in groups]
+        metrics: dict[str, float] = {}
+        if groups[0].baseline is not None:
+            metrics["information_gain"] = fmean(map(fmean, rewards))
+            metrics["positive"] = fmean(fmean(r > 0 for r in group) for group in rewards)
+        several = self.settings.group_size > 1
+        metrics |= {
+            "reward_std": fmean(map(stdev, rewards)) if several else 0.0,
+            "thought_tokens": fmean(lengths),
+            "thought_tokens_std": stdev(lengths) if len(lengths) > 1 else 0.0,
+            "forced": fmean(not closed for group in groups for closed in group.stopped),
+            "entropy": sums.surprise / sums.tokens,
+            "mismatch": sums.mismatch,
+        }
+        coefficients = self.options.coefficients
+        metrics["loss"] = sum(coefficients[name] * value for name, value in sums.terms.items())
+        if len(sums.terms) > 1:
+            metrics |= {f"loss_{name}": value for name, value in sums.terms.items()}
+        if sums.values:
+            metrics["explained_variance"] = explained_variance(
+                torch.cat(sums.values), torch.cat(sums.returns)
             )
+        return metrics
+
+    def audit(self, groups: Sequence[Group]) -> dict[str, float]:
+        """Controls and the split of the reward, on the first places of the step."""
+        if groups[0].baseline is None:
+            return {}
+        return audit(
+            self.compute.model,
+            self.start,
+            groups[: self.settings.audit.places],
+            self.marks,
+            self.vocabulary,
+            self.settings.discount,
+            self.seed,
+            self.micro_batch,
+            self.ledger,
+        )
+
+    def state(self) -> State:
+        """All that the next step depends on."""
+        parts = {
+            "policy": module_state(self.policy),
+            "ema": module_state(self.ema.model),
+            "start": module_state(self.start),
+            "stepper": self.stepper.state(),
+            "ledger": self.ledger.state(),
+            "buffer": self.buffer.state(),
+        }
+        if self.value is not None:
+            parts["value"] = module_state(self.value)
+            parts["value_optimizer"] = optimizer_state(self.value_optimizer)
+        return State.join(parts)
+
+    def restore(self, state: State) -> None:
+        """Take up what `state` gave."""
+        restore_module(self.policy, state.part("policy"))
+        restore_module(self.ema.model, state.part("ema"))
+        restore_module(self.start, state.part("start"))
+        self.stepper.restore(state.part("stepper"))
+        self.ledger.restore(state.part("ledger"))
+        self.buffer.restore(state.part("buffer"), {text.number: text for text in self.texts})
+        if self.value is not None:
+            restore_module(self.value, state.part("value"))
+            restore_optimizer(self.value_optimizer, state.part("value_optimizer"))
+        self.compute.refresh()
+
+    def _due(self, every: int, number: int) -> bool:
+        """Whether something is done at this step that is done now and then."""
+        return every > 0 and number % every == 0
+
+    def _surprise(self, texts: Sequence[Text]) -> list[list[float]]:
+        """-S_ema of the first target at every candidate position, in nats."""
+        places = [
+            Place(text, position, range(position, position + 1))
+            for text in texts
+            for position in text.candidates
         ]
-        self.policy.train()
-        losses, rewards, entropy = [], [], 0.0
-        per_batch = max(1, self.micro_batch // group)
-        for start in range(0, len(places), per_batch):
-            part = rows[start * group : (start + per_batch) * group]
-            loss, reward, surprise = self._update_part(
-                part, baseline[start : start + per_batch], len(rows)
-            )
-            loss.backward()
-            losses.append(float(loss.detach()))
-            rewards.append(reward)
-            entropy += surprise
-        lengths = [len(row.thought) for row in rows]
-        scored = sum(len(row.thought) + len(row.targets) for row in rows)
-        self.ledger.rows("update", (len(row.tokens) for row in rows), scored, TRAINING)
-        reward = torch.cat(rewards)
+        scores = iter(
+            score_places(self.ema.model, places, 1.0, self.micro_batch, self.ledger, "ema")
+        )
+        return [[-next(scores) for _ in text.candidates] for text in texts]
+
+    @staticmethod
+    def _replay_metrics(replayed: Sequence[Group], sums: Sums, number: int) -> dict[str, float]:
+        """How old the replayed thoughts are, and how far the policy has moved from them."""
         return {
-            "information_gain": float(reward.mean()),
-            "reward_std": float(reward.std(dim=1).mean()),
-            "positive": float((reward > 0).float().mean()),
-            "thought_tokens": sum(lengths) / len(lengths),
-            "forced": 1 - sum(thoughts.stopped) / len(rows),
-            "entropy": entropy / sum(lengths),
-            "loss": sum(losses),
+            "replayed": float(len(replayed)),
+            "staleness": fmean(number - group.step for group in replayed) if replayed else 0.0,
+            "importance": fmean(sums.ratios) if sums.ratios else 1.0,
         }
 
-    def _row(self, place: Place, drawn: list[int], stopped: bool) -> Row:
-        """Lay a thought out in its text; a forced delimiter is context and no thought token."""
-        head = [*place.context, self.codec.open_id]
-        thought = [*head, *drawn, *([] if stopped else [self.codec.close_id])]
-        targets = [place.text.tokens[t] for t in place.targets]
-        return Row(
-            thought + targets,
-            range(len(head), len(head) + len(drawn)),
-            range(len(thought), len(thought) + len(targets)),
-        )
+    def _apply(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Step the parameters and the baseline, or skip what is not finite."""
+        gradients = [p.grad for p in self.stepper.parameters if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        if not all(map(math.isfinite, (norm, *metrics.values()))):
+            self.stepper.skip()
+            if self.value is not None:
+                self.value_optimizer.zero_grad(set_to_none=True)
+            return {"grad_norm": norm, "skipped": 1.0}
+        self.stepper.step()
+        if self.value is not None:
+            self.value_optimizer.step()
+            self.value_optimizer.zero_grad(set_to_none=True)
+        self.compute.refresh()
+        self.ema.update(self.policy)
+        return {"grad_norm": norm, "skipped": 0.0}
 
-    def _update_part(
-        self, rows: Sequence[Row], baseline: Tensor, total: int
-    ) -> tuple[Tensor, Tensor, float]:
-        """Loss with gradient, rewards [places, G], and the summed surprise of the thoughts."""
-        group = self.settings.group_size
-        tokens = [row.tokens for row in rows]
-        states = hidden_states(self.policy, tokens)
-        thought = gather_logprobs(
-            self.policy, states, tokens, [row.thought for row in rows], self.settings.temperature
-        )
-        with torch.no_grad():
-            target = gather_logprobs(
-                self.policy, states.detach(), tokens, [row.targets for row in rows], 1.0
-            )
-        device = states.device
-        weights = [self._discount(h) for row in rows for h in range(len(row.targets))]
-        owner = torch.repeat_interleave(
-            torch.arange(len(rows)), torch.tensor([len(row.targets) for row in rows])
-        ).to(device)
-        predicted = torch.zeros(len(rows), device=device).index_add_(
-            0, owner, target * torch.tensor(weights, device=device)
-        )
-        reward = objective.information_gain(predicted.view(-1, group), baseline)
-        advantage = objective.advantages(reward).flatten()
-        lengths = torch.tensor([len(row.thought) for row in rows], device=device)
-        loss = objective.clipped_surrogate(
-            thought,
-            thought.detach(),
-            advantage.repeat_interleave(lengths),
-            (1 / (lengths * total)).repeat_interleave(lengths),
-            self.settings.clip_low,
-            self.settings.clip_high,
-        )
-        return loss, reward, -float(thought.detach().sum())
 
-    def _discount(self, h: int) -> float:
-        return float(self.settings.discount**h)
+def options_of(settings: Rlp) -> Options:
+    """The objective that the parameters name."""
+    return Options(
+        estimator=settings.estimator,
+        temperature=settings.temperature,
+        horizon=settings.horizon,
+        discount=settings.discount,
+        reward_clip=settings.reward_clip,
+        clip_low=settings.clip_low,
+        clip_high=settings.clip_high,
+        token_mean=settings.token_mean,
+        kl_weight=settings.kl_weight,
+        entropy_weight=settings.entropy_weight,
+        ntp_weight=settings.ntp_weight,
+        value_weight=settings.value.weight,
+        value_clip=settings.value.clip,
+        gae_lambda=settings.value.gae_lambda,
+        gae_discount=settings.value.gae_discount,
+        importance_limit=settings.replay.importance_limit,
+    )

@@ -25,7 +25,7 @@ class HealthSettings:
         hold: steps in a row that a warning must be seen before it is reported.
         patience: steps in a row that a collapse must be seen before it is reported.
         stop: whether the trainer ends a run that has collapsed.
-        falling: fall of the gain, from its best window, that counts as falling.
+        falling: fall of the gain, from its best median, that counts as falling.
         collapse: the same fall that counts as a collapse, where hardly a thought helps any more.
         rare: share of thoughts with a positive reward below which hardly one helps.
         flat: standard deviation of the rewards in a group below which they tell nothing apart.
@@ -70,7 +70,8 @@ class View:
         start: medians over the first window.
         now: medians over the last window.
         last: the last step alone.
-        best: highest median of `information_gain` over any window so far.
+        best: highest median of `information_gain` over any window so far, or over the first
+            `hold` steps.
         usual_gradient: median of `grad_norm` over the last ten windows, the last step left out.
     """
 
@@ -127,7 +128,7 @@ def gain_collapsed(view: View, settings: HealthSettings) -> Sign | None:
         return None
     return Sign(
         "collapse",
-        f"thinking harms: the information gain is {gain:.2f} nats, its best window had "
+        f"thinking harms: the information gain is {gain:.2f} nats, at its best it was "
         f"{view.best:.2f}, and {positive:.0%} of the thoughts still help",
     )
 
@@ -141,10 +142,11 @@ def collapsed_to_empty(view: View, settings: HealthSettings) -> Sign | None:
     if not _empty(view, settings) or spread is None or spread >= settings.flat:
         return None
     gain, first = (row.get("information_gain", math.nan) for row in (view.now, view.start))
+    length = view.start.get("thought_tokens", math.nan)
     return Sign(
         "collapse",
         f"thoughts are empty: {view.now['thought_tokens']:.1f} tokens with their delimiter "
-        f"(at the start {view.start['thought_tokens']:.1f}), their rewards differ by "
+        f"(at the start {length:.1f}), their rewards differ by "
         f"{spread:.3f} nats within a group, so nothing is left to learn; the information gain is "
         f"{gain:.2f} nats (at the start {first:.2f})",
     )

@@ -33,13 +33,13 @@ def test_uniform_is_every_position_with_a_token_before_it():
 @given(st.integers(1, 30), st.integers(0, 99), st.integers(0, 99))
 def test_a_choice_is_distinct_ordered_and_repeats_itself(count, seed, step):
     found = text("uniform")
-    chosen = choose(found, count, seed, step)
-    assert chosen == sorted(set(chosen)) == choose(found, count, seed, step)
+    chosen = choose(found, count, "uniform", seed, step)
+    assert chosen == sorted(set(chosen)) == choose(found, count, "uniform", seed, step)
     assert len(chosen) == min(count, len(found.candidates))
     assert set(chosen) <= set(found.candidates)
 
 
 def test_every_place_is_chosen_now_and_then():
     found = text("uniform")
-    seen = {p for step in range(200) for p in choose(found, 1, 0, step)}
+    seen = {p for step in range(200) for p in choose(found, 1, "uniform", 0, step)}
     assert seen == set(found.candidates)

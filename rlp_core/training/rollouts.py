@@ -1,0 +1,212 @@
+"""What a step of RLP draws: places, thoughts, and what each thought is worth there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rlp_core.rollout import engine
+from rlp_core.rollout.branches import Branch
+from rlp_core.rollout.rng import uniform
+from rlp_core.rollout.sampler import Draws, Start, Thoughts
+from rlp_core.rollout.scoring import score
+from rlp_core.training.places import Text
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from rlp_core.training.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Place:
+    """One position of one text, and the tokens whose gain is rewarded there."""
+
+    text: Text
+    position: int
+    targets: range
+
+    @property
+    def context(self) -> list[int]:
+        return self.text.tokens[: self.position]
+
+    @property
+    def following(self) -> list[int]:
+        """The tokens that really follow."""
+        return [self.text.tokens[t] for t in self.targets]
+
+
+@dataclass
+class Group:
+    """The G thoughts of one place.
+
+    Attributes:
+        place: where.
+        step: when they were drawn.
+        tokens: of each thought, a drawn closing delimiter included.
+        stopped: whether it closed itself; else the delimiter is fed to it by force.
+        logprobs: of each token when it was drawn, in nats.
+        predicted: S_pred of each thought, in nats.
+        baseline: S_ema of the place, in nats; None at a step without scores of the baseline.
+        advantages: of each thought; empty with estimator `gae`, whose are of each token.
+    """
+
+    place: Place
+    step: int
+    tokens: list[list[int]]
+    stopped: list[bool]
+    logprobs: list[list[float]]
+    predicted: list[float]
+    baseline: float | None = None
+    advantages: list[float] = field(default_factory=list)
+
+    @property
+    def rewards(self) -> list[float]:
+        """Equation 4; without a baseline S_pred itself, which the same thoughts are ordered by."""
+        return [value - (self.baseline or 0.0) for value in self.predicted]
+
+
+@dataclass(frozen=True)
+class Delimiters:
+    """The tokens that open and close a thought."""
+
+    open: int
+    close: int
+
+
+def draw_groups(
+    model: PreTrainedModel,
+    places: Sequence[Place],
+    marks: Delimiters,
+    draws: Draws,
+    discount: float,
+    seed: int,
+    step: int,
+    rows: int,
+    ledger: Ledger,
+) -> list[Group]:
+    """Draw G thoughts at every place, and score what follows it after each of them.
+
+    A thought depends on (seed, step, document, position, rollout, token) and on the model alone.
+    """
+    trunks, index = trunks_of(places)
+    starts = [
+        Start(i, place.position, marks.open, tuple(place.following))
+        for i, place in zip(index, places, strict=True)
+    ]
+    group = draws.copies
+    document = np.repeat([p.text.number for p in places], group)
+    position = np.repeat([p.position for p in places], group)
+    rollout = np.tile(np.arange(group), len(places))
+    drawn = engine.draw(
+        model,
+        trunks,
+        starts,
+        draws,
+        lambda token: uniform(seed, step, document, position, rollout, token),
+        rows,
+    )
+    _count(ledger, trunks, places, drawn, group)
+    groups = []
+    for i, place in enumerate(places):
+        own = slice(i * group, (i + 1) * group)
+        predicted = [
+            sum(discount**h * value for h, value in enumerate(values))
+            for values in drawn.predicted[own]
+        ]
+        groups.append(
+            Group(
+                place,
+                step,
+                drawn.tokens[own],
+                drawn.stopped[own],
+                drawn.logprobs[own],
+                predicted,
+            )
+        )
+    return groups
+
+
+def _count(
+    ledger: Ledger,
+    trunks: Sequence[Sequence[int]],
+    places: Sequence[Place],
+    drawn: Thoughts,
+    group: int,
+) -> None:
+    """Trunks are read once; each thought feeds its opening and all that was drawn but the last.
+
+    Closing and targets are then fed to be scored: the last drawn token, the closing delimiter
+    where it was forced, and all targets but the last.
+    """
+    ledger.rows("prefill", map(len, trunks), 0)
+    seen = [place.position for place in places for _ in range(group)]
+    lengths = [len(tokens) for tokens in drawn.tokens]
+    ledger.branches("decode", seen, lengths, sum(lengths))
+    after = [
+        len(values) + (not stopped)
+        for values, stopped in zip(drawn.predicted, drawn.stopped, strict=True)
+    ]
+    before = [position + length for position, length in zip(seen, lengths, strict=True)]
+    ledger.branches("score", before, after, sum(map(len, drawn.predicted)))
+
+
+def trunks_of(places: Sequence[Place]) -> tuple[list[list[int]], list[int]]:
+    """Each text once, cut after its last place; and which of them each place belongs to."""
+    ends: dict[int, int] = {}
+    texts: dict[int, Text] = {}
+    for place in places:
+        key = id(place.text)
+        texts[key] = place.text
+        ends[key] = max(ends.get(key, 0), place.position)
+    order = {key: i for i, key in enumerate(texts)}
+    trunks = [texts[key].tokens[: ends[key]] for key in texts]
+    return trunks, [order[id(place.text)] for place in places]
+
+
+def score_places(
+    model: PreTrainedModel,
+    places: Sequence[Place],
+    discount: float,
+    micro_batch: int,
+    ledger: Ledger,
+    phase: str,
+) -> list[float]:
+    """S without thinking, per place: every document is read once, whatever its places."""
+    targets: dict[int, list[int]] = {}
+    rows: dict[int, list[int]] = {}
+    for place in places:
+        key = id(place.text)
+        end = max(len(rows.get(key, [])), place.targets[-1] + 1)
+        rows[key] = place.text.tokens[:end]
+        targets.setdefault(key, []).extend(place.targets)
+    flat = score(model, list(rows.values()), [targets[key] for key in rows], micro_batch)
+    queue = {key: iter(values) for key, values in zip(rows, flat, strict=True)}
+    ledger.rows(phase, map(len, rows.values()), sum(map(len, targets.values())))
+    return [
+        sum(discount**h * next(queue[id(p.text)]) for h in range(len(p.targets))) for p in places
+    ]
+
+
+def branches_of(groups: Sequence[Group], marks: Delimiters, reasoned: bool) -> list[Branch]:
+    """The thoughts as branches of `trunks_of`'s documents.
+
+    Args:
+        groups: those of one text stand together.
+        marks: the delimiters.
+        reasoned: feed the close and the targets too, so that the text after a thought can be
+            learnt; else only what predicts the thought's own tokens.
+    """
+    _, index = trunks_of([group.place for group in groups])
+    branches = []
+    for trunk, group in zip(index, groups, strict=True):
+        for tokens, stopped in zip(group.tokens, group.stopped, strict=True):
+            fed = [marks.open, *tokens]
+            if reasoned:
+                fed += [] if stopped else [marks.close]
+                fed += group.place.following
+            branches.append(Branch(trunk, group.place.position, fed[:-1]))
+    return branches

@@ -1,0 +1,180 @@
+"""An RLP run under watch: findings in words, dumps, held-out texts, the best and the last good.
+
+It wraps the trainer and is itself what `loop.run` drives, so that all it remembers is part of a
+checkpoint, and a resumed run stops, keeps and reports what an unbroken one would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from rlp_core.training.checkpoint import State, module_state, restore_module
+from rlp_core.training.dump import Dumps, Step, StepTexts
+from rlp_core.training.health import HealthSettings, Monitor, stopped
+from rlp_core.training.loop import StepResult
+from rlp_core.training.places import Text
+from rlp_core.training.rollouts import score_places
+
+if TYPE_CHECKING:
+    from rlp_core.training.rlp import RlpTrainer
+
+HELDOUT = -1
+"""The step number of the draws on held-out texts: the same places and numbers every time."""
+
+
+class WatchedRlp:
+    """Steps a trainer and looks after it.
+
+    Attributes:
+        trainer: what is watched.
+        monitor: its health.
+        best: held-out gain of the best model so far; None before the first evaluation.
+    """
+
+    def __init__(
+        self,
+        trainer: RlpTrainer,
+        heldout: Sequence[Text],
+        folder: Path,
+        export: Callable[[Path], None],
+    ) -> None:
+        """Begin.
+
+        Args:
+            trainer: fresh.
+            heldout: texts with a place to think that are not trained on; read where
+                `heldout.every` asks for it.
+            folder: untracked; takes dumps, and the last good model of a collapsed run.
+            export: writes the policy, as it is, as a model folder at a path.
+        """
+        self.trainer, self.settings = trainer, trainer.settings
+        self.heldout, self.folder, self.export = heldout, folder, export
+        health = self.settings.health
+        self.monitor = Monitor(
+            replace(
+                HealthSettings(),
+                window=health.window,
+                collapse=health.collapse,
+                non_finite=health.non_finite,
+                stop=health.stop,
+            )
+        )
+        self.dumps = Dumps(folder / "dumps", health.dumps)
+        self.best: float | None = None
+        self.kept: dict[str, dict[str, Tensor]] = {"best": {}, "good": {}}
+        self.good_step: int | None = None
+
+    def step(self, number: int) -> StepResult:
+        """One update, watched.
+
+        Raises:
+            TrainingError: the run has collapsed; the last good model is in the folder.
+        """
+        result = self.trainer.step(number)
+        metrics = dict(result.metrics)
+        if metrics["skipped"]:
+            self._dump(number, metrics)
+        for finding in self.monitor.observe(number, metrics):
+            print(f"rlp: {finding}", flush=True)
+        if self.settings.heldout.every and (number + 1) % self.settings.heldout.every == 0:
+            metrics |= self.evaluate()
+            self._keep_best(metrics["heldout_gain"])
+        if self.monitor.collapsed and self.settings.health.stop:
+            raise stopped(self.monitor.collapsed, self._export_good())
+        if self.monitor.well and number % self.settings.health.window == 0:
+            self.good_step = number
+            self.kept["good"] = self._copy() if self.settings.health.stop else {}
+        return replace(result, metrics=metrics)
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Information gain on held-out texts, against the baseline and the frozen start.
+
+        Places and random numbers are the same at every evaluation. The cost is booked as
+        `heldout` and is no part of the compute that `cpt` is matched with.
+        """
+        trainer = self.trainer
+        spent = trainer.ledger.state()
+        places = trainer.places(self.heldout, HELDOUT)
+        groups = trainer.draw(places, HELDOUT)
+        discount, rows = self.settings.discount, trainer.micro_batch
+        models = {"ema": trainer.ema.model, "start": trainer.start, "direct": trainer.policy}
+        scores = {
+            name: fmean(score_places(model, places, discount, rows, trainer.ledger, "heldout"))
+            for name, model in models.items()
+        }
+        trainer.ledger.restore(spent)
+        predicted = fmean(fmean(group.predicted) for group in groups)
+        return {
+            "heldout_information_gain": predicted - scores["ema"],
+            "heldout_gain": predicted - scores["start"],
+            "heldout_direct": scores["direct"] - scores["start"],
+            "heldout_thought_tokens": fmean(len(t) for group in groups for t in group.tokens),
+        }
+
+    def finish(self) -> None:
+        """Put the model that is to be kept in place of the last one."""
+        if self.settings.heldout.keep == "best" and self.kept["best"]:
+            restore_module(self.trainer.policy, State(self.kept["best"]))
+            print(f"rlp: keeps the best model, held-out gain {self.best:.4f} nats", flush=True)
+
+    def state(self) -> State:
+        """The trainer's state and what the watch remembers."""
+        parts = {name: State(dict(tensors)) for name, tensors in self.kept.items()}
+        remembered: dict[str, Any] = {
+            "monitor": self.monitor.state(),
+            "best": self.best,
+            "good_step": self.good_step,
+        }
+        return State.join(
+            {"trainer": self.trainer.state(), **parts, "watch": State(values=remembered)}
+        )
+
+    def restore(self, state: State) -> None:
+        """Take up what `state` gave."""
+        self.trainer.restore(state.part("trainer"))
+        self.kept = {name: dict(state.part(name).tensors) for name in self.kept}
+        remembered: Any = state.part("watch").values
+        self.monitor.restore(remembered["monitor"])
+        self.best, self.good_step = remembered["best"], remembered["good_step"]
+
+    def _copy(self) -> dict[str, Tensor]:
+        tensors = module_state(self.trainer.policy).tensors
+        return {name: tensor.to("cpu", copy=True) for name, tensor in tensors.items()}
+
+    def _keep_best(self, gain: float) -> None:
+        if self.settings.heldout.keep == "best" and (self.best is None or gain > self.best):
+            self.best, self.kept["best"] = gain, self._copy()
+
+    def _export_good(self) -> str | None:
+        if not self.kept["good"]:
+            return None
+        restore_module(self.trainer.policy, State(self.kept["good"]))
+        target = self.folder / "last-good"
+        self.export(target)
+        return f"{target}, the model after step {self.good_step}"
+
+    def _dump(self, number: int, metrics: dict[str, float]) -> None:
+        """Keep a step that was skipped: it changed nothing that the step itself reads."""
+        trainer = self.trainer
+        chosen = trainer.indices(number)
+        step = Step(
+            number=number,
+            seed=trainer.seed,
+            runtime={**trainer.runtime},
+            settings=trainer.settings,
+            thought=trainer.thought,
+            texts=StepTexts(len(trainer.texts), {i: trainer.texts[i] for i in chosen}),
+            state=trainer.state(),
+            metrics=metrics,
+        )
+        written = self.dumps.write(step, trainer.policy, trainer.codec)
+        if written is not None:
+            print(f"rlp: step {number} is not finite and was skipped; `rlp replay {written}`")
