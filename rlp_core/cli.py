@@ -174,5 +174,22 @@ def think(root: Path, model: Path, text: str, thoughts: int, temperature: float,
         click.echo(said)
 
 
+@main.command()
+@click.argument("dump", type=click.Path(path_type=Path))
+@click.pass_obj
+def replay(root: Path, dump: Path) -> None:
+    """Run the step in folder DUMP again, on the CPU, and say what in it is not finite.
+
+    Exits with 0 if the fault shows here too, with 1 if it does not.
+    """
+    from rlp_core.replay import replay as run_again
+
+    read = run_again(root / dump)
+    for line in read.lines():
+        click.echo(line)
+    if not read.reproduced:
+        sys.exit(1)
+
+
 if __name__ == "__main__":
     main()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rlp_core.training.rlp import RlpTrainer
 
 WORST = 5
-"""Rows that are shown."""
+"""Places whose worst thought is shown."""
 TAIL = 60
 """Characters of a context that are shown, and of a thought twice as many."""
 
@@ -86,8 +86,9 @@ class Replay:
             self.trace.gradients,
         )  # fmt: skip
         yield ""
-        yield f"the worst {min(WORST, len(self.rows))} of {len(self.rows)} thoughts:"
-        for row in self.rows[:WORST]:
+        worst = {row.context: row for row in reversed(self.rows)}  # one of each place
+        yield f"the worst thoughts, of {len(self.rows)} at {len(worst)} places:"
+        for row in sorted(worst.values(), key=self.rows.index)[:WORST]:
             yield f"  reward {row.reward:.3f} = {row.predicted:.3f} - {row.baseline:.3f}"
             yield f"    after   {row.context[-TAIL:]!r}"
             yield f"    thought {row.thought[: 2 * TAIL]!r}"

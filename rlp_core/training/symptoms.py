@@ -45,7 +45,7 @@ class HealthSettings:
     stop: bool = True
     falling: float = 0.5
     collapse: float = 3.0
-    rare: float = 0.1
+    rare: float = 0.2
     flat: float = 0.05
     empty: float = 1.5
     same: float = 0.05
