@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import torch
@@ -123,14 +124,14 @@ def parts(groups: Sequence[Group], budget: int) -> Iterator[list[Group]]:
     """
     part: list[Group] = []
     size = 0
-    for group in groups:
-        cost = sum(map(len, group.tokens))
-        new = not part or part[-1].place.text is not group.place.text
-        cost += group.place.position if new else 0
-        if part and new and size + cost > budget:
+    for _, same in groupby(groups, key=lambda group: id(group.place.text)):
+        text = list(same)
+        cost = max(group.place.position for group in text)
+        cost += sum(len(tokens) for group in text for tokens in group.tokens)
+        if part and size + cost > budget:
             yield part
             part, size = [], 0
-        part.append(group)
+        part += text
         size += cost
     if part:
         yield part
