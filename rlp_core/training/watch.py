@@ -6,6 +6,7 @@ checkpoint, and a resumed run stops, keeps and reports what an unbroken one woul
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -150,7 +151,8 @@ class WatchedRlp:
         return {name: tensor.to("cpu", copy=True) for name, tensor in tensors.items()}
 
     def _keep_best(self, gain: float) -> None:
-        if self.settings.heldout.keep == "best" and (self.best is None or gain > self.best):
+        better = math.isfinite(gain) and (self.best is None or gain > self.best)
+        if self.settings.heldout.keep == "best" and better:
             self.best, self.kept["best"] = gain, self._copy()
 
     def _export_good(self) -> str | None:
@@ -165,13 +167,14 @@ class WatchedRlp:
         """Keep a step that was skipped: it changed nothing that the step itself reads."""
         trainer = self.trainer
         chosen = trainer.indices(number)
+        buffered = [group.place.text.number for group in trainer.buffer.groups]
         step = Step(
             number=number,
             seed=trainer.seed,
             runtime={**trainer.runtime},
             settings=trainer.settings,
             thought=trainer.thought,
-            texts=StepTexts(len(trainer.texts), {i: trainer.texts[i] for i in chosen}),
+            texts=StepTexts.of(trainer.texts, chosen, buffered),
             state=trainer.state(),
             metrics=metrics,
         )
