@@ -58,6 +58,15 @@ class Params(Section):
     runtime: Runtime
 
     @model_validator(mode="after")
+    def _leaves_room_to_close(self) -> Params:
+        if self.rlp.min_thought_tokens >= self.thought.max_tokens:
+            raise ValueError(
+                f"rlp.min_thought_tokens = {self.rlp.min_thought_tokens} must be below "
+                f"thought.max_tokens = {self.thought.max_tokens}, which counts `close`"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fits_the_context(self) -> Params:
         """A model built here has a longest sequence; nothing that is read may exceed it."""
         if self.base.architecture is None:
