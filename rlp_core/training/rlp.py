@@ -116,13 +116,14 @@ class RlpTrainer:
         metrics = self.metrics(groups, sums)
         if self.settings.replay.groups:
             metrics |= self._replay_metrics(replayed, sums, number)
+        audited: dict[str, float] = {}
+        if self._due(self.settings.audit.every, number):  # by the policy that drew the thoughts
+            audited = self.audit(groups)
         metrics |= self._apply(metrics)
         if self.settings.replay.groups and not metrics["skipped"]:
             self.buffer.add(groups)
-        if self._due(self.settings.audit.every, number):
-            metrics |= self.audit(groups)
         return StepResult(
-            metrics,
+            metrics | audited,
             sum(self.ledger.tokens.values()) - tokens,
             self.ledger.total_flops - flops,
         )
@@ -181,11 +182,15 @@ class RlpTrainer:
         )
 
     def temperature(self, number: int) -> float:
-        """The sampling temperature of a step: constant, or linear to the final one."""
+        """The sampling temperature of a step: constant, or linear to the final one.
+
+        Draws on held-out texts have a number below 0 and the first temperature.
+        """
         first, last = self.settings.temperature, self.settings.final_temperature
         if last is None or self.settings.steps < 2:
             return first
-        return first + (last - first) * min(1.0, number / (self.settings.steps - 1))
+        done = number / (self.settings.steps - 1)
+        return first + (last - first) * min(1.0, max(0.0, done))
 
     def reward(self, groups: Sequence[Group], number: int) -> None:
         """Score the baseline where this step measures it, and set the advantages."""
@@ -202,7 +207,9 @@ class RlpTrainer:
                 group.baseline = value
         if self.settings.estimator == "gae":
             return
-        rewards = torch.tensor([group.rewards for group in groups])
+        # where a baseline only measures, not even its rounding reaches the gradient
+        steers = advantage.ema_reaches_gradient(self.settings.estimator, self.settings.reward_clip)
+        rewards = torch.tensor([group.rewards if steers else group.predicted for group in groups])
         steered = advantage.estimate(
             self.settings.estimator, clip_reward(rewards, self.settings.reward_clip)
         )
