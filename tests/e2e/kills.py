@@ -68,7 +68,7 @@ def instants(name: str, workspace: Workspace, choose: random.Random, kills: int)
     scratch = workspace.private / "scratch" / name
     starting = [Instant(choose.uniform(0.0, 1.0)) for _ in range(kills // 4)]
     training = [
-        Saves(scratch, choose.randint(1, 3), choose.uniform(0.0, 0.08))
+        Saves(scratch, choose.randint(1, 3), choose.uniform(0.0, 0.03))
         for _ in range(kills - 1 - len(starting))
     ]
     found = [*starting, *training]

@@ -17,15 +17,16 @@ from rlp_core.workspace import Workspace
 from tests.e2e import checkout
 
 KILLS = 12
-STEPS = 40
+STEPS = {"bootstrap": 120, "rlp": 60}
+"""More than the kills leave time for, as a stage that ends early is killed less often."""
 
 
 def micro_params() -> dict[str, Any]:
     """Many short steps, each followed by a save."""
     params = checkout.micro_params()
     params["prepare"]["folder"] = str(checkout.REPOSITORY / "data" / "external")
-    params["bootstrap"]["steps"] = STEPS
-    params["rlp"]["steps"] = STEPS
+    for stage, steps in STEPS.items():
+        params[stage]["steps"] = steps
     params["runtime"] |= {"checkpoint_seconds": 0.0, "device": "cpu"}
     return params
 
@@ -108,7 +109,7 @@ def runs(workspace: Workspace, stage: str) -> list[Any]:
     return [(run, client) for run in found]
 
 
-@pytest.mark.parametrize("stage", ["bootstrap"])
+@pytest.mark.parametrize("stage", STEPS)
 def test_killed_at_many_instants_a_stage_ends_with_the_same_bytes(
     start: Workspace, driver: Driver, tmp_path: Path, stage: str
 ) -> None:
@@ -119,11 +120,11 @@ def test_killed_at_many_instants_a_stage_ends_with_the_same_bytes(
     codes, said = driver.run(killed.root, stage, KILLS)
     assert codes == [-signal.SIGKILL] * KILLS + [0], said[-6000:]
     assert said.count("goes on after step") >= KILLS // 3, said[-6000:]
-    assert "warning" not in said
+    assert "is damaged" not in said
     expected = outputs(whole, stage)
     assert f"models/{stage}/model.safetensors" in expected
     assert f"reports/{stage}/steps.csv" in expected
-    assert len(expected[f"reports/{stage}/steps.csv"].splitlines()) == STEPS + 1
+    assert len(expected[f"reports/{stage}/steps.csv"].splitlines()) == STEPS[stage] + 1
     assert outputs(killed, stage) == expected
     assert not (killed.private / "scratch" / stage).exists()
     found = runs(killed, stage)
@@ -132,4 +133,4 @@ def test_killed_at_many_instants_a_stage_ends_with_the_same_bytes(
     assert run_.info.status == "FINISHED"
     for name in ("loss", "tokens_per_second"):
         history = client.get_metric_history(run_.info.run_id, name)
-        assert [point.step for point in history] == list(range(1, STEPS + 1))
+        assert [point.step for point in history] == list(range(1, STEPS[stage] + 1))
