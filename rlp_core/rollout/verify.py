@@ -32,11 +32,11 @@ def difference(
         dense.states(model, trunks, branches),
         strict=True,
     )
-    worst = 0.0
+    worst = torch.zeros((), device=model.device)
     for one, other in pairs:
         both = torch.log_softmax(logits_of(model, torch.stack([one, other])), dim=1)
-        worst = max(worst, float((both[0] - both[1]).abs().max()))
-    return worst
+        worst = torch.maximum(worst, (both[0] - both[1]).abs().max())  # NaN stays NaN
+    return float(worst)
 
 
 def agrees(
