@@ -73,13 +73,25 @@ def attention(
         q, k, v = (t[0].transpose(0, 1) for t in (query, key, value))
         layer = int(module.layer_idx)  # type: ignore[arg-type]  # an int on every attention layer
         return branches.attend(layer, q, k, v, scale, softcap or 0.0)[None], None
-    if attention_mask is not None or query.shape[2] != key.shape[2] or softcap:
+    if attention_mask is not None or query.shape[2] != key.shape[2]:
         raise ValueError("without `branches` only plainly causal attention is meant")
+    if softcap:
+        return _capped(query, key, value, scale, softcap).transpose(1, 2), None
     repeat = query.shape[1] // key.shape[1]
     result = scaled_dot_product_attention(
         query, key, value, is_causal=True, scale=scale, enable_gqa=repeat > 1
     )
     return result.transpose(1, 2), None
+
+
+def _capped(query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float) -> Tensor:
+    """Plainly causal attention with capped scores, for which torch has no kernel."""
+    repeat = query.shape[1] // key.shape[1]
+    key, value = (t.repeat_interleave(repeat, dim=1) for t in (key, value))
+    score = softcap * torch.tanh((query @ key.mT).float() * (scale / softcap))
+    later = torch.ones(score.shape[-2:], dtype=torch.bool, device=score.device).triu(1)
+    weight = torch.softmax(score.masked_fill(later, -torch.inf), dim=-1)
+    return weight.to(value.dtype) @ value
 
 
 AttentionInterface.register(NAME, attention)
@@ -102,6 +114,12 @@ def enable(model: PreTrainedModel) -> bool:
             where=f"configuration of the model: {limited[0]} in {len(limited)} of its layers",
             fix="take a model with full attention; where no context exceeds the window, clear "
             "`sliding_window` or `layer_types` in its config.json",
+        )
+    if getattr(config, "attention_dropout", 0.0):
+        raise ConfigError(
+            "the model drops attention out: sampled and updated policy would differ",
+            where=f"configuration of the model: attention_dropout = {config.attention_dropout}",
+            fix="set `attention_dropout` to 0 in its config.json",
         )
     if not getattr(model, "_supports_attention_backend", False):
         return False
@@ -207,13 +225,13 @@ def _forward(
     heads = query.shape[1]
     outs, sums = [], []
     for block in blocks.blocks:
-        count, queries, _ = block.size
-        _, score = _scores(block, query, key, scale, softcap)
-        top = score.amax(dim=-1, keepdim=True).clamp_min_(-1e30) if score.shape[-1] else None
-        if top is None:  # nothing to see: position 0
+        count, queries, keys = block.size
+        if not keys:  # nothing to see: position 0
             outs.append(query.new_zeros(count * queries, *query.shape[1:]))
             sums.append(query.new_full((count * queries, heads), -torch.inf, dtype=torch.float32))
             continue
+        _, score = _scores(block, query, key, scale, softcap)
+        top = score.amax(dim=-1, keepdim=True).clamp_min_(-1e30)
         weight = score.sub_(top).exp_()
         total = weight.sum(dim=-1, keepdim=True)
         out = torch.bmm(weight.to(value.dtype), _keys(block, value)) / total.clamp_min(1e-38)
