@@ -109,6 +109,9 @@ class BranchCache:
         if layer not in self.own:
             empty = key.new_zeros(rows, groups, self.room, size)
             self.own[layer] = (empty, torch.zeros_like(empty))
+        if layer not in self.trunk:  # all rows begin at position 0: no trunk was read
+            nothing = key.new_zeros(self.cells[0], groups, 0, size)
+            self.trunk[layer] = (nothing, nothing)
         keys, values = self.own[layer]
         keys[:, :, self.filled - 1], values[:, :, self.filled - 1] = key, value
         keys, values = keys[:, :, : self.filled], values[:, :, : self.filled]
@@ -128,11 +131,13 @@ class BranchCache:
         """[rows, groups, repeat, x] to [documents, groups, cells * repeat, x]."""
         cells = rows if self.grid is None else rows.index_select(0, self.grid)
         cells = cells.view(*self.cells, *rows.shape[1:]).transpose(1, 2)
-        return cells.reshape(self.cells[0], rows.shape[1], -1, rows.shape[-1])
+        return cells.reshape(
+            self.cells[0], rows.shape[1], self.cells[1] * rows.shape[2], rows.shape[-1]
+        )
 
     def _to_rows(self, grid: Tensor, repeat: int) -> Tensor:
         """[documents, groups, cells * repeat, x] to [rows, groups, repeat, x]."""
         count, width = self.cells
-        cells = grid.view(count, grid.shape[1], width, repeat, -1).transpose(1, 2)
-        cells = cells.reshape(count * width, grid.shape[1], repeat, -1)
+        cells = grid.view(count, grid.shape[1], width, repeat, grid.shape[-1]).transpose(1, 2)
+        cells = cells.reshape(count * width, grid.shape[1], repeat, grid.shape[-1])
         return cells if self.grid is None else cells.index_select(0, self.slot)

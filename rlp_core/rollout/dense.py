@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rlp_core.policy.logits import token_logprobs
-from rlp_core.rollout.sampler import Draws, Start, Thoughts, Uniforms, choose_tokens
+from rlp_core.rollout.sampler import Draws, Start, Thoughts, Uniforms, check_starts, choose_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -31,7 +31,7 @@ def hidden_states(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> Tens
     Returns:
         [rows, longest, width]; what stands beyond a row's own length has no meaning.
     """
-    width = max(map(len, rows))
+    width = max(map(len, rows)) or 1  # no model reads a row of nothing
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     for index, row in enumerate(rows):
         ids[index, : len(row)] = torch.tensor(row, dtype=torch.long)
@@ -44,7 +44,10 @@ def states(
     model: PreTrainedModel, trunks: Sequence[Sequence[int]], branches: Sequence[Branch]
 ) -> Tensor:
     """Last hidden states of all trunk tokens, then of all branch tokens: [N, width]."""
-    parts = [row[: len(t)] for t, row in zip(trunks, hidden_states(model, trunks), strict=True)]
+    parts: list[Tensor] = []
+    if trunks:
+        found = hidden_states(model, trunks)
+        parts += [row[: len(trunk)] for trunk, row in zip(trunks, found, strict=True)]
     if branches:
         rows = [[*trunks[b.trunk][: b.position], *b.tokens] for b in branches]
         found = hidden_states(model, rows)
@@ -68,6 +71,7 @@ def sample(
 
     Slow on purpose: this is what the fast sampler is tested against.
     """
+    check_starts(trunks, starts)
     per_batch = max(1, rows // draws.copies)
     result = Thoughts()
     for first in range(0, len(starts), per_batch):

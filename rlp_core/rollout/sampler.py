@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rlp_core.policy.logits import logits_of
+from rlp_core.policy.logits import logits_of, token_logprobs
 from rlp_core.policy.model import embedding_rows
 from rlp_core.rollout.branches import pack
 from rlp_core.rollout.cache import BranchCache
@@ -119,7 +119,11 @@ def sample(
         draws: how.
         uniforms: the numbers that decide; unused when the temperature is 0.
         rows: thoughts in flight at once; documents stay whole.
+
+    Raises:
+        ValueError: a start lies beyond its document.
     """
+    check_starts(trunks, starts)
     order, batches = _batches(starts, draws.copies, rows)
     found = [
         _Batch(model, trunks, [(i, starts[i]) for i in batch], draws, uniforms).run()
@@ -133,6 +137,16 @@ def sample(
             first = rank[index] * draws.copies
             values.extend(flat[first : first + draws.copies])
     return result
+
+
+def check_starts(trunks: Sequence[Sequence[int]], starts: Sequence[Start]) -> None:
+    """Raise ValueError unless every position lies within its document or at its end."""
+    for start in starts:
+        if not 0 <= start.position <= len(trunks[start.trunk]):
+            raise ValueError(
+                f"position {start.position} lies beyond a document of "
+                f"{len(trunks[start.trunk])} tokens"
+            )
 
 
 def _batches(starts: Sequence[Start], copies: int, rows: int) -> tuple[list[int], list[list[int]]]:
@@ -252,8 +266,7 @@ class _Batch:
     def _score(self, hidden: Tensor, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         wanted = [self.targets[self.row[r]][self.scored[r]] for r in rows]
         target = torch.tensor(wanted, device=hidden.device)
-        logits = logits_of(self.model, _at(hidden, rows))
-        value = logits.gather(1, target[:, None]).squeeze(1) - logits.logsumexp(dim=1)
+        value = token_logprobs(self.model, _at(hidden, rows), target)
         for row, logprob in zip(self.row[rows], value.tolist(), strict=True):
             self.found.predicted[row].append(logprob)
         self.scored[rows] += 1
