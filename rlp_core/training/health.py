@@ -145,7 +145,7 @@ class Monitor:
         step alone is enough, for a median lags behind.
         """
         memory = self._memory
-        falls = ("gain_collapsed", "collapsed_to_empty", "gain_falls")
+        falls = ("gain_collapsed", "collapsed_to_empty", "gain_falls", "empty_thoughts")
         suspected = any(self._watches[name].seen for name in falls if name in self._watches)
         gain = memory.recent[-1].get("information_gain") if memory.recent else None
         references = [row["information_gain"] for row in memory.first if "information_gain" in row]
