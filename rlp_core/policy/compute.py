@@ -33,7 +33,6 @@ class Compute:
             # parameters alone: in bf16 the buffer of rotary frequencies would misplace far tokens
             for parameter in self.model.parameters():
                 parameter.data = parameter.data.to(dtype)
-            self._keep_buffers()
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -52,15 +51,6 @@ class Compute:
                 grad = own.grad.float()
                 master.grad = grad if master.grad is None else master.grad.add_(grad)
                 own.grad = None
-
-    def _keep_buffers(self) -> None:
-        """Give the copy the master's computed buffers in their own type.
-
-        Rotary frequencies rounded to bf16 would turn far positions by radians.
-        """
-        for module, own in zip(self.master.modules(), self.model.modules(), strict=True):
-            for name in module._non_persistent_buffers_set:
-                own._buffers[name] = module._buffers[name]
 
     def _pairs(self) -> list[tuple[torch.nn.Parameter, torch.nn.Parameter]]:
         return list(zip(self.model.parameters(), self.master.parameters(), strict=True))
