@@ -186,9 +186,9 @@ def _train(
     folder: str,
 ) -> PeerResult:
     from benchmarks import trl_trainer
-    from benchmarks.stopwatch import Stopwatch
     from benchmarks.trl_reward import InformationGain
     from rlp_core.policy.ema import EmaTarget
+    from rlp_core.training.stopwatch import Stopwatch
 
     watch, passages, policy = Stopwatch(), work.passages(seed), work.model(seed)
     target = EmaTarget(policy, choices.ema_decay)

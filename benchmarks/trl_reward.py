@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from benchmarks.stopwatch import Stopwatch
 from benchmarks.work import Passage
 from rlp_core.data.tokenizer import Codec
+from rlp_core.training.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -13,9 +13,9 @@ from transformers import TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from benchmarks.stopwatch import Stopwatch
 from benchmarks.work import FORBIDDEN, Passage, Work
 from rlp_core.policy.ema import EmaTarget
+from rlp_core.training.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

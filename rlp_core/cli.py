@@ -175,6 +175,29 @@ def think(root: Path, model: Path, text: str, thoughts: int, temperature: float,
 
 
 @main.command()
+@click.option("--work", default="reference", show_default=True, help="What a step does.")
+@click.option("--peer", "peers", multiple=True, help="TRL's recipe, tuned or usual; repeatable.")
+@click.option("--steps", default=5, show_default=True, type=click.IntRange(1))
+@click.option("--threads", type=click.IntRange(1), help="By default those of the work.")
+def bench(work: str, peers: tuple[str, ...], steps: int, threads: int | None) -> None:
+    """Time a step of RLP, alone or beside TRL's; JSON is the last line of stdout.
+
+    Needs a checkout; a peer needs `pip install -e '.[bench]'`.
+    """
+    from rlp_core.errors import UnavailableError
+
+    try:
+        from benchmarks import bench as benchmark
+    except ModuleNotFoundError as error:
+        raise UnavailableError(
+            "the benchmarks are not part of an installed package",
+            where="rlp bench",
+            fix="run it in the checkout: `python -m rlp_core.cli bench`",
+        ) from error
+    click.echo(benchmark.run(work, peers, steps, threads, lambda line: click.echo(line, err=True)))
+
+
+@main.command()
 @click.argument("dump", type=click.Path(path_type=Path))
 @click.pass_obj
 def replay(root: Path, dump: Path) -> None:

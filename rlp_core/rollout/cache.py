@@ -48,7 +48,7 @@ class BranchCache:
             for layer, (key, value) in prefill.kept.items()
         }
         self.own: dict[int, tuple[Tensor, Tensor]] = {}
-        self.room = room
+        self.room, self.bytes_read = room, 0
         self._arrange()
 
     @staticmethod
@@ -117,6 +117,7 @@ class BranchCache:
         keys, values = keys[:, :, : self.filled], values[:, :, : self.filled]
         per_row = query.view(rows, groups, -1, size)
         trunk_keys, trunk_values = self.trunk[layer]
+        self.bytes_read += 2 * (trunk_keys.nbytes + keys.nbytes)
         across = self._to_rows(self._to_grid(per_row) @ trunk_keys.mT, per_row.shape[2])
         score = torch.cat([across, per_row @ keys.mT], dim=-1).float().mul_(scale)
         if softcap:

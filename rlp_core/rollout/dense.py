@@ -84,8 +84,8 @@ def sample(
             for context, tokens, stopped in zip(contexts, drawn.tokens, drawn.stopped, strict=True)
         ]
         drawn.predicted = _predict(model, closed, [start.targets for start in repeated])
-        for name, values in vars(drawn).items():
-            getattr(result, name).extend(values)
+        for name in ("tokens", "stopped", "logprobs", "predicted"):
+            getattr(result, name).extend(getattr(drawn, name))
     return result
 
 

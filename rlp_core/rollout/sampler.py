@@ -93,12 +93,14 @@ class Thoughts:
         stopped: whether `stop` was drawn before the limit was reached.
         logprobs: of each drawn token at the sampling temperature (0 for greedy), in nats.
         predicted: log-probability of each target at temperature 1, in nats.
+        bytes_read: weights, keys and values that decoding read, for the share of the bandwidth.
     """
 
     tokens: list[list[int]] = field(default_factory=list)
     stopped: list[bool] = field(default_factory=list)
     logprobs: list[list[float]] = field(default_factory=list)
     predicted: list[list[float]] = field(default_factory=list)
+    bytes_read: int = 0
 
 
 @torch.no_grad()
@@ -131,11 +133,13 @@ def sample(
     ]
     result = Thoughts()
     rank = {start: place for place, start in enumerate(order)}
-    for name, values in vars(result).items():
+    for name in ("tokens", "stopped", "logprobs", "predicted"):
+        values = getattr(result, name)
         flat = [value for part in found for value in getattr(part, name)]
         for index in range(len(starts)):
             first = rank[index] * draws.copies
             values.extend(flat[first : first + draws.copies])
+    result.bytes_read = sum(part.bytes_read for part in found)
     return result
 
 
@@ -223,6 +227,8 @@ class _Batch:
             self.index += 1
             alive = np.flatnonzero(self.state != DONE)
             if not len(alive):
+                steps = self.index * sum(p.nbytes for p in self.model.parameters())
+                self.found.bytes_read = steps + self.cache.bytes_read
                 return self.found
             self.position = self.position + 1
             if len(alive) <= COMPACT * len(self.state):

@@ -52,7 +52,8 @@ def run(context: StageContext) -> None:
         with replacing_folder(folder) as target:
             models.save(model, codec.tokenizer, target)
 
-    watched = WatchedRlp(trainer, heldout, context.workspace.private / "rlp", export)
+    key = context.scratch.name[:16] if context.scratch is not None else "run"
+    watched = WatchedRlp(trainer, heldout, context.workspace.private / "dumps" / key, export)
     log = common.train(context, watched, settings.steps)
     watched.finish()
     common.save_model(context, model, codec, "rlp")

@@ -34,6 +34,10 @@ class Ledger:
         self.per_pair = 4 * config.num_hidden_layers * config.num_attention_heads * head_dim
         self.tokens: dict[str, int] = defaultdict(int)
         self.flops: dict[str, int] = defaultdict(int)
+        self.usual = 0
+        """FLOPs that the usual recipe would have spent on the same thoughts."""
+        self.bytes_read = 0
+        """Memory that the last decoding read."""
 
     def rows(self, phase: str, lengths: Iterable[int], scored: int, passes: int = 1) -> None:
         """Count whole rows read from their start.
@@ -73,6 +77,24 @@ class Ledger:
             self.flops[phase] += passes * (2 * self.body * length + self.per_pair * pairs)
         self.flops[phase] += passes * 2 * self.head * scored
 
+    def usual_recipe(self, context: int, thought: int, targets: int) -> None:
+        """Count what one thought costs where every thought is a row of its own.
+
+        Generation, old log-probabilities, the reasoned and the baseline score, and the update,
+        each with the whole context (`docs/performance.md`).
+        """
+        whole = context + 1 + thought
+        lengths = {whole: 2 + TRAINING, whole + targets: 1, context + targets: 1}
+        for length, passes in lengths.items():
+            pairs = length * (length + 1) // 2
+            self.usual += passes * (2 * self.body * length + self.per_pair * pairs)
+        self.usual += 2 * self.head * ((2 + TRAINING) * thought + 2 * targets)
+
+    @property
+    def redundancy(self) -> float:
+        """FLOPs of the usual recipe for the same thoughts, over those that were spent."""
+        return self.usual / self.total_flops if self.total_flops else 1.0
+
     @property
     def total_flops(self) -> int:
         return sum(self.flops.values())
@@ -82,14 +104,17 @@ class Ledger:
         return {
             "tokens": {**self.tokens, "total": sum(self.tokens.values())},
             "flops": {**self.flops, "total": self.total_flops},
-        }
+        } | ({"usual_recipe": {"flops": self.usual}} if self.usual else {})
 
     def state(self) -> State:
         """What was spent so far."""
-        return State(values={"tokens": dict(self.tokens), "flops": dict(self.flops)})
+        return State(
+            values={"tokens": dict(self.tokens), "flops": dict(self.flops), "usual": self.usual}
+        )
 
     def restore(self, state: State) -> None:
         """Take up what `state` gave."""
         spent: Any = state.values
         self.tokens = defaultdict(int, spent["tokens"])
         self.flops = defaultdict(int, spent["flops"])
+        self.usual = spent["usual"]

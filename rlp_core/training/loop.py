@@ -7,7 +7,7 @@ and goes on from a checkpoint ends with the same bytes as one that was left alon
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from rlp_core.errors import TryAgainError
@@ -26,11 +26,14 @@ class StepResult:
         metrics: by name, the same names at every step; one row of `steps.csv`.
         tokens: tokens that it read or drew, for the speed that is shown.
         flops: model FLOPs that it took.
+        speed: seconds and shares of the machine's limits by phase; for the tracker alone, since
+            no file that is tracked may hold a time.
     """
 
     metrics: dict[str, float]
     tokens: int
     flops: int
+    speed: dict[str, float] = field(default_factory=dict)
 
 
 class Trainable(Protocol):
@@ -76,7 +79,7 @@ def run(
             if result is None:
                 break
             done += 1
-            log.step(result.metrics, result.tokens, result.flops)
+            log.step(result.metrics, result.tokens, result.flops, result.speed)
             due = request.asked or time.monotonic() - saved >= every_seconds
             if checkpoints is not None and due:
                 log.flush()

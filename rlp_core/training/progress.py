@@ -10,6 +10,7 @@ import csv
 import io
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,13 +45,27 @@ class StepLog:
             else None
         )
 
-    def step(self, metrics: dict[str, float], tokens: int, flops: int) -> None:
-        """Record one step: its metrics, the tokens and FLOPs that it took."""
+    def step(
+        self,
+        metrics: dict[str, float],
+        tokens: int,
+        flops: int,
+        phases: Mapping[str, float] | None = None,
+    ) -> None:
+        """Record one step.
+
+        Args:
+            metrics: a row of `steps.csv`.
+            tokens: that it read or drew.
+            flops: that it took.
+            phases: seconds and shares of the machine's limits; for the tracker alone.
+        """
         now = time.perf_counter()
         number = len(self.rows) + 1
         seconds, self.last = max(now - self.last, 1e-9), now
         self.rows.append({"step": number, **metrics})
         speed = {"tokens_per_second": tokens / seconds, "flops_per_second": flops / seconds}
+        speed |= phases or {}
         self.tracker.metrics({**metrics, **speed}, step=number)
         shown = ", ".join(f"{key} {value:.4g}" for key, value in list(metrics.items())[:3])
         if self.bar is not None:

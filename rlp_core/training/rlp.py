@@ -25,10 +25,12 @@ from rlp_core.training.batches import batch_indices
 from rlp_core.training.checkpoint import State, module_state, restore_module
 from rlp_core.training.ledger import Ledger
 from rlp_core.training.loop import StepResult
+from rlp_core.training.machine import Peak
 from rlp_core.training.optim import Stepper, optimizer_state, restore_optimizer
 from rlp_core.training.places import Text, choose
 from rlp_core.training.replay import ReplayBuffer
 from rlp_core.training.rollouts import Delimiters, Group, Place, draw_groups, score_places
+from rlp_core.training.stopwatch import Stopwatch
 from rlp_core.training.update import Exploring, Networks, Sums, accumulate
 
 if TYPE_CHECKING:
@@ -101,6 +103,9 @@ class RlpTrainer:
             )
         self.buffer = ReplayBuffer(settings.replay.capacity, settings.replay.max_age, seed)
         self.ledger = Ledger(policy)
+        on_gpu = policy.device.type == "cuda"
+        self.watch = Stopwatch(torch.cuda.synchronize if on_gpu else None)
+        self.peak: Peak | None = None
 
     def step(self, number: int) -> StepResult:
         """One update; a pure function of the state and the number.
@@ -108,25 +113,56 @@ class RlpTrainer:
         A step whose loss, reward or gradient is not finite changes no parameter: its metric
         `skipped` is 1.
         """
-        flops, tokens = self.ledger.total_flops, sum(self.ledger.tokens.values())
+        before, tokens = dict(self.ledger.flops), sum(self.ledger.tokens.values())
+        self.watch.begin("rest")
+        metrics = self._step(number)
+        self.watch.end()
+        flops = {name: value - before.get(name, 0) for name, value in self.ledger.flops.items()}
+        return StepResult(
+            metrics,
+            sum(self.ledger.tokens.values()) - tokens,
+            sum(flops.values()),
+            self._speed(flops),
+        )
+
+    def _step(self, number: int) -> dict[str, float]:
         groups = self.groups(number)
         replayed = self.buffer.draw(self.settings.replay.groups, number)
         everything = sorted([*groups, *replayed], key=lambda group: group.place.text.number)
-        sums = self.accumulate(everything, number)
+        with self.watch.phase("update"):
+            sums = self.accumulate(everything, number)
         metrics = self.metrics(groups, sums)
         if self.settings.replay.groups:
             metrics |= self._replay_metrics(replayed, sums, number)
         audited: dict[str, float] = {}
-        if self._due(self.settings.audit.every, number):  # by the policy that drew the thoughts
-            audited = self.audit(groups)
-        metrics |= self._apply(metrics)
+        if self._due(self.settings.audit.every, number):
+            with self.watch.phase("audit"):  # by the policy that drew the thoughts
+                audited = self.audit(groups)
+        with self.watch.phase("optimizer"):
+            metrics |= self._apply(metrics)
         if self.settings.replay.groups and not metrics["skipped"]:
             self.buffer.add(groups)
-        return StepResult(
-            metrics | audited,
-            sum(self.ledger.tokens.values()) - tokens,
-            self.ledger.total_flops - flops,
-        )
+        return metrics | audited
+
+    def _speed(self, flops: dict[str, int]) -> dict[str, float]:
+        """Seconds of the step's phases, and their share of what the machine can do.
+
+        MFU is the share of the matrix-product peak that the mathematics of a phase needs; of
+        decoding, which reads every weight and key for one token a row, the share of the memory
+        bandwidth says more.
+        """
+        seconds = self.watch.steps.pop()
+        speed = {f"seconds_{name}": value for name, value in seconds.items()}
+        speed["redundancy"] = self.ledger.redundancy
+        if self.peak is None:
+            return speed
+        peak = 1e9 * self.peak.gflops(str(self.runtime["compute"]))
+        drawn = sum(flops.get(name, 0) for name in ("prefill", "decode", "score"))
+        speed["mfu_update"] = flops.get("update", 0) / (seconds["update"] * peak)
+        speed["mfu_decode"] = drawn / (seconds["decode"] * peak)
+        bandwidth = 1e9 * self.peak.gigabytes_per_second
+        speed["bandwidth_decode"] = self.ledger.bytes_read / (seconds["decode"] * bandwidth)
+        return speed
 
     def indices(self, number: int) -> list[int]:
         """Which texts a step reads, in an order of their own."""
@@ -157,8 +193,11 @@ class RlpTrainer:
     def groups(self, number: int) -> list[Group]:
         """Choose places, draw G thoughts at each under the policy, and say what they are worth."""
         texts = [self.texts[i] for i in self.indices(number)]
-        groups = self.draw(self.places(texts, number), number)
-        self.reward(groups, number)
+        places = self.places(texts, number)
+        with self.watch.phase("decode"):
+            groups = self.draw(places, number)
+        with self.watch.phase("baseline"):
+            self.reward(groups, number)
         return groups
 
     def draw(self, places: Sequence[Place], number: int) -> list[Group]:
@@ -237,8 +276,9 @@ class RlpTrainer:
             metrics["information_gain"] = fmean(map(fmean, rewards))
             metrics["positive"] = fmean(fmean(r > 0 for r in group) for group in rewards)
         several = self.settings.group_size > 1
+        spread = torch.tensor(rewards, dtype=torch.float64)  # statistics.stdev fails on NaN
         metrics |= {
-            "reward_std": fmean(map(stdev, rewards)) if several else 0.0,
+            "reward_std": float(spread.std(dim=1).mean()) if several else 0.0,
             "thought_tokens": fmean(lengths),
             "thought_tokens_std": stdev(lengths) if len(lengths) > 1 else 0.0,
             "forced": fmean(not closed for group in groups for closed in group.stopped),

@@ -110,6 +110,7 @@ def draw_groups(
         rows,
     )
     _count(ledger, trunks, places, drawn, group)
+    ledger.bytes_read = drawn.bytes_read
     groups = []
     for i, place in enumerate(places):
         own = slice(i * group, (i + 1) * group)
@@ -146,6 +147,10 @@ def _count(
     seen = [place.position for place in places for _ in range(group)]
     lengths = [len(tokens) for tokens in drawn.tokens]
     ledger.branches("decode", seen, lengths, sum(lengths))
+    for place, length in zip(
+        (place for place in places for _ in range(group)), lengths, strict=True
+    ):
+        ledger.usual_recipe(place.position, length, len(place.targets))
     after = [
         len(values) + (not stopped)
         for values, stopped in zip(drawn.predicted, drawn.stopped, strict=True)

@@ -65,9 +65,10 @@ class WatchedRlp:
                 collapse=health.collapse,
                 non_finite=health.non_finite,
                 stop=health.stop,
+                empty=HealthSettings.empty + self.settings.min_thought_tokens,
             )
         )
-        self.dumps = Dumps(folder / "dumps", health.dumps)
+        self.dumps = Dumps(folder, health.dumps)
         self.best: float | None = None
         self.kept: dict[str, dict[str, Tensor]] = {"best": {}, "good": {}}
         self.good_step: int | None = None

@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from benchmarks.stopwatch import Stopwatch
 from benchmarks.trl_reward import InformationGain
 from benchmarks.work import TEST, Work
+from rlp_core.training.stopwatch import Stopwatch
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -14,7 +14,13 @@ class Stopwatch:
         steps: per finished step the seconds of each phase.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wait: Callable[[], object] | None = None) -> None:
+        """Begin.
+
+        Args:
+            wait: returns when the device has done what it was told; None on a CPU.
+        """
+        self.wait = wait
         self.steps: list[dict[str, float]] = []
         self._current: dict[str, float] | None = None
         self._open: list[str] = []
@@ -45,6 +51,8 @@ class Stopwatch:
             self._open.pop()
 
     def _charge(self) -> None:
+        if self.wait is not None:
+            self.wait()
         now = time.perf_counter()
         if self._current is not None:
             name = self._open[-1]

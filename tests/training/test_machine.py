@@ -8,7 +8,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks import peak
+from benchmarks import peak as command
+from rlp_core.training import machine as peak
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_bandwidth_counts_every_array_once(
 
 
 def test_the_last_line_is_json() -> None:
-    done = CliRunner().invoke(peak.main, ["--threads", "1", "--seconds", "0.01"])
+    done = CliRunner().invoke(command.main, ["--threads", "1", "--seconds", "0.01"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout.splitlines()[-1])
     assert set(found) == set(peak.Peak.__dataclass_fields__)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import stopwatch
-from benchmarks.stopwatch import Stopwatch
+from rlp_core.training import stopwatch
+from rlp_core.training.stopwatch import Stopwatch
 
 
 @pytest.fixture

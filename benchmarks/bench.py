@@ -1,0 +1,121 @@
+"""`rlp bench`: our step and TRL's side by side, against each other and against the machine.
+
+Both sides do the work of `Work`: the same random model, documents, positions, number and length of
+thoughts. Our steps run between TRL's, so that both meet the same machine, and the ratio of the
+fastest steps is reported beside that of the medians: other programs only ever add time. Our update
+is also run densely, one padded row per thought, which is the update of the usual recipe within the
+same code. All of it stands in one JSON object, the last line of stdout.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.work import PRESETS, Work
+from rlp_core.errors import UsageError
+
+Say = Callable[[str], None]
+
+
+def run(preset: str, recipes: tuple[str, ...], steps: int, threads: int | None, say: Say) -> str:
+    """Measure everything; returns the JSON.
+
+    Args:
+        preset: a name of `PRESETS`.
+        recipes: of `trl_peer.RECIPES`; none: our side alone.
+        steps: of each side that are timed.
+        threads: of the CPU; None: those of the work.
+        say: takes a line for a person.
+
+    Raises:
+        UnavailableError: TRL is asked for and not installed.
+        UsageError: no work or recipe of that name.
+    """
+    work = _work(preset, threads)
+    if recipes:
+        from benchmarks import trl_peer
+
+        trl_peer.require_trl()
+        unknown = [name for name in recipes if name not in trl_peer.RECIPES]
+        if unknown:
+            raise UsageError(
+                f"no recipe is called {unknown[0]!r}",
+                where="--peer",
+                fix=f"take {', '.join(trl_peer.RECIPES)}",
+            )
+    from benchmarks import growth, rlp_step
+    from rlp_core.training import machine
+
+    peak = machine.measure(work.threads)
+    say(f"machine: {peak.gflops_fp32:.0f} GFLOP/s fp32, {peak.gigabytes_per_second:.0f} GB/s")
+    found: dict[str, Any] = {"work": dataclasses.asdict(work), "machine": dataclasses.asdict(peak)}
+    found["peers"] = {name: _beside(work, name, steps, say) for name in recipes}
+    ours = rlp_step.run(work, steps)
+    found["rlp"] = _ours(ours, peak)
+    update = rlp_step.update_against_dense(work, max(1, steps // 2))
+    found["update_against_dense"] = update
+    say(
+        f"update: {found['rlp']['mfu']['update']:.0%} of the matrix peak, "
+        f"{update['ratio']:.1f} times the dense one"
+    )
+    found["growth"] = growth.report(work, max(2, steps // 2))
+    return json.dumps(found)
+
+
+def _work(preset: str, threads: int | None) -> Work:
+    if preset not in PRESETS:
+        raise UsageError(
+            f"no work is called {preset!r}", where="--work", fix=f"take {', '.join(PRESETS)}"
+        )
+    work = PRESETS[preset]
+    return dataclasses.replace(work, threads=threads or work.threads)
+
+
+def _beside(work: Work, recipe: str, steps: int, say: Say) -> dict[str, Any]:
+    """TRL's steps, one of ours before each."""
+    from benchmarks import rlp_step, trl_peer
+
+    made, ours = rlp_step.trainer(work), []
+    peer = trl_peer.run(
+        work,
+        trl_peer.RECIPES[recipe],
+        steps=steps,
+        before_step=lambda number: ours.append(rlp_step.step(made, number).seconds),
+    )
+    timed = ours[-steps:]
+    ratios = {
+        "median": statistics.median(peer.seconds_per_step) / statistics.median(timed),
+        "fastest": min(peer.seconds_per_step) / min(timed),
+    }
+    say(
+        f"TRL ({recipe}): {statistics.median(peer.seconds_per_step):.2f} s a step, ours "
+        f"{statistics.median(timed):.2f} s: {ratios['median']:.1f} times as fast "
+        f"(fastest steps: {ratios['fastest']:.1f})"
+    )
+    return {**dataclasses.asdict(peer), "our_seconds_per_step": timed, "ratio": ratios}
+
+
+def _ours(steps: list[Any], peak: Any) -> dict[str, Any]:
+    """Medians of our steps, and the share of the machine that the phases reach."""
+    phases = {
+        name: statistics.median(step.phases[name] for step in steps) for name in steps[0].phases
+    }
+    gflop = steps[0].gflop
+    drawn = sum(gflop[name] for name in ("prefill", "decode", "score"))
+    return {
+        "seconds_per_step": [step.seconds for step in steps],
+        "phases": phases,
+        "gflop": gflop,
+        "mfu": {
+            "update": gflop["update"] / phases["update"] / peak.gflops_fp32,
+            "decode": drawn / phases["decode"] / peak.gflops_fp32,
+            "step": sum(gflop.values())
+            / statistics.median(step.seconds for step in steps)
+            / peak.gflops_fp32,
+        },
+        "decode_bandwidth": steps[0].gigabytes / phases["decode"] / peak.gigabytes_per_second,
+    }
