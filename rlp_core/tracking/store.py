@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from rlp_core.errors import RlpError
+from rlp_core.files import replacing_file
 from rlp_core.params import Params
 from rlp_core.workspace import Workspace
 
@@ -121,8 +122,28 @@ def _open(uri: str, workspace: Workspace, params: Params) -> tuple[MlflowClient,
     # MLflow sets its level on import. Its warnings repeat what `give_up` says, at more length.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+    database = _sqlite_file(uri)
+    if database is not None and not (database.is_file() and database.stat().st_size):
+        _make_database(database)
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     return client, _experiment(client, uri, workspace, params.runtime.experiment)
+
+
+def _make_database(path: Path) -> None:
+    """Make the tables in a file aside and rename it.
+
+    MLflow makes them in many steps, and cannot use a database whose making was cut short.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for left in path.parent.glob(f".{path.name}.*"):
+        left.unlink()  # of a killed process: this one holds the lock
+    with replacing_file(path) as temporary:
+        artifacts = (path.absolute().parent / "mlartifacts").as_uri()
+        made = SqlAlchemyStore(  # type: ignore[no-untyped-call]
+            f"sqlite:///{temporary.absolute()}", artifacts
+        )
+        made.engine.dispose()
 
 
 def _experiment(client: MlflowClient, uri: str, workspace: Workspace, name: str) -> str:
@@ -148,6 +169,12 @@ def _database(workspace: Workspace) -> Path:
     return workspace.private.absolute() / "mlflow.db"
 
 
+def _sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite store; None for other stores and for one in memory."""
+    name = urlsplit(uri).path.removeprefix("/")
+    return Path(name) if uri.startswith("sqlite") and name else None
+
+
 def _unreachable(uri: str) -> str | None:
     """Why a server cannot be reached; asked before the slow import of MLflow."""
     parts = urlsplit(uri)
@@ -166,11 +193,11 @@ def _unreachable(uri: str) -> str | None:
 @contextlib.contextmanager
 def _one_at_a_time(uri: str) -> Iterator[None]:
     """Serialise the opening of a SQLite store: MLflow corrupts a database made by two at once."""
-    database = urlsplit(uri).path.removeprefix("/")
-    if not uri.startswith("sqlite") or not database:
+    database = _sqlite_file(uri)
+    if database is None:
         yield
         return
-    path = Path(database).with_suffix(".lock")
+    path = database.with_suffix(".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -357,6 +357,46 @@ def test_processes_that_open_a_fresh_database_together(workspace: Workspace) -> 
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
+_CUT_SHORT = """
+import os, signal, sys
+from pathlib import Path
+import alembic.command
+from rlp_core.params import load
+from rlp_core.tracking.store import connect
+from rlp_core.workspace import Workspace
+real = alembic.command.upgrade
+def upgrade(*arguments):
+    if sys.argv[2] == "after":
+        real(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+alembic.command.upgrade = upgrade
+w = Workspace(Path(sys.argv[1]))
+connect(w, load(w.params))
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_database_whose_making_was_killed_is_made_again(
+    workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str], when: str
+) -> None:
+    database = workspace.private / "mlflow.db"
+    database.unlink()
+    done = subprocess.run(
+        [sys.executable, "-c", _CUT_SHORT, str(workspace.root), when],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not database.exists()
+    with open_run("base", params, workspace) as tracker:
+        tracker.metrics({"loss": 1.0}, step=1)
+    assert "is away" not in capsys.readouterr().err
+    assert only_run(workspace).info.status == "FINISHED"
+    assert list(workspace.private.glob(".mlflow.db*")) == []
+
+
 def test_the_parent_names_the_runs_of_reused_outputs(workspace: Workspace, params: Params) -> None:
     report = workspace.report("evaluate@rlp") / "metrics.json"
     with open_run("evaluate@rlp", params, workspace) as tracker:
