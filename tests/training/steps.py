@@ -1,0 +1,178 @@
+"""Small trainers whose models are all apart, and the textbook's reading of their steps."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from rlp_core.data.records import Document
+from rlp_core.objective.reference import Models, Result, step_loss
+from rlp_core.objective.reference import Place as BookPlace
+from rlp_core.objective.reference import Thought as BookThought
+from rlp_core.params import Optimizer, Rlp, Thought
+from rlp_core.rollout.attention import enable
+from rlp_core.rollout.scoring import logprobs_in
+from rlp_core.training.checkpoint import Checkpoints, State
+from rlp_core.training.places import Text, text_of
+from rlp_core.training.rlp import RlpTrainer
+from rlp_core.training.rollouts import Delimiters, Group
+from tests import models
+
+TEXTS = ("Q: 3+4-5\nA:2\n", "The nurse said that she was late.\n", "Q: 9-8\nW: 9-8=1\nA:1\n")
+RUNTIME = ("micro_batch", "tokens", "compute")
+
+
+def settings(**changes: Any) -> Rlp:
+    values: dict[str, Any] = {
+        "steps": 4,
+        "documents": 2,
+        "max_tokens": 40,
+        "positions": 2,
+        "position_selection": "uniform",
+        "group_size": 3,
+        "temperature": 0.7,
+        "horizon": 1,
+        "discount": 1.0,
+        "clip_low": 0.2,
+        "clip_high": 0.28,
+        "ema_decay": 0.9,
+        "optimizer": Optimizer(name="adamw", lr=1e-3),
+    }
+    return Rlp(**(values | changes))
+
+
+def trainer(seed: int = 5, branching: bool = True, **changes: Any) -> RlpTrainer:
+    """Policy, baseline, start and value head all differ, so that a mix-up shows."""
+    policy = models.model(seed)
+    if branching:
+        assert enable(policy)
+    fixed = {name: changes.pop(name) for name in RUNTIME if name in changes}
+    chosen = settings(**changes)
+    made = RlpTrainer(
+        policy,
+        models.codec(),
+        chosen,
+        Thought(open="<think>", close="</think>", max_tokens=6),
+        seed,
+        texts(chosen.position_selection),
+        **fixed,
+    )
+    made.ema.model.load_state_dict(models.model(seed + 1).state_dict())
+    made.start.load_state_dict(models.model(seed + 2).state_dict())
+    if made.value is not None:
+        with torch.no_grad():
+            made.value.out.weight.copy_(torch.linspace(-0.5, 0.5, policy.config.hidden_size))
+    return made
+
+
+def stopping(**changes: Any) -> RlpTrainer:
+    """A trainer some of whose thoughts close themselves.
+
+    Random models hardly ever draw the closing delimiter, so a token that they draw is made it.
+    """
+    made = trainer(**changes)
+    drawn = [tokens for group in made.groups(0) for tokens in group.tokens]
+    often = Counter(token for tokens in drawn for token in tokens[2:-1]).most_common()
+    made.marks = Delimiters(made.marks.open, next(t for t, _ in often if t != made.marks.open))
+    return made
+
+
+def texts(selection: str = "uniform") -> list[Text]:
+    documents = [
+        Document(id=f"d{i}", key=f"k{i}", source="s", licence="l", text=text, spans=[[2, 3]])
+        for i, text in enumerate(TEXTS)
+    ]
+    return [text_of(models.codec(), document, 40, selection) for document in documents]
+
+
+def plain(model: PreTrainedModel) -> PreTrainedModel:
+    """The same weights in a model that knows nothing of branches."""
+    made = models.model()
+    made.load_state_dict(model.state_dict())
+    return made
+
+
+def textbook(
+    made: RlpTrainer, groups: Sequence[Group], number: int = 0
+) -> tuple[Result, list[Tensor]]:
+    """What the textbook makes of drawn groups, and the gradient of the loss.
+
+    Groups of another step carry the log-probabilities that they were drawn with.
+    """
+    policy, head = plain(made.policy), copy.deepcopy(made.value)
+    scorers = Models(
+        policy, plain(made.ema.model), made.marks.open, made.marks.close, plain(made.start), head
+    )
+    places = [
+        BookPlace(
+            group.place.text.tokens,
+            group.place.position,
+            [
+                BookThought(tokens, not stopped, None if group.step == number else logprobs)
+                for tokens, stopped, logprobs in zip(
+                    group.tokens, group.stopped, group.logprobs, strict=True
+                )
+            ],
+        )
+        for group in groups
+    ]
+    options = replace(made.options, temperature=made.temperature(number))
+    result = step_loss(scorers, places, options)
+    moved = [*policy.parameters(), *(head.parameters() if head is not None else ())]
+    return result, list(torch.autograd.grad(result.total, moved))
+
+
+def gradients(made: RlpTrainer) -> list[Tensor]:
+    """Those that `accumulate` left, which are cleared."""
+    head = made.value.parameters() if made.value is not None else ()
+    parameters = [*made.policy.parameters(), *head]
+    found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    for parameter in parameters:
+        parameter.grad = None
+    return found
+
+
+def distance(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
+    """The largest relative difference of any parameter's gradient."""
+    return max(
+        float((a - b).norm() / (b.norm() + 1e-12)) for a, b in zip(found, expected, strict=True)
+    )
+
+
+def thought_logprobs(
+    model: PreTrainedModel, group: Group, open_id: int, temperature: float
+) -> list[Tensor]:
+    """Of every thought's tokens, densely and with gradient."""
+    rows = [[*group.place.context, open_id, *tokens] for tokens in group.tokens]
+    first = group.place.position + 1
+    found = logprobs_in(model, rows, [range(first, len(row)) for row in rows], temperature)
+    return list(found.split([len(tokens) for tokens in group.tokens]))
+
+
+def saved(state: State, folder: Path) -> State:
+    """A state after its way through a file."""
+    kept = Checkpoints(folder)
+    kept.save(1, state)
+    found = kept.latest()
+    assert found is not None
+    return found[1]
+
+
+def same(first: State, second: State) -> bool:
+    """Whether two states are equal to the bit; NaN equals NaN."""
+    return (
+        first.tensors.keys() == second.tensors.keys()
+        and repr(first.values) == repr(second.values)
+        and all(
+            torch.equal(tensor.nan_to_num(7.0), second.tensors[name].nan_to_num(7.0))
+            for name, tensor in first.tensors.items()
+        )
+    )
