@@ -1,0 +1,241 @@
+"""Ablations of RLP on the tiny world, in the shape of the paper's tables, over seeds.
+
+For every seed a workspace under `.rlp/ablations` is taken from raw data to the bootstrap by the
+stages themselves, with the `params.yaml` of this checkout. From there each setting runs RLP with
+one thing changed, and is measured on the profile's problems and held-out texts. A run that is
+there already is not done again, so the command can be stopped and started.
+
+    python -m benchmarks.ablations --seeds 1,2,3 --jobs 2
+
+writes `reports/ablations/runs/*.json` and `reports/ablations/tables.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from rlp_core import quiet
+from rlp_core.errors import MissingInputError
+from rlp_core.files import write_json, write_text
+
+STAGES = ("prepare", "validate", "base", "bootstrap")
+STUDENT_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
+"""Two-sided 95 % points of Student's t for n values (n - 1 degrees of freedom)."""
+FIGURES = {
+    "pass_at_1_thinking": "pass@1 thinking",
+    "true_gain": "gain over the start, nats",
+    "thought_tokens": "tokens of a thought",
+    "teraflop": "TFLOP spent",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: a heading, and per row what is changed in `params.yaml`."""
+
+    title: str
+    rows: dict[str, dict[str, Any]]
+
+
+TABLES = {
+    "rollouts": Table("Rollouts G", {str(g): {"rlp.group_size": g} for g in (2, 4, 8, 16)}),
+    "length": Table(
+        "Longest thought L, tokens", {str(n): {"thought.max_tokens": n} for n in (6, 12, 24, 48)}
+    ),
+    "kl": Table("Weight of the KL", {str(w): {"rlp.kl_weight": w} for w in (0.0, 0.01, 0.1, 1.0)}),
+    "estimator": Table(
+        "Estimator",
+        {
+            name: {"rlp.estimator": name}
+            for name in ("rloo", "grpo", "raw", "batch_centred", "positive", "gae")
+        },
+    ),
+    "temperature": Table(
+        "Sampling temperature", {str(t): {"rlp.temperature": t} for t in (0.5, 0.7, 1.0, 1.3)}
+    ),
+}
+
+
+def prepare(root: Path, seed: int) -> Path:
+    """A workspace of the seed with its bootstrap, made where it is not there.
+
+    Raises:
+        MissingInputError: a stage failed; its own message stands above.
+    """
+    workspace = root / ".rlp" / "ablations" / f"seed-{seed}"
+    if (workspace / "models" / "bootstrap").is_dir():
+        return workspace
+    (workspace / "data" / "external").mkdir(parents=True, exist_ok=True)
+    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    params["seed"] = seed
+    write_text(workspace / "params.yaml", yaml.safe_dump(params, sort_keys=False))
+    for stage in STAGES:
+        click.echo(f"seed {seed}: stage {stage}", err=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "rlp_core.stage", stage],
+            cwd=workspace,
+            stdout=subprocess.DEVNULL,
+        )
+        if done.returncode:
+            raise MissingInputError(
+                f"stage {stage} of seed {seed} ended with exit code {done.returncode}",
+                where=str(workspace),
+                fix="see the message above; then run the command again",
+            )
+    return workspace
+
+
+def run_one(workspace: Path, changes: dict[str, Any], target: Path) -> None:
+    """Run RLP from a workspace's bootstrap with some parameters changed, and measure the model."""
+    import torch
+
+    from rlp_core.data.records import Document, Problem
+    from rlp_core.data.tokenizer import Codec
+    from rlp_core.evaluation.abilities import ability_statistics
+    from rlp_core.evaluation.measure import Meter
+    from rlp_core.files import read_jsonl
+    from rlp_core.policy.model import load
+    from rlp_core.rollout.engine import prepare as prepare_model
+    from rlp_core.training.places import text_of
+    from rlp_core.training.rlp import RlpTrainer
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    params = _params(workspace, changes)
+    validated = workspace / "data" / "validated"
+    model, tokenizer = load(workspace / "models" / "bootstrap")
+    prepare_model(model)
+    codec = Codec.of(tokenizer, (params.thought.open, params.thought.close))
+    documents = [Document.model_validate(r) for r in read_jsonl(validated / "rlp.jsonl")]
+    heldout = [Document.model_validate(r) for r in read_jsonl(validated / "heldout.jsonl")]
+    problems = [Problem.model_validate(r) for r in read_jsonl(validated / "problems.jsonl")]
+    texts = [
+        text_of(codec, document, params.rlp.max_tokens, params.rlp.position_selection)
+        for document in documents
+    ]
+    trainer = RlpTrainer(
+        model,
+        codec,
+        params.rlp,
+        params.thought,
+        params.seed,
+        [text for text in texts if text.candidates],
+        micro_batch=params.runtime.micro_batch,
+        tokens=params.runtime.tokens,
+    )
+    rows = [trainer.step(number).metrics for number in range(params.rlp.steps)]
+    meter = Meter(
+        model, codec, params.evaluate, params.thought.max_tokens, params.seed,
+        params.runtime.micro_batch,
+    )  # fmt: skip
+    measured = ability_statistics(
+        meter.problems(problems[: params.evaluate.problems]),
+        meter.heldout(heldout[: params.evaluate.heldout_documents]),
+    )
+    audits = [row["true_gain"] for row in rows if "true_gain" in row]
+    write_json(
+        target,
+        {
+            "changes": changes,
+            "seed": params.seed,
+            "true_gain": audits[-1] if audits else math.nan,
+            "thought_tokens": statistics.fmean(row["thought_tokens"] for row in rows[-6:]),
+            "teraflop": trainer.ledger.total_flops / 1e12,
+            **{name: statistic.value() for name, statistic in measured.items()},
+        },
+    )
+
+
+def _params(workspace: Path, changes: dict[str, Any]) -> Any:
+    from rlp_core.params import Params
+
+    tree = yaml.safe_load((workspace / "params.yaml").read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        section, name = key.split(".")
+        tree[section][name] = value
+    return Params.model_validate(tree)
+
+
+def interval(values: Sequence[float]) -> str:
+    """Mean over seeds with Student's 95 % interval, as text; one value stands alone."""
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return f"{mean:.3f}"
+    half = STUDENT_95[len(values)] * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{mean:.3f} ± {half:.3f}"
+
+
+def table(name: str, folder: Path, seeds: Sequence[int]) -> str:
+    """A table in Markdown; a missing run leaves its row out."""
+    found = TABLES[name]
+    lines = [
+        f"### {found.title}",
+        "",
+        f"| | {' | '.join(FIGURES.values())} | pass@1 by seed |",
+        f"|---|{'---|' * (len(FIGURES) + 1)}",
+    ]
+    for row in found.rows:
+        paths = [folder / f"{name}-{row}-{seed}.json" for seed in seeds]
+        if not all(path.is_file() for path in paths):
+            continue
+        runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        cells = [interval([run[key] for run in runs]) for key in FIGURES]
+        each = ", ".join(f"{run['pass_at_1_thinking']:.3f}" for run in runs)
+        lines.append(f"| {row} | {' | '.join(cells)} | {each} |")
+    return "\n".join([*lines, ""])
+
+
+def _settings(tables: Iterable[str], seeds: Sequence[int]) -> list[tuple[str, str, int]]:
+    return [(name, row, seed) for name in tables for row in TABLES[name].rows for seed in seeds]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--seeds", default="1,2,3", show_default=True, help="With commas between.")
+@click.option("--tables", default=",".join(TABLES), show_default=True, help="With commas between.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--one", nargs=3, hidden=True, help="One run: table, row, seed.")
+def main(seeds: str, tables: str, jobs: int, one: tuple[str, str, str] | None) -> None:
+    """Run RLP with one thing changed at a time, and write tables over seeds."""
+    quiet.apply()
+    root = Path.cwd()
+    folder = root / "reports" / "ablations"
+    if one is not None:
+        name, row, seed = one
+        workspace = root / ".rlp" / "ablations" / f"seed-{seed}"
+        run_one(workspace, TABLES[name].rows[row], folder / "runs" / f"{name}-{row}-{seed}.json")
+        return
+    names, numbers = tables.split(","), [int(seed) for seed in seeds.split(",")]
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def go(setting: tuple[str, str, int]) -> None:
+        name, row, seed = setting
+        if (folder / "runs" / f"{name}-{row}-{seed}.json").is_file():
+            return
+        command = [sys.executable, "-m", "benchmarks.ablations", "--one", name, row, str(seed)]
+        subprocess.run(command, cwd=root, env=environment, check=True)
+        click.echo(f"done: {name} {row}, seed {seed}", err=True)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(lambda seed: prepare(root, seed), numbers))
+        list(pool.map(go, _settings(names, numbers)))
+    text = "\n".join(table(name, folder / "runs", numbers) for name in names)
+    write_text(folder / "tables.md", text)
+    click.echo(text)
+
+
+if __name__ == "__main__":
+    main()
