@@ -75,6 +75,52 @@ def test_a_stage_that_ends_well(
     assert {"fingerprint", "outputs", "host", "started"} <= record.keys()
 
 
+def test_scratch_is_apart_by_inputs_and_gone_once_the_stage_ends_well(
+    workspace: Workspace, acting: Callable[[Callable[[Any], None]], None]
+) -> None:
+    seen: list[Path] = []
+
+    def run(context: Any) -> None:
+        seen.append(context.scratch)
+        context.scratch.mkdir(parents=True, exist_ok=True)
+        (context.scratch / "half").touch()
+        if len(seen) < 3:
+            raise RlpError("half way", where="here", fix="run it again")
+
+    acting(run)
+    assert stage.main(["prepare"]) == 1
+    assert (seen[0] / "half").is_file()
+    assert stage.main(["prepare"]) == 1
+    workspace.params.write_text(workspace.params.read_text().replace("seed: 1\n", "seed: 9\n"))
+    assert stage.main(["prepare"]) == 0
+    assert seen[0] == seen[1] != seen[2]
+    assert seen[2] == workspace.scratch("prepare", record_of(workspace)["fingerprint"])
+    assert not seen[2].parent.exists()
+
+
+def test_runtime_settings_change_no_scratch(
+    workspace: Workspace, acting: Callable[[Callable[[Any], None]], None]
+) -> None:
+    seen: list[Path] = []
+    acting(lambda context: seen.append(context.scratch))
+    stage.main(["prepare"])
+    changed = workspace.params.read_text().replace("log_every: 10", "log_every: 3")
+    assert changed != workspace.params.read_text()
+    workspace.params.write_text(changed)
+    stage.main(["prepare"])
+    assert seen[0] == seen[1]
+
+
+def test_without_a_graph_there_is_no_scratch_that_could_be_mistaken(
+    workspace: Workspace, acting: Callable[[Callable[[Any], None]], None]
+) -> None:
+    seen: list[Path | None] = []
+    acting(lambda context: seen.append(context.scratch))
+    (workspace.root / "dvc.yaml").unlink()
+    assert stage.main(["prepare"]) == 0
+    assert seen == [None]
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [

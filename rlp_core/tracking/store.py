@@ -132,7 +132,8 @@ def _open(uri: str, workspace: Workspace, params: Params) -> tuple[MlflowClient,
 def _make_database(path: Path) -> None:
     """Make the tables in a file aside and rename it.
 
-    MLflow makes them in many steps, and cannot use a database whose making was cut short.
+    MLflow makes them in dozens of migrations. A kill inside one of them would leave a database
+    that no later attempt can open: seen with MLflow 3.17, "table _alembic_tmp_... already exists".
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 

@@ -360,36 +360,30 @@ def test_processes_that_open_a_fresh_database_together(workspace: Workspace) -> 
 _CUT_SHORT = """
 import os, signal, sys
 from pathlib import Path
-import alembic.command
+from alembic.ddl.impl import DefaultImpl
 from rlp_core.params import load
 from rlp_core.tracking.store import connect
 from rlp_core.workspace import Workspace
-real = alembic.command.upgrade
-def upgrade(*arguments):
-    if sys.argv[2] == "after":
-        real(*arguments)
-    os.kill(os.getpid(), signal.SIGKILL)
-alembic.command.upgrade = upgrade
+# SQLite cannot change a table: a migration copies it, drops the old one and renames the copy.
+DefaultImpl.drop_table = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 w = Workspace(Path(sys.argv[1]))
 connect(w, load(w.params))
 """
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
 def test_a_database_whose_making_was_killed_is_made_again(
-    workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str], when: str
+    workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database = workspace.private / "mlflow.db"
     database.unlink()
     done = subprocess.run(
-        [sys.executable, "-c", _CUT_SHORT, str(workspace.root), when],
+        [sys.executable, "-c", _CUT_SHORT, str(workspace.root)],
         capture_output=True,
         text=True,
         cwd=ROOT,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert not database.exists()
     with open_run("base", params, workspace) as tracker:
         tracker.metrics({"loss": 1.0}, step=1)
     assert "is away" not in capsys.readouterr().err

@@ -153,6 +153,23 @@ def test_a_resumed_run_says_where_it_goes_on(tmp_path, capsys):
     assert lines == ["base: goes on after step 3 of 6, from a checkpoint"]
 
 
+def test_a_tracker_that_knows_nothing_gets_all_steps_of_a_resumed_run(tmp_path):
+    with pytest.raises(Stop):
+        loop.run(stopping(trainer(), 3), STEPS, new_log(), Checkpoints(tmp_path), 0.0)
+    fresh = Tracker()
+    loop.run(trainer(), STEPS, new_log(fresh), Checkpoints(tmp_path), 0.0)
+    assert [step for name, step in fresh.history if name == "loss"] == list(range(1, STEPS + 1))
+
+
+def test_no_checkpoint_is_ahead_of_what_the_tracker_sent(tmp_path, monkeypatch):
+    order = []
+    log, checkpoints = new_log(), Checkpoints(tmp_path)
+    monkeypatch.setattr(log, "flush", lambda: order.append("flush"))
+    monkeypatch.setattr(checkpoints, "save", lambda *_: order.append("save"))
+    loop.run(Counter(), 2, log, checkpoints, 0.0)
+    assert order == ["flush", "save"] * 2
+
+
 def test_an_ended_run_is_not_trained_further(tmp_path):
     first = trainer()
     loop.run(first, STEPS, new_log(), Checkpoints(tmp_path), 0.0)
