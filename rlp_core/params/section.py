@@ -14,6 +14,6 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 
 class Section(BaseModel):
-    """Frozen, and closed: an unknown key or a value of another type is an error."""
+    """Frozen, and closed: an unknown key, a value of another type or an infinity is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
