@@ -84,8 +84,8 @@ class Ledger:
         each with the whole context (`docs/performance.md`).
         """
         whole = context + 1 + thought
-        lengths = {whole: 2 + TRAINING, whole + targets: 1, context + targets: 1}
-        for length, passes in lengths.items():
+        rows = [(whole, 2 + TRAINING), (whole + targets, 1), (context + targets, 1)]
+        for length, passes in rows:
             pairs = length * (length + 1) // 2
             self.usual += passes * (2 * self.body * length + self.per_pair * pairs)
         self.usual += 2 * self.head * ((2 + TRAINING) * thought + 2 * targets)
