@@ -1,6 +1,7 @@
 """`params.yaml`: the profiles load, and whatever is wrong is told by key, value and remedy."""
 
 import copy
+import math
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ INVALID: list[tuple[str, object, str]] = [
     ("rlp.optimizer.learning_rate", 1.0, "unknown key"),
     ("base.architecture.widht", 1, "did you mean `width`?"),
     ("prepare.base.0.cuont", 1, "did you mean `count`?"),
-    ("runtime.zzz", 1, "unknown key (known here: checkpoint_seconds, device"),
+    ("runtime.zzz", 1, "unknown key (known here: checkpoint_seconds, "),
     # missing and wrongly typed
     ("rlp.steps", GONE, "`rlp.steps`: missing"),
     ("seed", GONE, "`seed`: missing"),
@@ -134,7 +135,9 @@ INVALID: list[tuple[str, object, str]] = [
     ("runtime.tracking", "yes please", "`runtime.tracking` = 'yes please'"),
     # values out of range
     ("seed", -1, "`seed` = -1: Input should be greater than or equal to 0"),
-    ("rlp.group_size", 1, "`rlp.group_size` = 1: Input should be greater than or equal to 2"),
+    ("rlp.group_size", 0, "`rlp.group_size` = 0: Input should be greater than or equal to 1"),
+    ("rlp.group_size", 1, "`group_size` must be at least 2, or take raw, batch_centred"),
+    ("rlp.kl_weight", math.inf, "`rlp.kl_weight` = inf: Input should be a finite number"),
     ("rlp.temperature", 0, "`rlp.temperature` = 0"),
     ("rlp.ema_decay", 1.0, "`rlp.ema_decay` = 1.0: Input should be less than 1"),
     ("rlp.discount", 1.5, "`rlp.discount` = 1.5"),
@@ -146,7 +149,7 @@ INVALID: list[tuple[str, object, str]] = [
     ("base.architecture.vocabulary", 100, "greater than or equal to 258"),
     ("compare.resamples", 10, "`compare.resamples` = 10"),
     # choices
-    ("rlp.position_selection", "random", "Input should be 'answer' or 'uniform'"),
+    ("rlp.position_selection", "random", "Input should be 'answer', 'uniform', 'stride' or "),
     ("base.optimizer.name", "sgd", "Input should be 'adamw' or 'muon'"),
     ("validate.near_duplicates", False, "Input should be 'ignore', 'warning' or 'error'"),
     ("prepare.base.0.kind", "web", "'procedural', 'files', 'hub'"),
