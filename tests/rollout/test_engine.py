@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, BloomConfig, MistralConfig, Qwen3ForCausalLM
+
+from rlp_core.errors import ConfigError
+from rlp_core.rollout import attention, dense, engine, sampler
+from rlp_core.rollout.branches import Branch
+from rlp_core.rollout.sampler import Draws, Start
+from tests.rollout import trees
+from tests.rollout.draws import OPEN, STOP, Case, assert_same, textbook
+
+TREE = ([[3, 4, 5], [6, 7, 8, 9]], [Branch(0, 2, [10, 11]), Branch(1, 4, [3]), Branch(1, 0, [4])])
+CASE = Case(*[TREE[0], [Start(0, 2, OPEN, (5,)), Start(1, 4, OPEN), Start(1, 0, OPEN, (6, 7))]])
+DRAWS = Draws(2, STOP, 5, 1.0)
+
+
+class OffRegistry(Qwen3ForCausalLM):
+    """A model whose authors did not take attention from the registry."""
+
+    _supports_attention_backend = False
+
+
+def off_registry():
+    model = OffRegistry._from_config(
+        trees.build(trees.FAMILIES["qwen3"]).config, attn_implementation="eager"
+    )
+    model.load_state_dict(trees.plain("qwen3").state_dict())
+    return model.eval()
+
+
+def bloom():
+    torch.manual_seed(0)
+    config = BloomConfig(vocab_size=trees.VOCABULARY, hidden_size=16, n_layer=2, n_head=2)
+    return AutoModelForCausalLM.from_config(config).eval()
+
+
+def test_a_model_that_can_goes_through_branches_without_a_word(capsys, monkeypatch):
+    model = trees.build(trees.FAMILIES["qwen3"])
+    engine.prepare(model)
+    assert capsys.readouterr().out == ""
+    assert engine.branching(model)
+
+    def never(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(dense, "states", never)
+    monkeypatch.setattr(dense, "sample", never)
+    engine.states(model, *TREE)
+    engine.draw(model, CASE.trunks, CASE.starts, DRAWS, CASE.uniforms(2), 8)
+
+
+def test_a_model_that_cannot_goes_densely_with_a_warning_and_the_same_result(capsys, monkeypatch):
+    model = off_registry()
+    engine.prepare(model)
+    warning = capsys.readouterr().out
+    assert "warning: OffRegistry does not take its attention from the registry" in warning
+    assert not engine.branching(model)
+    monkeypatch.setattr(sampler, "sample", None)
+    states = engine.states(model, *TREE)
+    torch.testing.assert_close(
+        states, engine.states(trees.branching("qwen3"), *TREE), atol=1e-5, rtol=1e-5
+    )
+    found = engine.draw(model, CASE.trunks, CASE.starts, DRAWS, CASE.uniforms(2), 8)
+    assert_same(found, textbook(trees.plain("qwen3"), CASE, DRAWS))
+
+
+def test_a_real_family_off_the_registry_thinks_densely(capsys):
+    """Bloom biases its scores by distance: branches would be wrong, not only slow."""
+    model = bloom()
+    engine.prepare(model)
+    assert "Bloom" in capsys.readouterr().out
+    found = engine.draw(model, CASE.trunks, CASE.starts, DRAWS, CASE.uniforms(2), 8)
+    assert_same(found, textbook(model, CASE, DRAWS))
+
+
+def test_a_window_stops_the_run_before_it_begins():
+    config = MistralConfig(**trees.SIZE, num_key_value_heads=2, sliding_window=8)
+    with pytest.raises(ConfigError, match="whole context"):
+        engine.prepare(trees.build(config))
+
+
+def test_rows_are_found_where_starts_of_says():
+    starts = engine.starts_of([3, 0, 4], first=2)
+    assert starts == [2, 5, 5]
+    assert engine.starts_of([]) == []
+
+
+@pytest.mark.parametrize("make", [lambda: trees.branching("qwen3"), off_registry])
+def test_whole_contexts_go_on(make):
+    contexts = [[3, 4, OPEN], [5], [6, 7, 8, 9, 10]]
+    case = Case(
+        [context[:-1] for context in contexts],
+        [Start(i, len(c) - 1, c[-1]) for i, c in enumerate(contexts)],
+    )
+    found = engine.go_on(make(), contexts, DRAWS, case.uniforms(2), 3)
+    expected = textbook(trees.plain("qwen3"), case, DRAWS)
+    assert_same(found, expected)
+    assert found.predicted == [[]] * 6
+
+
+def test_an_empty_context_cannot_be_continued():
+    with pytest.raises(ValueError, match="at least one token"):
+        engine.go_on(trees.branching("qwen3"), [[3], []], DRAWS, lambda _: np.zeros(4), 4)
+
+
+def test_one_model_can_be_switched_and_gives_the_same():
+    model = trees.build(trees.FAMILIES["llama"])
+    before = engine.states(model, *TREE)
+    assert attention.enable(model)
+    after = engine.states(model, *TREE)
+    torch.testing.assert_close(after, before, atol=1e-5, rtol=1e-5)
