@@ -25,6 +25,11 @@ class Runtime(Section):
         default="float32",
         description="What RLP samples and updates in; parameters and baseline stay in float32.",
     )
+    attention: Literal["blocks", "flex"] = Field(
+        default="blocks",
+        description="How branches attend: products of plain matrices, or one fused kernel on a "
+        "GPU.",
+    )
     ema_device: str = Field(
         default="", description="Where the baseline model lies; empty: beside the policy."
     )

@@ -96,9 +96,20 @@ def _capped(query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: fl
 
 AttentionInterface.register(NAME, attention)
 
+_KERNEL = "rlp_branch_kernel"
 
-def enable(model: PreTrainedModel) -> bool:
+
+def kernel_of(model: PreTrainedModel) -> str:
+    """How the model's packed rows are computed."""
+    return str(getattr(model, _KERNEL, "blocks"))
+
+
+def enable(model: PreTrainedModel, kernel: str = "blocks") -> bool:
     """Let a model attend through `attention`; False where it does not use the registry.
+
+    Args:
+        model: any causal model.
+        kernel: how packed rows are computed: `blocks`, or `flex` on a GPU.
 
     Raises:
         ConfigError: the model attends in sliding windows or drops attention out.
@@ -124,6 +135,7 @@ def enable(model: PreTrainedModel) -> bool:
     if not getattr(model, "_supports_attention_backend", False):
         return False
     model.set_attn_implementation(NAME)
+    setattr(model, _KERNEL, kernel)
     return bool(config._attn_implementation == NAME)
 
 

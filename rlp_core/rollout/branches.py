@@ -16,6 +16,7 @@ from torch import Tensor
 
 from rlp_core.rollout.attention import BranchAttention
 from rlp_core.rollout.blocks import Task
+from rlp_core.rollout.flex import FlexAttention
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -50,7 +51,7 @@ class Packed:
 
     ids: Tensor
     positions: Tensor
-    attention: BranchAttention
+    attention: BranchAttention | FlexAttention
     trunk_starts: list[int]
     branch_starts: list[int]
 
@@ -70,11 +71,18 @@ def pack(
     trunks: Sequence[Sequence[int]],
     branches: Sequence[Branch] = (),
     device: torch.device | str = "cpu",
+    kernel: str = "blocks",
 ) -> Packed:
     """Lay trunks and branches out.
 
     Branches of one document and position should stand together: they are then one block of
     queries on the same keys.
+
+    Args:
+        trunks: documents.
+        branches: what goes on from them.
+        device: where the row is wanted.
+        kernel: `blocks`, or `flex` for one fused kernel.
 
     Raises:
         ValueError: an empty branch, or a position beyond its trunk.
@@ -92,20 +100,23 @@ def pack(
             )
         ids += branch.tokens
         positions += range(branch.position, branch.position + len(branch.tokens))
-    own = [
-        Task(start, len(b.tokens), start, len(b.tokens), causal=True)
-        for b, start in zip(branches, branch_starts, strict=True)
-    ]
-    attention = BranchAttention.of(
-        trunks=[
-            Task(start, len(trunk), start, len(trunk), causal=True)
-            for trunk, start in zip(trunks, trunk_starts, strict=True)
-            if len(trunk)
-        ],
-        across=_across(branches, branch_starts, trunk_starts),
-        own=own,
-        device=device,
-    )
+    attention: BranchAttention | FlexAttention
+    if kernel == "flex":
+        attention = _fused(trunks, branches, positions, device)
+    else:
+        attention = BranchAttention.of(
+            trunks=[
+                Task(start, len(trunk), start, len(trunk), causal=True)
+                for trunk, start in zip(trunks, trunk_starts, strict=True)
+                if len(trunk)
+            ],
+            across=_across(branches, branch_starts, trunk_starts),
+            own=[
+                Task(start, len(b.tokens), start, len(b.tokens), causal=True)
+                for b, start in zip(branches, branch_starts, strict=True)
+            ],
+            device=device,
+        )
     return Packed(
         torch.tensor([ids], dtype=torch.long, device=device),
         torch.tensor([positions], dtype=torch.long, device=device),
@@ -113,6 +124,22 @@ def pack(
         trunk_starts,
         branch_starts,
     )
+
+
+def _fused(
+    trunks: Sequence[Sequence[int]],
+    branches: Sequence[Branch],
+    positions: Sequence[int],
+    device: torch.device | str,
+) -> FlexAttention:
+    first = sum(map(len, trunks))
+    trunk = [i for i, t in enumerate(trunks) for _ in t]
+    trunk += [b.trunk for b in branches for _ in b.tokens]
+    branch = [-1] * first + [i for i, b in enumerate(branches) for _ in b.tokens]
+    limit = [position + 1 for position in positions[:first]]
+    limit += [b.position for b in branches for _ in b.tokens]
+    columns = (trunk, branch, positions, limit)
+    return FlexAttention.of(*(torch.tensor(column, device=device) for column in columns))
 
 
 def _across(

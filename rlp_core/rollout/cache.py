@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rlp_core.rollout.attention import BranchAttention
+from rlp_core.rollout.flex import FlexAttention
 
 
 class BranchCache:
@@ -20,7 +21,7 @@ class BranchCache:
 
     def __init__(
         self,
-        prefill: BranchAttention,
+        prefill: BranchAttention | FlexAttention,
         trunk_starts: Sequence[int],
         trunks: Tensor,
         positions: Tensor,
@@ -52,7 +53,7 @@ class BranchCache:
         self._arrange()
 
     @staticmethod
-    def _rows(prefill: BranchAttention) -> int:
+    def _rows(prefill: BranchAttention | FlexAttention) -> int:
         return max((len(key) for key, _ in prefill.kept.values()), default=0)
 
     def _grid(self, kept: Tensor, index: Tensor, count: int) -> Tensor:

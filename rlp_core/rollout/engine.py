@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from rlp_core.errors import ConfigError
+from rlp_core.policy.logits import check_head
 from rlp_core.rollout import attention, dense, sampler
 from rlp_core.rollout.branches import Branch, pack
 from rlp_core.rollout.sampler import Draws, Start, Thoughts, Uniforms
@@ -20,13 +22,23 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def prepare(model: PreTrainedModel) -> None:
+def prepare(model: PreTrainedModel, kernel: str = "blocks") -> None:
     """Let a model attend through branches, or say that it goes the dense way.
 
+    Args:
+        model: on its device.
+        kernel: `blocks`, or `flex`: one fused kernel, on a GPU only.
+
     Raises:
-        ConfigError: the model attends in sliding windows.
+        ConfigError: the model attends in sliding windows, or `flex` is asked for without a GPU.
     """
-    if not attention.enable(model):
+    if kernel == "flex" and model.device.type != "cuda":
+        raise ConfigError(
+            f"the fused kernel has no backward pass on {model.device.type}",
+            where="params.yaml: runtime.attention",
+            fix="use blocks, or a CUDA device",
+        )
+    if not attention.enable(model, kernel):
         print(
             f"warning: {type(model).__name__} does not take its attention from the registry of "
             "transformers; thoughts are read densely, which is many times slower",
@@ -44,7 +56,8 @@ def states(
 ) -> Tensor:
     """Last hidden states of all trunk tokens, then of all branch tokens: [N, width]."""
     if branching(model):
-        return pack(trunks, branches, model.device).states(model)
+        kernel = attention.kernel_of(model)
+        return pack(trunks, branches, model.device, kernel).states(model)
     return dense.states(model, trunks, branches)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rlp_core.policy.logits import logits_of, token_logprobs
 from rlp_core.policy.model import embedding_rows
+from rlp_core.rollout.attention import kernel_of
 from rlp_core.rollout.branches import pack
 from rlp_core.rollout.cache import BranchCache
 
@@ -187,7 +188,8 @@ class _Batch:
             trunk: max(start.position for _, start in starts if start.trunk == trunk)
             for trunk in used
         }
-        packed = pack([trunks[t][: ends[t]] for t in used], device=model.device)
+        read = [trunks[t][: ends[t]] for t in used]
+        packed = pack(read, (), model.device, kernel_of(model))
         packed.attention.keep = True
         if packed.ids.shape[1]:
             packed.states(model)

@@ -32,7 +32,7 @@ def run(context: StageContext) -> None:
     else:
         model, codec = _build(context, params.base.architecture, documents)
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
-    prepare(model)
+    prepare(model, params.runtime.attention)
     data = examples(
         [document_example(codec, document, params.base.max_tokens) for document in documents]
     )

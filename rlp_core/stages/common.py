@@ -69,7 +69,7 @@ def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]
     device = prepare_torch(context.params)
     model, tokenizer = models.load(context.workspace.model(arm))
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
-    prepare(model)
+    prepare(model, context.params.runtime.attention)
     return model, Codec.of(tokenizer, delimiters(context.params))
 
 
