@@ -122,7 +122,8 @@ def main(arguments: list[str] | None = None) -> int:
         code = error.exit_code
     except KeyboardInterrupt:
         print(
-            f"stage {name}: interrupted; the next run goes on from its checkpoint, or starts it again", file=sys.stderr
+            f"stage {name}: interrupted; the next run goes on or starts anew",
+            file=sys.stderr,
         )
         code = EXIT_INTERRUPTED
     except OSError as error:

@@ -201,7 +201,7 @@ def test_one_stage_at_a_time(workspace: Workspace, arguments: list[str]) -> None
 @pytest.mark.usefixtures("workspace")
 def test_impossible_parameters_stop_before_any_work(capsys: pytest.CaptureFixture[str]) -> None:
     path = Path("params.yaml")
-    path.write_text(path.read_text().replace("group_size: 8", "group_size: 1"))
+    path.write_text(path.read_text().replace("group_size: 8", "group_size: 0"))
     assert stage.main(["prepare"]) == EXIT_CONFIG
     assert "rlp.group_size" in capsys.readouterr().err
     path.unlink()
