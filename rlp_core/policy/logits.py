@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from rlp_core.errors import ConfigError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -31,6 +33,28 @@ def logits_of(model: PreTrainedModel, hidden: Tensor) -> Tensor:
     logits: Tensor = model.get_output_embeddings()(hidden).float()
     cap = getattr(model.config, "final_logit_softcapping", None)
     return logits if not cap else cap * torch.tanh(logits / cap)
+
+
+@torch.no_grad()
+def check_head(model: PreTrainedModel) -> None:
+    """Compare `logits_of` with the model's own logits after one token.
+
+    Raises:
+        ConfigError: they differ, as where a model multiplies its logits by a number of its own.
+    """
+    training = model.training
+    model.eval()
+    token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
+    hidden = model.base_model(input_ids=token, use_cache=False).last_hidden_state[0]
+    own = model(input_ids=token, use_cache=False).logits[0].float()
+    model.train(training)
+    found = logits_of(model, hidden)
+    if not torch.allclose(found, own, atol=1e-3 * float(own.abs().max()), rtol=0):
+        raise ConfigError(
+            "the model's head does more than its output embedding and a soft cap",
+            where=f"{type(model).__name__}: logits differ by up to {(found - own).abs().max():.2g}",
+            fix="take a model whose head is plain, such as Qwen3, Llama, Mistral or Gemma",
+        )
 
 
 def token_logprobs(

@@ -30,7 +30,8 @@ def prepare(model: PreTrainedModel, kernel: str = "blocks") -> None:
         kernel: `blocks`, or `flex`: one fused kernel, on a GPU only.
 
     Raises:
-        ConfigError: the model attends in sliding windows, or `flex` is asked for without a GPU.
+        ConfigError: the model attends in sliding windows, drops attention out, or has a head that
+            is not plain; or `flex` is asked for without a GPU.
     """
     if kernel == "flex" and model.device.type != "cuda":
         raise ConfigError(
@@ -38,6 +39,7 @@ def prepare(model: PreTrainedModel, kernel: str = "blocks") -> None:
             where="params.yaml: runtime.attention",
             fix="use blocks, or a CUDA device",
         )
+    check_head(model)
     if not attention.enable(model, kernel):
         print(
             f"warning: {type(model).__name__} does not take its attention from the registry of "
