@@ -31,7 +31,7 @@ def test_small_moves_are_not_rounded_away():
     for _ in range(1000):
         ema.update(policy)
     moved = (next(ema.model.parameters()) - start).mean() / goal
-    assert float(moved) == pytest.approx(1 - 0.999**1000, rel=0.02)
+    assert moved.item() == pytest.approx(1 - 0.999**1000, rel=0.02)
 
 
 def test_the_target_is_fp32_and_takes_no_gradient():
@@ -43,3 +43,37 @@ def test_the_target_is_fp32_and_takes_no_gradient():
 def test_an_impossible_decay_is_refused(decay):
     with pytest.raises(ValueError, match="decay"):
         EmaTarget(models.model(), decay)
+
+
+def test_the_target_lies_where_it_is_asked_to():
+    policy = models.model(1)
+    for device in ("cpu", ""):
+        ema = EmaTarget(policy, 0.5, device)
+        assert {p.device for p in ema.model.parameters()} == {torch.device("cpu")}
+        with torch.no_grad():
+            next(policy.parameters()).add_(1.0)
+        before = next(ema.model.parameters()).clone()
+        ema.update(policy)
+        moved = next(ema.model.parameters()) - before
+        torch.testing.assert_close(moved, torch.full_like(moved, 0.5), atol=1e-5, rtol=0)
+
+
+def test_the_target_begins_as_the_policy_and_shares_nothing_with_it():
+    policy = models.model(1).train()
+    ema = EmaTarget(policy, 0.9)
+    assert not ema.model.training
+    for own, theirs in zip(ema.model.parameters(), policy.parameters(), strict=True):
+        assert torch.equal(own, theirs)
+        assert own.data_ptr() != theirs.data_ptr()
+    assert ema.model.get_input_embeddings().weight is ema.model.get_output_embeddings().weight
+
+
+def test_without_decay_the_target_is_the_policy():
+    policy = models.model(1)
+    ema = EmaTarget(policy, 0.0)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.mul_(3.0)
+    ema.update(policy)
+    for own, theirs in zip(ema.model.parameters(), policy.parameters(), strict=True):
+        assert torch.equal(own, theirs)

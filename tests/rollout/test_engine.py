@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, BloomConfig, MistralConfig, Qwen3ForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    GraniteConfig,
+    MistralConfig,
+    Qwen3ForCausalLM,
+)
 
 from rlp_core.errors import ConfigError
 from rlp_core.rollout import attention, dense, engine, sampler
@@ -78,6 +84,12 @@ def test_a_window_stops_the_run_before_it_begins():
     config = MistralConfig(**trees.SIZE, num_key_value_heads=2, sliding_window=8)
     with pytest.raises(ConfigError, match="whole context"):
         engine.prepare(trees.build(config))
+
+
+def test_logits_scaled_by_the_model_stop_the_run_before_it_begins():
+    model = trees.build(GraniteConfig(**trees.SIZE, num_key_value_heads=2, logits_scaling=8.0))
+    with pytest.raises(ConfigError, match="more than its output embedding"):
+        engine.prepare(model)
 
 
 def test_rows_are_found_where_starts_of_says():

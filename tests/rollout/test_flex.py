@@ -2,12 +2,16 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
 
 from rlp_core.errors import ConfigError
 from rlp_core.rollout.attention import enable
 from rlp_core.rollout.branches import Branch, pack
 from rlp_core.rollout.engine import prepare
+from rlp_core.rollout.sampler import Draws, Start, sample
 from tests import models
+from tests.rollout import trees
+from tests.rollout.draws import OPEN, STOP, Case, assert_same, textbook
 
 TRUNKS = [[5, 6, 7, 8, 9, 10], [11], [12, 13, 14]]
 BRANCHES = [
@@ -38,6 +42,40 @@ def test_a_whole_model_goes_through_the_fused_kernel():
         fused = pack(TRUNKS, BRANCHES, "cpu", "flex").states(model)
         plain = pack(TRUNKS, BRANCHES, "cpu", "blocks").states(model)
     torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@given(tree=trees.trees())
+@settings(max_examples=15)
+@torch.no_grad()
+def test_it_reads_every_tree_as_the_blocks_do(tree):
+    model = trees.branching("gemma2")
+    fused = pack(*tree, kernel="flex").states(model)
+    torch.testing.assert_close(fused, pack(*tree).states(model), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_thoughts_are_drawn_alike():
+    """The prefill goes through the kernel; decoding uses the keys and values that it kept."""
+    model = trees.build(trees.FAMILIES["qwen3"])
+    assert enable(model, "flex")
+    case = Case([[3, 4, 5, 6], [7, 8]], [Start(0, 3, OPEN, (6,)), Start(1, 0, OPEN, (7, 8))])
+    draws = Draws(3, STOP, 5, 1.0)
+    found = sample(model, case.trunks, case.starts, draws, case.uniforms(3), 8)
+    assert_same(found, textbook(trees.plain("qwen3"), case, draws))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="the kernel's backward needs a GPU")
+@given(tree=trees.trees())
+@settings(max_examples=5)
+def test_its_gradients_are_those_of_the_blocks(tree):
+    model = trees.build(trees.FAMILIES["qwen3"]).cuda()
+    assert enable(model, "flex")
+    found = [
+        trees.gradients(model, pack(*tree, "cuda", kernel).states(model).square().sum())
+        for kernel in ("flex", "blocks")
+    ]
+    trees.assert_same_gradients(*found, relative=1e-3)
 
 
 def test_it_is_refused_without_a_gpu():
