@@ -97,6 +97,15 @@ class Supervised(Section):
     steps: Count = Field(description="Optimizer steps.")
     batch: Positive = Field(description="Demonstrations a step.")
     max_tokens: Positive = Field(description="Tokens at most; longer demonstrations are cut.")
+    idle_share: Share = Field(
+        default=0.0,
+        description="Share of demonstrations replaced by ordinary text with an idle thought at a "
+        "random place; what makes thinking anywhere learnable.",
+    )
+    stray_share: Share = Field(
+        default=0.0,
+        description="Share of the idle thoughts that are somebody else's; the others are empty.",
+    )
     optimizer: Optimizer = Field(description="How to step.")
 
 

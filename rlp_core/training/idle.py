@@ -1,0 +1,78 @@
+"""Idle thoughts: text that goes on as if nothing had been thought.
+
+A model that was only ever shown thoughts before answers predicts badly what follows a thought
+anywhere else, and RLP at any position of a text then learns from that damage and from nothing
+else (docs/explanation/thinking-anywhere.md). So some of the bootstrap's demonstrations can be
+ordinary text, cut at a random place by a thought that is empty, or that is somebody else's and has
+nothing to do with it; what is learnt is to go on with the text all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlp_core.data.records import Demonstration
+from rlp_core.data.tokenizer import Codec
+from rlp_core.rollout.rng import uniform
+from rlp_core.training.batches import Example
+
+STREAM = 5
+"""Keeps these draws apart from others of the same seed."""
+
+IDLE, PLACE, STRAY, WHOSE = range(4)
+"""What a number is for."""
+
+
+def mix_in(
+    codec: Codec,
+    demonstrations: Sequence[Demonstration],
+    examples: Sequence[Example | None],
+    max_tokens: int,
+    idle_share: float,
+    stray_share: float,
+    seed: int,
+) -> list[Example | None]:
+    """Replace a share of the examples by idle ones, made of the same demonstrations' text.
+
+    Args:
+        codec: the tokenizer.
+        demonstrations: their contexts and continuations are the text, their thoughts the strays.
+        examples: one per demonstration, as without idle thoughts.
+        max_tokens: longer ones are cut.
+        idle_share: of the examples that are replaced.
+        stray_share: of the idle thoughts that are somebody else's; the others are empty.
+        seed: each number depends on (seed, demonstration) alone.
+    """
+    thoughts = [demo.thought for demo in demonstrations if demo.thought]
+
+    def number(purpose: int, index: int) -> float:
+        return float(uniform(seed, STREAM, purpose, index))
+
+    mixed: list[Example | None] = []
+    for index, (demo, example) in enumerate(zip(demonstrations, examples, strict=True)):
+        if number(IDLE, index) >= idle_share:
+            mixed.append(example)
+            continue
+        thought = ""
+        if thoughts and number(STRAY, index) < stray_share:
+            thought = thoughts[int(number(WHOSE, index) * len(thoughts))]
+        mixed.append(_idle(codec, demo, thought, number(PLACE, index), max_tokens))
+    return mixed
+
+
+def _idle(
+    codec: Codec, demo: Demonstration, thought: str, where: float, max_tokens: int
+) -> Example | None:
+    """The demonstration's text with a thought at a share of its length, from the second token on.
+
+    An empty thought is learnt too: closing at once is the right thing to do there. A stray one is
+    not, only what follows it.
+    """
+    text, _ = codec.document(demo.context + demo.continuation, [], max_tokens)
+    if len(text) < 2:
+        return None
+    place = 1 + int(where * (len(text) - 1))
+    inner = [*codec.encode(thought), codec.close_id]
+    tokens = [*text[:place], codec.open_id, *inner, *text[place:]][:max_tokens]
+    first = place + 1 + (len(inner) if thought else 0)
+    return Example(tokens, range(first, len(tokens))) if len(tokens) > first else None

@@ -1,0 +1,68 @@
+"""Idle thoughts in the bootstrap's demonstrations."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlp_core.data.records import Demonstration
+from rlp_core.training.batches import demonstration_example
+from rlp_core.training.idle import mix_in
+from tests import models
+
+CODEC = models.codec()
+MAX = 60
+
+
+def demonstrations(count=40):
+    return [
+        Demonstration(
+            id=f"d{i}", key=f"k{i}", source="s", licence="l",
+            context=f"Q: {i % 10}+4-5\nA:", thought="" if i % 2 else f" W: {i % 10}", continuation="2\n",
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def mixed(idle, stray, seed=1, count=40):
+    demos = demonstrations(count)
+    shown = [demonstration_example(CODEC, demo, MAX) for demo in demos]
+    return demos, shown, mix_in(CODEC, demos, shown, MAX, idle, stray, seed)
+
+
+def test_nothing_changes_without_a_share():
+    _, shown, found = mixed(0.0, 0.5)
+    assert found == shown
+
+
+@given(st.floats(0, 1), st.integers(0, 5))
+def test_an_idle_example_is_the_text_cut_by_one_thought(stray, seed):
+    demos, _, found = mixed(1.0, stray, seed, count=12)
+    thoughts = [CODEC.encode(demo.thought) for demo in demos if demo.thought]
+    for demo, example in zip(demos, found, strict=True):
+        opened = example.tokens.index(CODEC.open_id)
+        closed = example.tokens.index(CODEC.close_id)
+        inner = example.tokens[opened + 1 : closed]
+        text, _ = CODEC.document(demo.context + demo.continuation, [], MAX)
+        assert opened >= 1
+        assert [*example.tokens[:opened], *example.tokens[closed + 1 :]] == text
+        assert inner == [] or inner in thoughts
+        # an empty thought is learnt with its close; of a stray one only what follows it
+        assert list(example.places) == list(
+            range(closed + 1 if inner else closed, len(example.tokens))
+        )
+
+
+@pytest.mark.parametrize(("idle", "stray"), [(0.3, 0.0), (0.5, 0.5), (0.8, 1.0)])
+def test_shares_are_what_they_say(idle, stray):
+    _, shown, found = mixed(idle, stray, count=2000)
+    changed = [new for old, new in zip(shown, found, strict=True) if old != new]
+    strays = [
+        e for e in changed if e.tokens.index(CODEC.close_id) > e.tokens.index(CODEC.open_id) + 1
+    ]
+    assert len(changed) / 2000 == pytest.approx(idle, abs=0.04)
+    assert len(strays) / len(changed) == pytest.approx(stray, abs=0.06)
+
+
+def test_the_same_seed_mixes_the_same():
+    assert mixed(0.5, 0.5, seed=3)[2] == mixed(0.5, 0.5, seed=3)[2]
+    assert mixed(0.5, 0.5, seed=3)[2] != mixed(0.5, 0.5, seed=4)[2]
