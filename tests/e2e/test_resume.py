@@ -22,11 +22,13 @@ STEPS = {"bootstrap": 120, "rlp": 60}
 
 
 def micro_params() -> dict[str, Any]:
-    """Many short steps, each followed by a save."""
+    """Many short steps, each followed by a save; all that RLP can remember between steps."""
     params = checkout.micro_params()
     params["prepare"]["folder"] = str(checkout.REPOSITORY / "data" / "external")
     for stage, steps in STEPS.items():
         params[stage]["steps"] = steps
+    params["rlp"] |= {"estimator": "gae", "replay": {"groups": 2}}
+    params["rlp"]["heldout"] = {"every": 7, "documents": 4, "keep": "best"}
     params["runtime"] |= {"checkpoint_seconds": 0.0, "device": "cpu"}
     return params
 
