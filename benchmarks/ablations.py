@@ -29,7 +29,7 @@ import yaml
 
 from rlp_core import quiet
 from rlp_core.errors import MissingInputError
-from rlp_core.files import write_json, write_text
+from rlp_core.files import write_text
 
 STAGES = ("prepare", "validate", "base", "bootstrap")
 STUDENT_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
@@ -44,11 +44,33 @@ FIGURES = {
 
 @dataclass(frozen=True)
 class Table:
-    """One table: a heading, and per row what is changed in `params.yaml`."""
+    """One table.
+
+    Attributes:
+        title: its heading.
+        rows: per row what is changed in `params.yaml`; with a key of `bootstrap` the row has a
+            bootstrap of its own.
+        every: steps between measurements of pass@1 during the run; 0: at the end alone.
+    """
 
     title: str
     rows: dict[str, dict[str, Any]]
+    every: int = 0
 
+    @property
+    def figures(self) -> dict[str, str]:
+        """Columns, by the name of the figure."""
+        return CURVE_FIGURES if self.every else FIGURES
+
+
+CURVE_FIGURES = {
+    "pass_highest": "pass@1, highest",
+    "pass_lowest_late": "pass@1, lowest after step 100",
+    "pass_at_1_thinking": "pass@1 at the end",
+    "information_gain_everywhere": "gain at uniform places, nats",
+}
+ANYWHERE = {"rlp.position_selection": "uniform", "rlp.steps": 240}
+IDLE = {"bootstrap.idle_share": 0.4, "bootstrap.stray_share": 0.5}
 
 TABLES = {
     "rollouts": Table("Rollouts G", {str(g): {"rlp.group_size": g} for g in (2, 4, 8, 16)}),
@@ -65,6 +87,15 @@ TABLES = {
     ),
     "temperature": Table(
         "Sampling temperature", {str(t): {"rlp.temperature": t} for t in (0.5, 0.7, 1.0, 1.3)}
+    ),
+    "anywhere": Table(
+        "Thinking at uniformly drawn positions, 240 updates",
+        {
+            "paper": ANYWHERE,
+            "idle": {**ANYWHERE, **IDLE},
+            "idle-ntp": {**ANYWHERE, **IDLE, "rlp.ntp_weight": 0.1},
+        },
+        every=20,
     ),
 }
 
@@ -98,77 +129,6 @@ def prepare(root: Path, seed: int) -> Path:
     return workspace
 
 
-def run_one(workspace: Path, changes: dict[str, Any], target: Path) -> None:
-    """Run RLP from a workspace's bootstrap with some parameters changed, and measure the model."""
-    import torch
-
-    from rlp_core.data.records import Document, Problem
-    from rlp_core.data.tokenizer import Codec
-    from rlp_core.evaluation.abilities import ability_statistics
-    from rlp_core.evaluation.measure import Meter
-    from rlp_core.files import read_jsonl
-    from rlp_core.policy.model import load
-    from rlp_core.rollout.engine import prepare as prepare_model
-    from rlp_core.training.places import text_of
-    from rlp_core.training.rlp import RlpTrainer
-
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    params = _params(workspace, changes)
-    validated = workspace / "data" / "validated"
-    model, tokenizer = load(workspace / "models" / "bootstrap")
-    prepare_model(model)
-    codec = Codec.of(tokenizer, (params.thought.open, params.thought.close))
-    documents = [Document.model_validate(r) for r in read_jsonl(validated / "rlp.jsonl")]
-    heldout = [Document.model_validate(r) for r in read_jsonl(validated / "heldout.jsonl")]
-    problems = [Problem.model_validate(r) for r in read_jsonl(validated / "problems.jsonl")]
-    texts = [
-        text_of(codec, document, params.rlp.max_tokens, params.rlp.position_selection)
-        for document in documents
-    ]
-    trainer = RlpTrainer(
-        model,
-        codec,
-        params.rlp,
-        params.thought,
-        params.seed,
-        [text for text in texts if text.candidates],
-        micro_batch=params.runtime.micro_batch,
-        tokens=params.runtime.tokens,
-    )
-    rows = [trainer.step(number).metrics for number in range(params.rlp.steps)]
-    meter = Meter(
-        model, codec, params.evaluate, params.thought.max_tokens, params.seed,
-        params.runtime.micro_batch,
-    )  # fmt: skip
-    measured = ability_statistics(
-        meter.problems(problems[: params.evaluate.problems]),
-        meter.heldout(heldout[: params.evaluate.heldout_documents]),
-    )
-    audits = [row["true_gain"] for row in rows if "true_gain" in row]
-    write_json(
-        target,
-        {
-            "changes": changes,
-            "seed": params.seed,
-            "true_gain": audits[-1] if audits else math.nan,
-            "thought_tokens": statistics.fmean(row["thought_tokens"] for row in rows[-6:]),
-            "teraflop": trainer.ledger.total_flops / 1e12,
-            **{name: statistic.value() for name, statistic in measured.items()},
-        },
-    )
-
-
-def _params(workspace: Path, changes: dict[str, Any]) -> Any:
-    from rlp_core.params import Params
-
-    tree = yaml.safe_load((workspace / "params.yaml").read_text(encoding="utf-8"))
-    for key, value in changes.items():
-        section, name = key.split(".")
-        tree[section][name] = value
-    return Params.model_validate(tree)
-
-
 def interval(values: Sequence[float]) -> str:
     """Mean over seeds with Student's 95 % interval, as text; one value stands alone."""
     mean = statistics.fmean(values)
@@ -184,15 +144,15 @@ def table(name: str, folder: Path, seeds: Sequence[int]) -> str:
     lines = [
         f"### {found.title}",
         "",
-        f"| | {' | '.join(FIGURES.values())} | pass@1 by seed |",
-        f"|---|{'---|' * (len(FIGURES) + 1)}",
+        f"| | {' | '.join(found.figures.values())} | pass@1 by seed |",
+        f"|---|{'---|' * (len(found.figures) + 1)}",
     ]
     for row in found.rows:
         paths = [folder / f"{name}-{row}-{seed}.json" for seed in seeds]
         if not all(path.is_file() for path in paths):
             continue
         runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-        cells = [interval([run[key] for run in runs]) for key in FIGURES]
+        cells = [interval([run[key] for run in runs]) for key in found.figures]
         each = ", ".join(f"{run['pass_at_1_thinking']:.3f}" for run in runs)
         lines.append(f"| {row} | {' | '.join(cells)} | {each} |")
     return "\n".join([*lines, ""])
@@ -215,7 +175,10 @@ def main(seeds: str, tables: str, jobs: int, one: tuple[str, str, str] | None) -
     if one is not None:
         name, row, seed = one
         workspace = root / ".rlp" / "ablations" / f"seed-{seed}"
-        run_one(workspace, TABLES[name].rows[row], folder / "runs" / f"{name}-{row}-{seed}.json")
+        from benchmarks.ablation_run import run_one
+
+        target = folder / "runs" / f"{name}-{row}-{seed}.json"
+        run_one(workspace, TABLES[name].rows[row], TABLES[name].every, target)
         return
     names, numbers = tables.split(","), [int(seed) for seed in seeds.split(",")]
     (folder / "runs").mkdir(parents=True, exist_ok=True)

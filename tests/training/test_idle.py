@@ -16,8 +16,8 @@ MAX = 60
 def demonstrations(count=40):
     return [
         Demonstration(
-            id=f"d{i}", key=f"k{i}", source="s", licence="l",
-            context=f"Q: {i % 10}+4-5\nA:", thought="" if i % 2 else f" W: {i % 10}", continuation="2\n",
+            id=f"d{i}", key=f"k{i}", source="s", licence="l", continuation="2\n",
+            context=f"Q: {i % 10}+4-5\nA:", thought="" if i % 2 else f" W: {i % 10}",
         )
         for i in range(count)
     ]  # fmt: skip

@@ -1,0 +1,140 @@
+"""One run of an ablation: RLP from a workspace's start with some parameters changed."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from rlp_core.data.records import Demonstration, Document, Problem
+from rlp_core.data.tokenizer import Codec
+from rlp_core.evaluation.abilities import ability_statistics
+from rlp_core.evaluation.measure import Meter
+from rlp_core.files import read_jsonl, write_json
+from rlp_core.params import Params
+from rlp_core.policy.model import load
+from rlp_core.rollout.engine import prepare
+from rlp_core.stages.bootstrap import STREAM
+from rlp_core.training.batches import demonstration_example, examples
+from rlp_core.training.idle import mix_in
+from rlp_core.training.places import text_of
+from rlp_core.training.rlp import RlpTrainer
+from rlp_core.training.supervised import SupervisedTrainer
+
+LATE = 100
+"""Step from which what was learnt should have stayed."""
+
+
+def run_one(workspace: Path, changes: dict[str, Any], every: int, target: Path) -> None:
+    """Run RLP from a workspace with some parameters changed, and measure the model.
+
+    Args:
+        workspace: has a base, a bootstrap and validated data.
+        changes: by key of `params.yaml`; with one of `bootstrap` the run gets its own bootstrap.
+        every: steps between measurements of pass@1 during the run; 0: at the end alone.
+        target: where the result is written, as JSON.
+    """
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    params = _params(workspace, changes)
+    model, codec = _bootstrap(workspace, params, changes)
+    validated = workspace / "data" / "validated"
+    documents = [Document.model_validate(r) for r in read_jsonl(validated / "rlp.jsonl")]
+    heldout = [Document.model_validate(r) for r in read_jsonl(validated / "heldout.jsonl")]
+    problems = [Problem.model_validate(r) for r in read_jsonl(validated / "problems.jsonl")]
+    texts = [
+        text_of(codec, document, params.rlp.max_tokens, params.rlp.position_selection)
+        for document in documents
+    ]
+    trainer = RlpTrainer(
+        model,
+        codec,
+        params.rlp,
+        params.thought,
+        params.seed,
+        [text for text in texts if text.candidates],
+        micro_batch=params.runtime.micro_batch,
+        tokens=params.runtime.tokens,
+    )
+    meter = Meter(
+        model, codec, params.evaluate, params.thought.max_tokens, params.seed,
+        params.runtime.micro_batch,
+    )  # fmt: skip
+
+    def measured() -> dict[str, float]:
+        items = meter.problems(problems[: params.evaluate.problems])
+        gains = meter.heldout(heldout[: params.evaluate.heldout_documents])
+        return {name: s.value() for name, s in ability_statistics(items, gains).items()}
+
+    rows, curve = [], []
+    for number in range(params.rlp.steps):
+        if every and number % every == 0:
+            curve.append({"step": number, "pass": measured()["pass_at_1_thinking"]})
+        rows.append(trainer.step(number).metrics)
+    result = measured()
+    curve.append({"step": params.rlp.steps, "pass": result["pass_at_1_thinking"]})
+    audits = [r["true_gain"] for r in rows if "true_gain" in r]
+    last = rows[-max(1, len(rows) // 10) :]
+    write_json(
+        target,
+        {
+            "changes": changes,
+            "seed": params.seed,
+            "true_gain": audits[-1] if audits else math.nan,
+            "thought_tokens": statistics.fmean(r["thought_tokens"] for r in last),
+            "information_gain_everywhere": statistics.fmean(r["information_gain"] for r in last),
+            "teraflop": trainer.ledger.total_flops / 1e12,
+            "curve": curve,
+            "pass_highest": max(point["pass"] for point in curve),
+            "pass_lowest_late": min(
+                (point["pass"] for point in curve if point["step"] >= LATE), default=math.nan
+            ),
+            **result,
+        },
+    )
+
+
+def _bootstrap(workspace: Path, params: Any, changes: dict[str, Any]) -> tuple[Any, Any]:
+    """The workspace's bootstrap and its codec, or one trained here with what is changed in it."""
+
+    own = any(key.startswith("bootstrap.") for key in changes)
+    model, tokenizer = load(workspace / "models" / ("base" if own else "bootstrap"))
+    prepare(model)
+    codec = Codec.of(tokenizer, (params.thought.open, params.thought.close))
+    if not own:
+        return model, codec
+    settings = params.bootstrap
+    path = workspace / "data" / "validated" / "bootstrap.jsonl"
+    demos = [Demonstration.model_validate(r) for r in read_jsonl(path)]
+    shown = [demonstration_example(codec, demo, settings.max_tokens) for demo in demos]
+    mixed = mix_in(
+        codec, demos, shown, settings.max_tokens, settings.idle_share, settings.stray_share,
+        params.seed,
+    )  # fmt: skip
+    trainer = SupervisedTrainer(
+        model,
+        examples(mixed),
+        steps=settings.steps,
+        batch=settings.batch,
+        optimizer=settings.optimizer,
+        seed=params.seed,
+        stream=STREAM,
+        micro_batch=params.runtime.micro_batch,
+    )
+    for number in range(settings.steps):
+        trainer.step(number)
+    model.eval()
+    return model, codec
+
+
+def _params(workspace: Path, changes: dict[str, Any]) -> Any:
+
+    tree = yaml.safe_load((workspace / "params.yaml").read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        section, name = key.split(".")
+        tree[section][name] = value
+    return Params.model_validate(tree)
