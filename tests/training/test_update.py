@@ -102,8 +102,13 @@ def test_log_probabilities_of_drawing_and_of_the_update_agree() -> None:
     made = stopping()
     assert made.accumulate(made.groups(0), 0).mismatch < 5e-6
     groups = made.groups(0)
+    gradients(made)
+    made.accumulate(groups, 0)
+    expected = gradients(made)
     groups[0].logprobs[0][0] += 0.25
     assert made.accumulate(groups, 0).mismatch == pytest.approx(0.25, abs=1e-4)
+    # fresh thoughts are not weighed: a mismatch is told, and changes nothing
+    assert all(map(torch.equal, gradients(made), expected))
 
 
 def test_a_thought_is_not_closed_early_and_the_update_knows() -> None:
