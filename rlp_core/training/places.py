@@ -42,7 +42,7 @@ def text_of(codec: Codec, document: Document, max_tokens: int, selection: str) -
     return Text(
         number_of(document.id),
         tokens,
-        [p for p in marked if p >= 1] if selection == "answer" else everywhere,
+        sorted({p for p in marked if p >= 1}) if selection == "answer" else everywhere,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -59,6 +60,22 @@ def test_a_document_shorter_than_two_tokens_has_no_place() -> None:
         assert text(selection, content="", limit=1).candidates == []
         assert choose(text(selection, content="", limit=1), 3, selection, 0, 0) == []
     assert text("answer", spans=((0, 1),)).candidates == [1]  # after the beginning of the text
+
+
+def test_without_a_start_token_the_first_one_is_still_no_place() -> None:
+    codec = replace(models.codec(), prefix=())
+    document = Document(
+        id="d", key="k", source="s", licence="l", text="Q: 3", spans=[[0, 1], [3, 4]]
+    )
+    answers, anywhere = (text_of(codec, document, 99, s) for s in ("answer", "uniform"))
+    assert codec.decode(answers.tokens[:1]) == "Q"
+    assert [codec.decode([answers.tokens[p]]) for p in answers.candidates] == ["3"]
+    assert anywhere.candidates == list(range(1, len(anywhere.tokens)))
+
+
+def test_spans_that_begin_in_one_token_are_one_place() -> None:
+    found = text("answer", spans=((9, 10), (9, 11)))
+    assert len(found.candidates) == 1
 
 
 def test_each_candidate_is_drawn_equally_often() -> None:

@@ -62,7 +62,9 @@ def test_a_baseline_is_the_score_of_the_text_alone(discount: float) -> None:
     text = made.texts[0]
     model = made.ema.model
     places = [Place(text, 2, range(2, 4)), Place(text, 5, range(5, 6))]
-    logits = steps.plain(model)(models.torch.tensor([text.tokens])).logits[0].log_softmax(1)
+    logits = (
+        steps.plain(model)(models.torch.tensor([text.tokens])).logits[0].detach().log_softmax(1)
+    )
     by_hand = {p: float(logits[p - 1, text.tokens[p]]) for p in (2, 3, 5)}
     ledger = Ledger(model)
     found = score_places(model, places, discount, 8, ledger, "ema")
