@@ -31,9 +31,9 @@ def think(
 
     from rlp_core.data.tokenizer import Codec
     from rlp_core.policy.model import choose_device, load
+    from rlp_core.rollout.draws import Draws
     from rlp_core.rollout.engine import go_on, prepare
     from rlp_core.rollout.rng import uniform
-    from rlp_core.rollout.sampler import Draws
 
     params = load_params(Workspace(root).params)
     model, tokenizer = load(folder)

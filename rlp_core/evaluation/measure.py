@@ -17,9 +17,9 @@ from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.answers import first_line, is_right
 from rlp_core.evaluation.bias import ChoiceItem
 from rlp_core.params import Evaluate
+from rlp_core.rollout.draws import Draws, Thoughts
 from rlp_core.rollout.engine import go_on
 from rlp_core.rollout.rng import number_of, uniform
-from rlp_core.rollout.sampler import Draws, Thoughts
 from rlp_core.rollout.scoring import score
 from rlp_core.training.places import Text, choose, text_of
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rlp_core.rollout.attention import BranchAttention
 from rlp_core.rollout.blocks import Task
+from rlp_core.rollout.branch_attention import BranchAttention
 from rlp_core.rollout.flex import FlexAttention
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rlp_core.rollout.attention import BranchAttention
+from rlp_core.rollout.branch_attention import BranchAttention
 from rlp_core.rollout.flex import FlexAttention
 
 
@@ -16,7 +16,7 @@ class BranchCache:
 
     Rows are branches. Those of one document share its keys and values, which lie in a grid of
     [documents, rows of a document], so that one product serves them all. Finished rows are
-    compacted away (`keep`).
+    compacted away, and rows part where their thoughts do (`keep`).
     """
 
     def __init__(
@@ -92,10 +92,23 @@ class BranchCache:
         )[:, None, None]
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with some rows only, in their order."""
+        """Go on with some rows; one that stands there twice parts in two.
+
+        Args:
+            rows: [new rows] where each comes from; those of one trunk stand together.
+        """
         self.trunk_of, self.visible = self.trunk_of[rows], self.visible[rows]
-        self.own = {layer: (k[rows], v[rows]) for layer, (k, v) in self.own.items()}
+        self.own = {
+            layer: (self._picked(keys, rows), self._picked(values, rows))
+            for layer, (keys, values) in self.own.items()
+        }
         self._arrange()
+
+    def _picked(self, own: Tensor, rows: Tensor) -> Tensor:
+        """Some rows of a cache; only what is filled is copied."""
+        made = own.new_zeros(len(rows), *own.shape[1:])
+        made[:, :, : self.filled] = own[:, :, : self.filled].index_select(0, rows)
+        return made
 
     def advance(self) -> None:
         """The next token of every row is about to be read."""

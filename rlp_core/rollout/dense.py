@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rlp_core.policy.logits import token_logprobs
-from rlp_core.rollout.sampler import Draws, Start, Thoughts, Uniforms, check_starts, choose_tokens
+from rlp_core.rollout.draws import Draws, Start, Thoughts, Uniforms, check_starts, choose_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -86,6 +87,7 @@ def sample(
         drawn.predicted = _predict(model, closed, [start.targets for start in repeated])
         for name in ("tokens", "stopped", "logprobs", "predicted"):
             getattr(result, name).extend(getattr(drawn, name))
+    result.spent = _spent(result, [start for start in starts for _ in range(draws.copies)])
     return result
 
 
@@ -129,3 +131,15 @@ def _predict(
         ).tolist()
         for i, row in enumerate(rows)
     ]
+
+
+def _spent(drawn: Thoughts, starts: Sequence[Start]) -> dict[str, tuple[int, ...]]:
+    """What the mathematics of these thoughts needs, each for itself, as `Thoughts.spent`."""
+    decode, score = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
+    for start, tokens, stopped in zip(starts, drawn.tokens, drawn.stopped, strict=True):
+        fed = len(tokens)
+        decode += (fed, fed * start.position + fed * (fed + 1) // 2, fed)
+        after = len(start.targets) + (not stopped) if start.targets else 0
+        before = start.position + fed
+        score += (after, after * before + after * (after + 1) // 2, len(start.targets))
+    return {"decode": tuple(decode.tolist()), "score": tuple(score.tolist())}

@@ -16,7 +16,7 @@ from rlp_core.errors import ConfigError
 from rlp_core.policy.logits import check_head
 from rlp_core.rollout import attention, dense, sampler
 from rlp_core.rollout.branches import Branch, pack
-from rlp_core.rollout.sampler import Draws, Start, Thoughts, Uniforms
+from rlp_core.rollout.draws import Draws, Start, Thoughts, Uniforms
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -1,15 +1,13 @@
 """Thoughts drawn from branches of documents, and what they make of the text that follows.
 
-Sampling is by inverse transform from counted uniforms, at pure temperature: no top-k, no top-p, so
-the probability that a token was drawn with is the one that the update sees. A row goes through
-three states: it thinks, it is closed by force if it reached the limit, and then the closing
-delimiter and the real text are fed to it and scored (S_pred), which costs a token per target.
+A row goes through three states: it thinks, it is closed by force if it reached the limit, and then
+the closing delimiter and the real text are fed to it and scored (S_pred), which costs a token per
+target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,91 +15,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rlp_core.policy.logits import logits_of, token_logprobs
+from rlp_core.policy.logits import token_logprobs
 from rlp_core.policy.model import embedding_rows
 from rlp_core.rollout.attention import kernel_of
 from rlp_core.rollout.branches import pack
 from rlp_core.rollout.cache import BranchCache
+from rlp_core.rollout.draws import Draws, Start, Thoughts, Uniforms, check_starts, choose_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Uniforms = Callable[[int], npt.NDArray[np.float64]]
-"""Token index to the uniform number of every row, [places * copies]."""
-
 COMPACT = 0.75
-"""Rows are compacted when no more than this share of them is alive."""
-
-CELLS = 1 << 25
-"""Logits at once: rows times vocabulary."""
+"""Rows are compacted when no more than this share of them is alive, or some row parts."""
 
 THINK, CLOSE, SCORE, DONE = range(4)
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where thoughts begin.
-
-    Attributes:
-        trunk: index of the document.
-        position: t; the thought sees the document's tokens 0 .. t-1.
-        opening: the token that begins the thought.
-        targets: the tokens that really follow; scored after the thought.
-    """
-
-    trunk: int
-    position: int
-    opening: int
-    targets: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Draws:
-    """How thoughts are drawn.
-
-    Attributes:
-        copies: G, thoughts per start.
-        stop: the closing delimiter.
-        max_tokens: L; drawn tokens at most, `stop` counted.
-        temperature: 0 takes the likeliest token.
-        min_tokens: `stop` is not drawn before so many other tokens.
-    """
-
-    copies: int
-    stop: int
-    max_tokens: int
-    temperature: float
-    min_tokens: int = 0
-
-    def __post_init__(self) -> None:
-        """Check.
-
-        Raises:
-            ValueError: a limit, number of copies or temperature that is not sensible.
-        """
-        if self.max_tokens < 1 or self.copies < 1 or self.temperature < 0:
-            raise ValueError("max_tokens and copies must be positive, temperature not negative")
-        if not 0 <= self.min_tokens < self.max_tokens:
-            raise ValueError("min_tokens must lie in [0, max_tokens)")
-
-
-@dataclass
-class Thoughts:
-    """What was drawn, one entry per row; rows of one start stand together.
-
-    Attributes:
-        tokens: up to and including the drawn `stop`.
-        stopped: whether `stop` was drawn before the limit was reached.
-        logprobs: of each drawn token at the sampling temperature (0 for greedy), in nats.
-        predicted: log-probability of each target at temperature 1, in nats.
-        bytes_read: weights, keys and values that decoding read, for the share of the bandwidth.
-    """
-
-    tokens: list[list[int]] = field(default_factory=list)
-    stopped: list[bool] = field(default_factory=list)
-    logprobs: list[list[float]] = field(default_factory=list)
-    predicted: list[list[float]] = field(default_factory=list)
-    bytes_read: int = 0
 
 
 @torch.no_grad()
@@ -141,17 +68,10 @@ def sample(
             first = rank[index] * draws.copies
             values.extend(flat[first : first + draws.copies])
     result.bytes_read = sum(part.bytes_read for part in found)
+    for phase in ("decode", "score"):
+        counts = [part.spent.get(phase, (0, 0, 0)) for part in found]
+        result.spent[phase] = tuple(sum(column) for column in zip(*counts, strict=True))
     return result
-
-
-def check_starts(trunks: Sequence[Sequence[int]], starts: Sequence[Start]) -> None:
-    """Raise ValueError unless every position lies within its document or at its end."""
-    for start in starts:
-        if not 0 <= start.position <= len(trunks[start.trunk]):
-            raise ValueError(
-                f"position {start.position} lies beyond a document of "
-                f"{len(trunks[start.trunk])} tokens"
-            )
 
 
 def _batches(starts: Sequence[Start], copies: int, rows: int) -> tuple[list[int], list[list[int]]]:
@@ -171,7 +91,12 @@ def _batches(starts: Sequence[Start], copies: int, rows: int) -> tuple[list[int]
 
 
 class _Batch:
-    """The rows that are in flight together."""
+    """The thoughts that are in flight together.
+
+    A row of the network is a *prefix*: thoughts of one start that have drawn the same tokens so
+    far share it, and part where their draws differ. Arrays named after thoughts have one entry
+    per thought, `token` and `position` one per row; `owner` leads from thought to row.
+    """
 
     def __init__(
         self,
@@ -183,7 +108,6 @@ class _Batch:
     ) -> None:
         self.model, self.draws, self.uniforms = model, draws, uniforms
         used = list(dict.fromkeys(start.trunk for _, start in starts))
-        copies = draws.copies
         ends = {
             trunk: max(start.position for _, start in starts if start.trunk == trunk)
             for trunk in used
@@ -193,30 +117,28 @@ class _Batch:
         packed.attention.keep = True
         if packed.ids.shape[1]:
             packed.states(model)
-        repeated = [start for _, start in starts for _ in range(copies)]
-        device = model.device
-        self.ids = np.array([i * copies + c for i, _ in starts for c in range(copies)])
-        self.position = torch.tensor([s.position for s in repeated], device=device)
+        device, copies = model.device, draws.copies
+        self.position = torch.tensor([s.position for _, s in starts], device=device)
         self.cache = BranchCache(
             packed.attention,
             packed.trunk_starts,
-            torch.tensor([used.index(s.trunk) for s in repeated], device=device),
+            torch.tensor([used.index(s.trunk) for _, s in starts], device=device),
             self.position,
-            room=draws.max_tokens + 2 + max(len(s.targets) for s in repeated),
+            room=draws.max_tokens + 2 + max(len(s.targets) for _, s in starts),
         )
-        self.targets = [start.targets for start in repeated]
-        self.token = torch.tensor([s.opening for s in repeated], device=device)
-        self.row = np.arange(len(repeated))  # of the batch; compaction drops some
-        self.state = np.full(len(repeated), THINK)
-        self.scored = np.zeros(len(repeated), dtype=np.int64)
-        self.found = Thoughts(
-            [[] for _ in repeated], [False] * len(repeated),
-            [[] for _ in repeated], [[] for _ in repeated],
-        )  # fmt: skip
+        self.token = torch.tensor([s.opening for _, s in starts], device=device)
+        self.ids = np.array([i * copies + c for i, _ in starts for c in range(copies)])
+        self.targets = [start.targets for _, start in starts for _ in range(copies)]
+        count = len(self.targets)
+        self.owner = np.repeat(np.arange(len(starts)), copies)
+        self.state = np.full(count, THINK)
+        self.scored = np.zeros(count, dtype=np.int64)
+        self.found = Thoughts(*([[] for _ in range(count)] for _ in range(4)))  # type: ignore[arg-type]
+        self.found.stopped = [False] * count
         self.index = 0
 
     def run(self) -> Thoughts:
-        """Feed token after token until every row is done."""
+        """Feed token after token until every thought is done."""
         while True:
             self.cache.advance()
             output = self.model.base_model(
@@ -225,7 +147,7 @@ class _Batch:
                 use_cache=False,
                 branches=self.cache,
             )
-            self._take(output.last_hidden_state[0])
+            following = self._take(output.last_hidden_state[0])
             self.index += 1
             alive = np.flatnonzero(self.state != DONE)
             if not len(alive):
@@ -233,111 +155,86 @@ class _Batch:
                 self.found.bytes_read = steps + self.cache.bytes_read
                 return self.found
             self.position = self.position + 1
-            if len(alive) <= COMPACT * len(self.state):
-                self._compact(alive)
+            self._regroup(alive, following)
 
-    def _take(self, hidden: Tensor) -> None:
-        """Draw, close or score with the states of this step, and set the next tokens."""
-        token = np.zeros(len(self.state), dtype=np.int64)
+    def _take(self, hidden: Tensor) -> npt.NDArray[np.int64]:
+        """Draw, close or score with the states of this step; returns each thought's next token."""
+        following = np.zeros(len(self.state), dtype=np.int64)
         thinking, closing, scoring = (
             np.flatnonzero(self.state == state) for state in (THINK, CLOSE, SCORE)
         )
         if len(thinking):
-            token[thinking] = self._think(hidden, thinking)
-        token[closing] = self.draws.stop
+            following[thinking] = self._think(hidden, thinking)
+        if len(closing):
+            self._spend("score", np.unique(self.owner[closing]), 0)
+        following[closing] = self.draws.stop
         self._go_on_to_score(closing)
         if len(scoring):
-            token[scoring] = self._score(hidden, scoring)
-        self.token = torch.from_numpy(token).to(hidden.device)
+            following[scoring] = self._score(hidden, scoring)
+        return following
 
-    def _think(self, hidden: Tensor, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        uniform = self.uniforms(self.index)[self.ids[self.row[rows]]] if self._random else None
+    def _think(self, hidden: Tensor, who: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        rows, of = np.unique(self.owner[who], return_inverse=True)
+        self._spend("decode", rows, len(rows))
+        uniform = self.uniforms(self.index)[self.ids[who]] if self.draws.temperature else None
         drawn, logprob = choose_tokens(
-            self.model, _at(hidden, rows), self.draws, uniform, self.index
+            self.model, _at(hidden, rows), self.draws, uniform, self.index, of
         )
-        for row, token, value in zip(self.row[rows], drawn, logprob, strict=True):
-            self.found.tokens[row].append(int(token))
-            self.found.logprobs[row].append(float(value))
+        for thought, token, value in zip(who, drawn, logprob, strict=True):
+            self.found.tokens[thought].append(int(token))
+            self.found.logprobs[thought].append(float(value))
         stopped = drawn == self.draws.stop
-        for row in self.row[rows[stopped]]:
-            self.found.stopped[row] = True
-        self._go_on_to_score(rows[stopped])
+        for thought in who[stopped]:
+            self.found.stopped[thought] = True
+        self._go_on_to_score(who[stopped])
         if self.index + 1 == self.draws.max_tokens:
-            forced = rows[~stopped]
-            self.state[forced] = CLOSE
-            self.state[[r for r in forced if not self.targets[self.row[r]]]] = DONE
+            forced = who[~stopped]
+            self.state[forced] = [CLOSE if self.targets[t] else DONE for t in forced]
         return drawn
 
-    def _go_on_to_score(self, rows: npt.NDArray[np.int64]) -> None:
-        self.state[rows] = [SCORE if self.targets[self.row[r]] else DONE for r in rows]
+    def _go_on_to_score(self, who: npt.NDArray[np.int64]) -> None:
+        self.state[who] = [SCORE if self.targets[t] else DONE for t in who]
 
-    def _score(self, hidden: Tensor, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        wanted = [self.targets[self.row[r]][self.scored[r]] for r in rows]
-        target = torch.tensor(wanted, device=hidden.device)
-        value = token_logprobs(self.model, _at(hidden, rows), target)
-        for row, logprob in zip(self.row[rows], value.tolist(), strict=True):
-            self.found.predicted[row].append(logprob)
-        self.scored[rows] += 1
-        ended = [r for r in rows if self.scored[r] == len(self.targets[self.row[r]])]
+    def _score(self, hidden: Tensor, who: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        rows, first, of = np.unique(self.owner[who], return_index=True, return_inverse=True)
+        self._spend("score", rows, len(rows))
+        wanted = np.array([self.targets[t][self.scored[t]] for t in who])
+        target = torch.from_numpy(wanted[first]).to(hidden.device)
+        value = token_logprobs(self.model, _at(hidden, rows), target).tolist()
+        for thought, row in zip(who, of, strict=True):
+            self.found.predicted[thought].append(value[row])
+        self.scored[who] += 1
+        ended = [t for t in who if self.scored[t] == len(self.targets[t])]
         self.state[ended] = DONE
-        return np.array(wanted)
+        return wanted
 
-    def _compact(self, alive: npt.NDArray[np.int64]) -> None:
-        self.row, self.state, self.scored = (
-            values[alive] for values in (self.row, self.state, self.scored)
+    def _regroup(self, alive: npt.NDArray[np.int64], following: npt.NDArray[np.int64]) -> None:
+        """Give the thoughts that go on their rows: shared where owner and next token agree."""
+        vocabulary = embedding_rows(self.model)
+        keys, rows = np.unique(
+            self.owner[alive] * vocabulary + following[alive], return_inverse=True
         )
-        kept = torch.from_numpy(alive).to(self.token.device)
-        self.token, self.position = self.token[kept], self.position[kept]
+        parents, token = np.divmod(keys, vocabulary)
+        device = self.token.device
+        whole = len(np.unique(parents)) == len(parents)
+        if whole and len(parents) > COMPACT * len(self.position):
+            self.token = torch.zeros_like(self.position)
+            self.token[torch.from_numpy(parents).to(device)] = torch.from_numpy(token).to(device)
+            return
+        kept = torch.from_numpy(parents).to(device)
+        self.token = torch.from_numpy(token).to(device)
+        self.position = self.position[kept]
+        self.owner[alive] = rows
         self.cache.keep(kept)
 
-    @property
-    def _random(self) -> bool:
-        return self.draws.temperature > 0
+    def _spend(self, phase: str, rows: npt.NDArray[np.int64], logits: int) -> None:
+        """Count the tokens that were fed for a phase, what they saw, and the rows of logits."""
+        seen = int((self.position[torch.from_numpy(rows).to(self.position.device)] + 1).sum())
+        tokens, pairs, scored = self.found.spent.get(phase, (0, 0, 0))
+        self.found.spent[phase] = (tokens + len(rows), pairs + seen, scored + logits)
 
 
 def _at(hidden: Tensor, rows: npt.NDArray[np.int64]) -> Tensor:
     if len(rows) == len(hidden):
         return hidden
     return hidden.index_select(0, torch.from_numpy(rows).to(hidden.device))
-
-
-def choose_tokens(
-    model: PreTrainedModel,
-    hidden: Tensor,
-    draws: Draws,
-    uniform: npt.NDArray[np.float64] | None,
-    index: int,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Tokens and their log-probabilities at the sampling temperature, in chunks of rows.
-
-    Args:
-        model: gives the head.
-        hidden: [rows, width], the states that predict.
-        draws: temperature, closing delimiter and least length.
-        uniform: [rows] numbers in [0, 1); None takes the likeliest token.
-        index: how many tokens the thoughts have already.
-    """
-    size = max(1, CELLS // embedding_rows(model))
-    tokens, logprobs = [], []
-    for start in range(0, len(hidden), size):
-        logits = logits_of(model, hidden[start : start + size])
-        if index < draws.min_tokens:
-            logits[:, draws.stop] = -torch.inf
-        if uniform is None:
-            token = logits.argmax(dim=1)
-            logprobs.append(torch.zeros(len(token)))
-        else:
-            logits = logits / draws.temperature
-            token = _inverse_transform(logits, uniform[start : start + size])
-            chosen = logits.gather(1, token[:, None]).squeeze(1)
-            logprobs.append((chosen - logits.logsumexp(dim=1)).cpu())
-        tokens.append(token.cpu())
-    return torch.cat(tokens).numpy(), torch.cat(logprobs).numpy()
-
-
-def _inverse_transform(logits: Tensor, uniform: npt.NDArray[np.float64]) -> Tensor:
-    # float64: in float32 the cumulative sum of a large vocabulary misses its tail
-    cumulative = torch.softmax(logits.double(), dim=1).cumsum(dim=1)
-    threshold = torch.from_numpy(uniform).to(cumulative)[:, None] * cumulative[:, -1:]
-    found = torch.searchsorted(cumulative, threshold, right=True).squeeze(1)
-    return found.clamp_max(logits.shape[1] - 1)

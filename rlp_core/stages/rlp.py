@@ -10,6 +10,7 @@ from rlp_core.files import replacing_folder, write_json
 from rlp_core.policy import model as models
 from rlp_core.rollout import engine, verify
 from rlp_core.stages import common
+from rlp_core.training import machine
 from rlp_core.training.places import Text, text_of
 from rlp_core.training.rlp import RlpTrainer
 from rlp_core.training.rollouts import branches_of, trunks_of
@@ -47,6 +48,8 @@ def run(context: StageContext) -> None:
     )
     if runtime.verify and settings.steps:
         _verify(trainer)
+    if runtime.tracking and settings.steps:
+        trainer.peak = machine.measure(runtime.threads, str(model.device), seconds=0.1)
 
     def export(folder: Path) -> None:
         with replacing_folder(folder) as target:
@@ -86,7 +89,7 @@ def _verify(trainer: RlpTrainer) -> None:
     groups = trainer.draw(places, 0)
     trainer.ledger.restore(spent)
     trunks, _ = trunks_of(places)
-    branches = branches_of(groups, trainer.marks, reasoned=True)
+    branches, _ = branches_of(groups, trainer.marks, reasoned=True)
     good, worst = verify.agrees(model, trunks, branches)
     print(f"rlp: branch attention differs from the dense path by {worst:.1e} nats at most")
     if not good:

@@ -54,6 +54,18 @@ class Ledger:
             self.flops[phase] += passes * (2 * self.body * length + self.per_pair * pairs)
         self.flops[phase] += passes * 2 * self.head * scored
 
+    def fed(self, phase: str, tokens: int, pairs: int, scored: int) -> None:
+        """Count tokens that were fed one by one.
+
+        Args:
+            phase: the name it is booked under.
+            tokens: how many.
+            pairs: of token and visible token, summed over them.
+            scored: rows of logits that were made.
+        """
+        self.tokens[phase] += tokens
+        self.flops[phase] += 2 * self.body * tokens + self.per_pair * pairs + 2 * self.head * scored
+
     def branches(
         self,
         phase: str,

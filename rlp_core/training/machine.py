@@ -79,7 +79,7 @@ def matrix_peak(
     return best / 1e9
 
 
-def bandwidth(device: str = "cpu", seconds: float = 1.0, mebibytes: int = 256) -> float:
+def bandwidth(device: str = "cpu", seconds: float = 1.0, mebibytes: int = 64) -> float:
     """The best GB/s of a copy and of a triad (a = b + s c) over arrays larger than any cache.
 
     Counts each array once. Where a write first fetches its line, memory moves more than that, so

@@ -6,30 +6,29 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 import torch
 
 from rlp_core.objective import advantage
-from rlp_core.objective.loss import explained_variance
-from rlp_core.objective.options import Options
 from rlp_core.objective.reward import clip_reward
 from rlp_core.params import Rlp, Thought
 from rlp_core.policy.compute import Compute
 from rlp_core.policy.ema import EmaTarget
 from rlp_core.policy.value import ValueHead
-from rlp_core.rollout.sampler import Draws
+from rlp_core.rollout.draws import Draws
 from rlp_core.training.audit import audit
 from rlp_core.training.batches import batch_indices
 from rlp_core.training.checkpoint import State, module_state, restore_module
 from rlp_core.training.ledger import Ledger
 from rlp_core.training.loop import StepResult
 from rlp_core.training.machine import Peak
+from rlp_core.training.measures import replay_metrics, speed, thought_metrics
 from rlp_core.training.optim import Stepper, optimizer_state, restore_optimizer
 from rlp_core.training.places import Text, choose
 from rlp_core.training.replay import ReplayBuffer
 from rlp_core.training.rollouts import Delimiters, Group, Place, draw_groups, score_places
+from rlp_core.training.settings import options_of
 from rlp_core.training.stopwatch import Stopwatch
 from rlp_core.training.update import Exploring, Networks, Sums, accumulate
 
@@ -122,7 +121,13 @@ class RlpTrainer:
             metrics,
             sum(self.ledger.tokens.values()) - tokens,
             sum(flops.values()),
-            self._speed(flops),
+            speed(
+                self.watch.steps.pop(),
+                flops,
+                self.ledger,
+                self.peak,
+                str(self.runtime["compute"]),
+            ),
         )
 
     def _step(self, number: int) -> dict[str, float]:
@@ -131,9 +136,9 @@ class RlpTrainer:
         everything = sorted([*groups, *replayed], key=lambda group: group.place.text.number)
         with self.watch.phase("update"):
             sums = self.accumulate(everything, number)
-        metrics = self.metrics(groups, sums)
+        metrics = thought_metrics(groups, sums, self.options)
         if self.settings.replay.groups:
-            metrics |= self._replay_metrics(replayed, sums, number)
+            metrics |= replay_metrics(replayed, sums, number)
         audited: dict[str, float] = {}
         if self._due(self.settings.audit.every, number):
             with self.watch.phase("audit"):  # by the policy that drew the thoughts
@@ -143,26 +148,6 @@ class RlpTrainer:
         if self.settings.replay.groups and not metrics["skipped"]:
             self.buffer.add(groups)
         return metrics | audited
-
-    def _speed(self, flops: dict[str, int]) -> dict[str, float]:
-        """Seconds of the step's phases, and their share of what the machine can do.
-
-        MFU is the share of the matrix-product peak that the mathematics of a phase needs; of
-        decoding, which reads every weight and key for one token a row, the share of the memory
-        bandwidth says more.
-        """
-        seconds = self.watch.steps.pop()
-        speed = {f"seconds_{name}": value for name, value in seconds.items()}
-        speed["redundancy"] = self.ledger.redundancy
-        if self.peak is None:
-            return speed
-        peak = 1e9 * self.peak.gflops(str(self.runtime["compute"]))
-        drawn = sum(flops.get(name, 0) for name in ("prefill", "decode", "score"))
-        speed["mfu_update"] = flops.get("update", 0) / (seconds["update"] * peak)
-        speed["mfu_decode"] = drawn / (seconds["decode"] * peak)
-        bandwidth = 1e9 * self.peak.gigabytes_per_second
-        speed["bandwidth_decode"] = self.ledger.bytes_read / (seconds["decode"] * bandwidth)
-        return speed
 
     def indices(self, number: int) -> list[int]:
         """Which texts a step reads, in an order of their own."""
@@ -267,34 +252,6 @@ class RlpTrainer:
             self.ledger,
         )
 
-    def metrics(self, groups: Sequence[Group], sums: Sums) -> dict[str, float]:
-        """What the step's own thoughts were like, and the terms of its loss."""
-        lengths = [len(tokens) for group in groups for tokens in group.tokens]
-        rewards = [group.rewards for group in groups]
-        metrics: dict[str, float] = {}
-        if groups[0].baseline is not None:
-            metrics["information_gain"] = fmean(map(fmean, rewards))
-            metrics["positive"] = fmean(fmean(r > 0 for r in group) for group in rewards)
-        several = self.settings.group_size > 1
-        spread = torch.tensor(rewards, dtype=torch.float64)  # statistics.stdev fails on NaN
-        metrics |= {
-            "reward_std": float(spread.std(dim=1).mean()) if several else 0.0,
-            "thought_tokens": fmean(lengths),
-            "thought_tokens_std": stdev(lengths) if len(lengths) > 1 else 0.0,
-            "forced": fmean(not closed for group in groups for closed in group.stopped),
-            "entropy": sums.surprise / sums.tokens,
-            "mismatch": sums.mismatch,
-        }
-        coefficients = self.options.coefficients
-        metrics["loss"] = sum(coefficients[name] * value for name, value in sums.terms.items())
-        if len(sums.terms) > 1:
-            metrics |= {f"loss_{name}": value for name, value in sums.terms.items()}
-        if sums.values:
-            metrics["explained_variance"] = explained_variance(
-                torch.cat(sums.values), torch.cat(sums.returns)
-            )
-        return metrics
-
     def audit(self, groups: Sequence[Group]) -> dict[str, float]:
         """Controls and the split of the reward, on the first places of the step."""
         if groups[0].baseline is None:
@@ -355,19 +312,14 @@ class RlpTrainer:
         )
         return [[-next(scores) for _ in text.candidates] for text in texts]
 
-    @staticmethod
-    def _replay_metrics(replayed: Sequence[Group], sums: Sums, number: int) -> dict[str, float]:
-        """How old the replayed thoughts are, and how far the policy has moved from them."""
-        return {
-            "replayed": float(len(replayed)),
-            "staleness": fmean(number - group.step for group in replayed) if replayed else 0.0,
-            "importance": fmean(sums.ratios) if sums.ratios else 1.0,
-        }
-
     def _apply(self, metrics: dict[str, float]) -> dict[str, float]:
         """Step the parameters and the baseline, or skip what is not finite."""
         gradients = [p.grad for p in self.stepper.parameters if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients))
+        if self.value is not None:
+            clip = self.settings.optimizer.clip_norm
+            of_head = torch.nn.utils.clip_grad_norm_(self.value.parameters(), clip)
+            metrics["value_grad_norm"] = float(of_head)
         if not all(map(math.isfinite, (norm, *metrics.values()))):
             self.stepper.skip()
             if self.value is not None:
@@ -380,25 +332,3 @@ class RlpTrainer:
         self.compute.refresh()
         self.ema.update(self.policy)
         return {"grad_norm": norm, "skipped": 0.0}
-
-
-def options_of(settings: Rlp) -> Options:
-    """The objective that the parameters name."""
-    return Options(
-        estimator=settings.estimator,
-        temperature=settings.temperature,
-        horizon=settings.horizon,
-        discount=settings.discount,
-        reward_clip=settings.reward_clip,
-        clip_low=settings.clip_low,
-        clip_high=settings.clip_high,
-        token_mean=settings.token_mean,
-        kl_weight=settings.kl_weight,
-        entropy_weight=settings.entropy_weight,
-        ntp_weight=settings.ntp_weight,
-        value_weight=settings.value.weight,
-        value_clip=settings.value.clip,
-        gae_lambda=settings.value.gae_lambda,
-        gae_discount=settings.value.gae_discount,
-        importance_limit=settings.replay.importance_limit,
-    )

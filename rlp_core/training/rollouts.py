@@ -10,8 +10,8 @@ import numpy as np
 
 from rlp_core.rollout import engine
 from rlp_core.rollout.branches import Branch
+from rlp_core.rollout.draws import Draws, Start, Thoughts
 from rlp_core.rollout.rng import uniform
-from rlp_core.rollout.sampler import Draws, Start, Thoughts
 from rlp_core.rollout.scoring import score
 from rlp_core.training.places import Text
 
@@ -138,25 +138,13 @@ def _count(
     drawn: Thoughts,
     group: int,
 ) -> None:
-    """Trunks are read once; each thought feeds its opening and all that was drawn but the last.
-
-    Closing and targets are then fed to be scored: the last drawn token, the closing delimiter
-    where it was forced, and all targets but the last.
-    """
+    """Trunks are read once, what thoughts have in common at their beginning once too."""
     ledger.rows("prefill", map(len, trunks), 0)
-    seen = [place.position for place in places for _ in range(group)]
-    lengths = [len(tokens) for tokens in drawn.tokens]
-    ledger.branches("decode", seen, lengths, sum(lengths))
-    for place, length in zip(
-        (place for place in places for _ in range(group)), lengths, strict=True
-    ):
-        ledger.usual_recipe(place.position, length, len(place.targets))
-    after = [
-        len(values) + (not stopped)
-        for values, stopped in zip(drawn.predicted, drawn.stopped, strict=True)
-    ]
-    before = [position + length for position, length in zip(seen, lengths, strict=True)]
-    ledger.branches("score", before, after, sum(map(len, drawn.predicted)))
+    for phase, (tokens, pairs, scored) in drawn.spent.items():
+        ledger.fed(phase, tokens, pairs, scored)
+    for i, thought in enumerate(drawn.tokens):
+        place = places[i // group]
+        ledger.usual_recipe(place.position, len(thought), len(place.targets))
 
 
 def trunks_of(places: Sequence[Place]) -> tuple[list[list[int]], list[int]]:
@@ -196,22 +184,36 @@ def score_places(
     ]
 
 
-def branches_of(groups: Sequence[Group], marks: Delimiters, reasoned: bool) -> list[Branch]:
-    """The thoughts as branches of `trunks_of`'s documents.
+def branches_of(
+    groups: Sequence[Group], marks: Delimiters, reasoned: bool
+) -> tuple[list[Branch], list[int]]:
+    """The thoughts as branches of `trunks_of`'s documents; equal thoughts of a place are one.
+
+    What equal thoughts have to say to the gradient is the sum of their advantages, so reading
+    them once is exact. A policy that has made up its mind draws many equal ones.
 
     Args:
         groups: those of one text stand together.
         marks: the delimiters.
         reasoned: feed the close and the targets too, so that the text after a thought can be
             learnt; else only what predicts the thought's own tokens.
+
+    Returns:
+        The branches, and for each thought in order the branch that reads it.
     """
     _, index = trunks_of([group.place for group in groups])
-    branches = []
+    branches: list[Branch] = []
+    read_by: list[int] = []
     for trunk, group in zip(index, groups, strict=True):
+        known: dict[tuple[int, ...], int] = {}
         for tokens, stopped in zip(group.tokens, group.stopped, strict=True):
-            fed = [marks.open, *tokens]
-            if reasoned:
-                fed += [] if stopped else [marks.close]
-                fed += group.place.following
-            branches.append(Branch(trunk, group.place.position, fed[:-1]))
-    return branches
+            key = tuple(tokens)
+            if key not in known:
+                known[key] = len(branches)
+                fed = [marks.open, *tokens]
+                if reasoned:
+                    fed += [] if stopped else [marks.close]
+                    fed += group.place.following
+                branches.append(Branch(trunk, group.place.position, fed[:-1]))
+            read_by.append(known[key])
+    return branches, read_by

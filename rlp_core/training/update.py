@@ -163,14 +163,23 @@ class _Rows:
 
     @staticmethod
     def of(
-        groups: Sequence[Group], fed: Sequence[int], first: int, step: int, device: torch.device
+        groups: Sequence[Group],
+        fed: Sequence[int],
+        read_by: Sequence[int],
+        first: int,
+        step: int,
+        device: torch.device,
     ) -> _Rows:
-        """Lay out groups whose branches of `fed` tokens begin at row `first` of the states."""
+        """Lay out groups whose branches of `fed` tokens begin at row `first` of the states.
+
+        `read_by` leads from each thought to its branch.
+        """
         thoughts = [(g, i) for g in groups for i in range(len(g.tokens))]
         lengths = [len(g.tokens[i]) for g, i in thoughts]
         targets = [len(g.place.targets) for g, _ in thoughts]
-        begins = engine.starts_of(fed, first)
-        ends = [begin + count for begin, count in zip(begins, fed, strict=True)]
+        starts = engine.starts_of(fed, first)
+        begins = [starts[branch] for branch in read_by]
+        ends = [starts[branch] + fed[branch] for branch in read_by]
         columns: list[list[int] | list[float] | list[bool]] = [
             [b + i for b, n in zip(begins, lengths, strict=True) for i in range(n)],
             [token for g, i in thoughts for token in g.tokens[i]],
@@ -197,33 +206,40 @@ def _part(
     """The loss of some groups, as a share of the whole step's."""
     model = networks.policy.model
     trunks, _ = trunks_of([group.place for group in groups])
-    branches = branches_of(groups, exploring.marks, options.ntp_weight > 0)
+    branches, read_by = branches_of(groups, exploring.marks, options.ntp_weight > 0)
     fed = [len(branch.tokens) for branch in branches]
-    rows = _Rows.of(groups, fed, sum(map(len, trunks)), step, model.device)
+    rows = _Rows.of(groups, fed, read_by, sum(map(len, trunks)), step, model.device)
     hidden = engine.states(model, trunks, branches)
-    scored = len(rows.tokens) + (len(rows.following) if options.ntp_weight else 0)
+    # equal thoughts share their rows: the head is applied to each row once
+    distinct, of = torch.unique(rows.thought, return_inverse=True)
+    scored = len(distinct) + (len(rows.following) if options.ntp_weight else 0)
     _count(ledger, "update", trunks, branches, scored, TRAINING)
-    thought = hidden.index_select(0, rows.thought)
+    tokens = _distinct(rows.tokens, of, len(distinct))
     banned = exploring.banned(rows.lengths)
-    logprobs, entropy = token_statistics(
-        model, thought, rows.tokens, options.temperature, banned, options.entropy_weight > 0
+    if banned is not None:
+        banned = (_distinct(banned[0], of, len(distinct)), banned[1])
+    once = hidden.index_select(0, distinct)
+    found = token_statistics(
+        model, once, tokens, options.temperature, banned, options.entropy_weight > 0
     )
+    logprobs, entropy = (part[of] if len(part) else part for part in found)
     weight = loss.token_weights(
         rows.lengths, options.token_mean, thoughts=whole.thoughts, tokens=whole.tokens
     )
     trust = _trust(rows, logprobs.detach(), options, sums)
     terms: dict[str, Tensor] = {}
-    steered = _advantages(networks.value, groups, options, rows, thought, weight, terms, sums)
+    values = networks.value(once)[of] if networks.value is not None else None
+    steered = _advantages(values, groups, options, rows, weight, terms, sums)
     terms["surrogate"] = loss.clipped_surrogate(
         logprobs, logprobs.detach(), steered, weight * trust, options.clip_low, options.clip_high
     )
     if networks.reference is not None and options.kl_weight:
         with torch.no_grad():
-            other = engine.states(networks.reference, trunks, branches)[rows.thought]
+            other = engine.states(networks.reference, trunks, branches)[distinct]
             expected = token_logprobs(
-                networks.reference, other, rows.tokens, options.temperature, banned
-            )
-        _count(ledger, "reference", trunks, branches, len(rows.tokens), 1)
+                networks.reference, other, tokens, options.temperature, banned
+            )[of]
+        _count(ledger, "reference", trunks, branches, len(distinct), 1)
         terms["kl"] = (weight * loss.kl_k3(logprobs, expected)).sum()
     if options.entropy_weight:
         terms["entropy"] = (weight * entropy).sum()
@@ -234,6 +250,11 @@ def _part(
     for name, term in terms.items():
         sums.terms[name] = sums.terms.get(name, 0.0) + float(term.detach())
     return torch.stack([options.coefficients[name] * terms[name] for name in terms]).sum()
+
+
+def _distinct(values: Tensor, of: Tensor, count: int) -> Tensor:
+    """[M] values, equal where `of` is, to one of each: [count]."""
+    return values.new_zeros(count).index_put((of,), values)
 
 
 def _trust(rows: _Rows, old: Tensor, options: Options, sums: Sums) -> Tensor:
@@ -248,24 +269,25 @@ def _trust(rows: _Rows, old: Tensor, options: Options, sums: Sums) -> Tensor:
 
 
 def _advantages(
-    head: ValueHead | None,
+    values: Tensor | None,
     groups: Sequence[Group],
     options: Options,
     rows: _Rows,
-    thought: Tensor,
     weight: Tensor,
     terms: dict[str, Tensor],
     sums: Sums,
 ) -> Tensor:
-    """[M] advantages; with a value head its loss is put among the terms."""
-    if head is None:
+    """[M] advantages; with values of the thought tokens, their loss is put among the terms."""
+    if values is None:
         known = [value for group in groups for value in group.advantages]
         return torch.tensor(known, device=weight.device).repeat_interleave(rows.lengths)
-    values = head(thought)
     reward = torch.tensor([r for group in groups for r in group.rewards], device=weight.device)
-    reward = clip_reward(reward, options.reward_clip)
     steered, returns = advantage.gae(
-        reward, values, rows.lengths, options.gae_discount, options.gae_lambda
+        clip_reward(reward, options.reward_clip),
+        values,
+        rows.lengths,
+        options.gae_discount,
+        options.gae_lambda,
     )
     terms["value"] = loss.value_loss(values, values.detach(), returns, options.value_clip, weight)
     sums.values.append(values.detach())

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rlp_core.errors import ConfigError
 from rlp_core.objective.options import ESTIMATORS, Options
 from rlp_core.params import load
-from rlp_core.training.rlp import options_of
+from rlp_core.training.settings import options_of
 from tests.training.steps import settings
 
 ROOT = Path(__file__).resolve().parents[2]

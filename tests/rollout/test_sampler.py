@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlp_core.rollout import attention, dense, sampler
+from rlp_core.rollout import attention, dense, draws, sampler
 from rlp_core.rollout.sampler import Draws, Start, Thoughts, sample
 from tests.rollout import trees
 from tests.rollout.draws import OPEN, STOP, Case, assert_same, cases, next_logprobs, textbook
@@ -207,7 +207,7 @@ def test_the_ends_of_the_interval_draw_a_token_that_is_possible(number):
 
 def test_logits_in_small_chunks_draw_the_same(monkeypatch):
     expected = draw(CASE)
-    monkeypatch.setattr(sampler, "CELLS", 2 * trees.VOCABULARY)
+    monkeypatch.setattr(draws, "CELLS", 2 * trees.VOCABULARY)
     assert draw(CASE).tokens == expected.tokens
 
 

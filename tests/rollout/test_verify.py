@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from rlp_core.rollout import attention, verify
+from rlp_core.rollout import attention, branch_attention, verify
 from rlp_core.rollout.branches import Branch
 from tests.rollout import trees
 
@@ -37,7 +37,7 @@ SABOTAGE = {
 
 @pytest.mark.parametrize("how", SABOTAGE)
 def test_attention_that_is_wrong_does_not_agree(monkeypatch, how):
-    monkeypatch.setattr(attention, "_merge", SABOTAGE[how])
+    monkeypatch.setattr(branch_attention, "_merge", SABOTAGE[how])
     good, worst = verify.agrees(trees.branching("qwen3"), TRUNKS, BRANCHES)
     assert not good
     assert not worst <= verify.TOLERANCE[torch.float32]

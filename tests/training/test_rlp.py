@@ -10,6 +10,7 @@ import torch
 
 from rlp_core.params import Optimizer
 from rlp_core.params.training import Audit, Replay, Value
+from rlp_core.training.measures import thought_metrics
 from rlp_core.training.watch import HELDOUT
 from tests import models
 from tests.training import steps
@@ -54,7 +55,7 @@ def test_a_step_is_that_of_the_textbook(name: str, branching: bool) -> None:
         assert value == pytest.approx(float(expected.parts[term].detach()), abs=2e-5, rel=2e-5), (
             term
         )
-    assert made.metrics(groups, sums)["loss"] == pytest.approx(
+    assert thought_metrics(groups, sums, made.options)["loss"] == pytest.approx(
         float(expected.total.detach()), abs=1e-4
     )
     assert {term for term, factor in made.options.coefficients.items() if factor} == set(sums.terms)

@@ -1,0 +1,232 @@
+"""Attention of a packed row `[trunks | branches]`, forward and backward, in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlp_core.rollout.blocks import Block, Blocks, Task, build
+
+
+@dataclass
+class BranchAttention:
+    """The packed row `[trunks | branches]`.
+
+    Trunk tokens see their trunk causally; a branch token sees the trunk before its position
+    (`across`) and its own branch causally (`own`); the two are merged by their log-sum-exp.
+
+    Attributes:
+        trunks: trunk queries on trunk keys.
+        across: branch queries on trunk keys.
+        own: branch queries on branch keys.
+        first: where the branches begin in the row.
+        kept: keys and values per layer, filled where `keep` is set (prefill).
+        keep: whether to fill `kept`.
+    """
+
+    trunks: Blocks
+    across: Blocks
+    own: Blocks
+    first: int
+    keep: bool = False
+    kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    @staticmethod
+    def of(
+        trunks: Sequence[Task],
+        across: Sequence[Task],
+        own: Sequence[Task],
+        device: torch.device | str,
+    ) -> BranchAttention:
+        """Build the blocks of a packed row."""
+        first = sum(task.queries for task in trunks)
+        rest = sum(task.queries for task in own)
+        return BranchAttention(
+            build(trunks, 0, first, device),
+            build(across, first, rest, device),
+            build(own, first, rest, device),
+            first,
+        )
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
+    ) -> Tensor:
+        if self.keep:
+            self.kept[layer] = (key, value)
+        result: Tensor = _Attend.apply(query, key, value, self, scale, softcap)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _Attend(torch.autograd.Function):
+    """Forward and backward over the blocks; scores are made again, block by block."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        sight: BranchAttention,
+        scale: float,
+        softcap: float,
+    ) -> Tensor:
+        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
+        parts = []
+        if sight.trunks.blocks:
+            parts.append(_forward(sight.trunks, query, key, value, scale, softcap))
+        if sight.own.blocks:
+            across = _forward(sight.across, query, key, value, scale, softcap)
+            parts.append(_merge(across, _forward(sight.own, query, key, value, scale, softcap)))
+        out = torch.cat([part[0] for part in parts])
+        lse = torch.cat([part[1] for part in parts])
+        ctx.save_for_backward(query, key, value, out, lse)
+        ctx.rest = (sight, scale, softcap)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, out, lse = ctx.saved_tensors
+        sight, scale, softcap = ctx.rest
+        grad = grad.contiguous()
+        delta = (grad.float() * out).sum(dim=-1)
+        dkey, dvalue = torch.zeros_like(key), torch.zeros_like(value)
+        saved = _Saved(query, key, value, grad, lse, delta, dkey, dvalue, scale, softcap)
+        parts = []
+        if sight.trunks.blocks:
+            parts.append(_backward(sight.trunks, saved))
+        if sight.own.blocks:
+            parts.append(_backward(sight.across, saved).add_(_backward(sight.own, saved)))
+        return torch.cat(parts), dkey, dvalue, None, None, None
+
+
+def _forward(
+    blocks: Blocks, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
+) -> tuple[Tensor, Tensor]:
+    """Result [count, heads, size] and log-sum-exp [count, heads] of one kind of task."""
+    heads = query.shape[1]
+    outs, sums = [], []
+    for block in blocks.blocks:
+        count, queries, keys = block.size
+        if not keys:  # nothing to see: position 0
+            outs.append(query.new_zeros(count * queries, *query.shape[1:]))
+            sums.append(query.new_full((count * queries, heads), -torch.inf, dtype=torch.float32))
+            continue
+        _, score = _scores(block, query, key, scale, softcap)
+        top = score.amax(dim=-1, keepdim=True).clamp_min_(-1e30)
+        weight = score.sub_(top).exp_()
+        total = weight.sum(dim=-1, keepdim=True)
+        out = torch.bmm(weight.to(value.dtype), _keys(block, value)) / total.clamp_min(1e-38)
+        outs.append(_as_rows(out.to(query.dtype), block, heads))
+        sums.append(_as_rows(top + total.log(), block, heads).squeeze(-1))
+    return _pick(outs, blocks.inverse), _pick(sums, blocks.inverse)
+
+
+def _merge(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Attention over the union of two disjoint sets of keys."""
+    lse = torch.logaddexp(one[1], other[1])
+    left, right = (torch.exp(part[1] - lse).unsqueeze(-1) for part in (one, other))
+    return (one[0] * left + other[0] * right).to(one[0].dtype), lse
+
+
+@dataclass
+class _Saved:
+    """What every block's backward pass needs; `dkey` and `dvalue` are added to."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    grad: Tensor
+    lse: Tensor
+    delta: Tensor
+    dkey: Tensor
+    dvalue: Tensor
+    scale: float
+    softcap: float
+
+
+def _backward(blocks: Blocks, saved: _Saved) -> Tensor:
+    """Gradient of the queries, [count, heads, size]; those of keys and values are added."""
+    heads = saved.query.shape[1]
+    dqueries: list[Tensor] = []
+    dkeys: list[Tensor] = []
+    dvalues: list[Tensor] = []
+    for block in blocks.blocks:
+        count, queries, keys = block.size
+        if not keys:
+            dqueries.append(saved.query.new_zeros(count * queries, *saved.query.shape[1:]))
+            continue
+        raw, score = _scores(block, saved.query, saved.key, saved.scale, saved.softcap)
+        weight = score.sub_(_queries(block, saved.lse[..., None], saved.key.shape[1])).exp_()
+        grad = _queries(block, saved.grad, saved.key.shape[1])
+        dvalue = torch.bmm(weight.to(grad.dtype).mT, grad)
+        inner = torch.bmm(grad, _keys(block, saved.value).mT).float()
+        inner.sub_(_queries(block, saved.delta[..., None], saved.key.shape[1])).mul_(weight)
+        if raw is not None:
+            inner.mul_(1 - (raw / saved.softcap) ** 2)
+        inner = inner.mul_(saved.scale).to(grad.dtype)
+        dqueries.append(_as_rows(torch.bmm(inner, _keys(block, saved.key)), block, heads))
+        dkey = torch.bmm(inner.mT, _queries(block, saved.query, saved.key.shape[1]))
+        for found, result in ((dkeys, dkey), (dvalues, dvalue)):
+            found.append(result.view(count, -1, keys, result.shape[-1]).transpose(1, 2))
+    _spread(blocks, dkeys, saved.dkey)
+    _spread(blocks, dvalues, saved.dvalue)
+    return _pick(dqueries, blocks.inverse)
+
+
+def _spread(blocks: Blocks, parts: Sequence[Tensor], into: Tensor) -> None:
+    """Add the keys' gradients, [P, S, kv_heads, size] per block, to the rows they came from."""
+    if blocks.key_inverse is not None:
+        first = min(task.key for block in blocks.blocks for task in block.tasks)
+        flat = [part.reshape(-1, *part.shape[2:]) for part in parts]
+        into[first : first + len(blocks.key_inverse)].add_(_pick(flat, blocks.key_inverse))
+        return
+    seen = [block for block in blocks.blocks if block.size[2]]
+    for block, part in zip(seen, parts, strict=True):
+        for index, task in enumerate(block.tasks):
+            into[task.key : task.key + task.keys].add_(part[index, : task.keys])
+
+
+def _scores(
+    block: Block, query: Tensor, key: Tensor, scale: float, softcap: float
+) -> tuple[Tensor | None, Tensor]:
+    """Scores [P * kv_heads, repeat * Q, S] in fp32, hidden ones -inf; before them the capped."""
+    count, queries, keys = block.size
+    groups = key.shape[1]
+    score = torch.bmm(_queries(block, query, groups), _keys(block, key).mT).float().mul_(scale)
+    raw = None
+    if softcap:
+        raw = torch.tanh(score / softcap).mul_(softcap)
+        score = raw.clone()
+    if block.hidden is not None:
+        score.view(count, -1, queries, keys).masked_fill_(block.hidden[:, None], -torch.inf)
+    return raw, score
+
+
+def _queries(block: Block, rows: Tensor, groups: int) -> Tensor:
+    """[N, heads, x] to [P * kv_heads, repeat * Q, x]: heads that share keys stand together."""
+    count, queries, _ = block.size
+    picked = rows.index_select(0, block.query_index).view(count, queries, rows.shape[1], -1)
+    return picked.transpose(1, 2).reshape(count * groups, -1, rows.shape[-1])
+
+
+def _keys(block: Block, rows: Tensor) -> Tensor:
+    """[N, kv_heads, size] to [P * kv_heads, S, size]."""
+    count, _, keys = block.size
+    picked = rows.index_select(0, block.key_index).view(count, keys, *rows.shape[1:])
+    return picked.transpose(1, 2).reshape(-1, keys, rows.shape[-1])
+
+
+def _as_rows(result: Tensor, block: Block, heads: int) -> Tensor:
+    """[P * kv_heads, repeat * Q, x] to [P * Q, heads, x]."""
+    count, queries, _ = block.size
+    rows = result.view(count, heads, queries, -1).transpose(1, 2)
+    return rows.reshape(count * queries, heads, -1)
+
+
+def _pick(parts: Sequence[Tensor], inverse: Tensor) -> Tensor:
+    """Unpadded rows in the order of the packed row."""
+    return (parts[0] if len(parts) == 1 else torch.cat(list(parts))).index_select(0, inverse)
