@@ -123,26 +123,26 @@ def choose_tokens(
         draws: temperature, closing delimiter and least length.
         uniform: [draws] numbers in [0, 1); None takes the likeliest token.
         index: how many tokens the thoughts have already.
-        of: [draws] the row that each draw is from, ascending; None: one draw per row.
+        of: [draws] the row that each draw is from; None: one draw per row.
     """
     of = np.arange(len(hidden)) if of is None else of
     size = max(1, CELLS // embedding_rows(model))
-    tokens, logprobs = [], []
+    tokens, logprobs = np.empty(len(of), np.int64), np.zeros(len(of), np.float32)
     for start in range(0, len(hidden), size):
         logits = logits_of(model, hidden[start : start + size])
-        mine = slice(*np.searchsorted(of, (start, start + len(logits))))
+        mine = np.flatnonzero((of >= start) & (of < start + len(logits)))
         row = torch.from_numpy(of[mine] - start).to(hidden.device)
         if index < draws.min_tokens:
             logits[:, draws.stop] = -torch.inf
         if uniform is None:
             token = logits.argmax(dim=1)[row]
-            logprobs.append(torch.zeros(len(token)))
         else:
             logits = logits / draws.temperature
             token = _inverse_transform(logits, uniform[mine], row)
-            logprobs.append((logits[row, token] - logits.logsumexp(dim=1)[row]).cpu())
-        tokens.append(token.cpu())
-    return torch.cat(tokens).numpy(), torch.cat(logprobs).numpy()
+            chosen = logits[row, token] - logits.logsumexp(dim=1)[row]
+            logprobs[mine] = chosen.cpu().numpy()
+        tokens[mine] = token.cpu().numpy()
+    return tokens, logprobs
 
 
 def _inverse_transform(logits: Tensor, uniform: npt.NDArray[np.float64], row: Tensor) -> Tensor:

@@ -101,15 +101,50 @@ def test_a_thought_does_not_depend_on_its_company(case, extra):
     assert found.stopped[3:] == expected.stopped
 
 
-def test_rows_that_end_early_are_compacted_away(monkeypatch):
-    seen = []
-    keep = sampler.BranchCache.keep
-    monkeypatch.setattr(
-        sampler.BranchCache, "keep", lambda cache, rows: (seen.append(len(rows)), keep(cache, rows))
+def prefixes(found, copies):
+    """Per step the distinct prefixes of thoughts that go on."""
+    longest = max(map(len, found.tokens))
+    return [
+        {
+            (row // copies, tuple(tokens[:step]))
+            for row, tokens in enumerate(found.tokens)
+            if len(tokens) > step
+        }
+        for step in range(longest)
+    ]
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0])
+def test_thoughts_share_rows_until_they_part(temperature):
+    mode = Draws(8, STOP, 12, temperature)
+    found = draw(CASE, mode)
+    fed = [len(step) for step in prefixes(found, 8)]
+    assert found.spent["decode"][0] == found.spent["decode"][2] == sum(fed)
+    assert fed[0] == len(CASE.starts) < max(fed)
+    assert sum(fed) < sum(map(len, found.tokens))
+    seen = sum(
+        CASE.starts[start].position + step + 1
+        for step, found_there in enumerate(prefixes(found, 8))
+        for start, _ in found_there
     )
-    draw(CASE, Draws(8, STOP, 12, 1.0))
-    assert seen == sorted(seen, reverse=True)
-    assert seen[-1] < seen[0] < 8 * len(CASE.starts)
+    assert found.spent["decode"][1] == seen
+
+
+def test_rows_that_end_early_are_compacted_away(monkeypatch):
+    fed = []
+    forward = sampler.BranchCache.attend
+
+    def attend(cache, layer, query, *rest):
+        if layer == 0:
+            fed.append(len(query))
+        return forward(cache, layer, query, *rest)
+
+    monkeypatch.setattr(sampler.BranchCache, "attend", attend)
+    monkeypatch.setattr(sampler, "COMPACT", 1.0)  # at once
+    case = Case(CASE.trunks, [Start(s.trunk, s.position, OPEN) for s in CASE.starts])
+    found = draw(case, Draws(8, STOP, 12, 1.0))
+    assert fed == [len(step) for step in prefixes(found, 8)]
+    assert fed[-1] < max(fed)
 
 
 def test_an_unterminated_thought_is_scored_after_its_last_token_and_a_forced_close():

@@ -64,7 +64,10 @@ def test_it_is_restored() -> None:
 
 @pytest.mark.parametrize("ntp_weight", [0.0, 0.5])
 def test_a_step_is_counted_token_by_token(ntp_weight: float) -> None:
-    """Texts are read once for all places and thoughts: once to draw, once to update."""
+    """Texts are read once for all places and thoughts: once to draw, once to update.
+
+    So is what thoughts have in common: each beginning once to draw, equal thoughts once to update.
+    """
     changes = {"horizon": 2, "ntp_weight": ntp_weight, "kl_weight": 0.1, "audit": Audit(every=0)}
     made, twin = stopping(**changes), stopping(**changes)
     groups = twin.groups(0)
@@ -81,22 +84,24 @@ def test_a_step_is_counted_token_by_token(ntp_weight: float) -> None:
     trunk = [n for end in ends.values() for n in range(1, end + 1)]
     read = [n for end in reach.values() for n in range(1, end + 1)]
     decode, score, update = [], [], []
-    drawn = targets = 0
+    drawn = targets = followed = 0
     for group in groups:
         first, following = group.place.position + 1, len(group.place.targets)
-        targets += following * len(group.tokens)
-        for tokens, stopped in zip(group.tokens, group.stopped, strict=True):
-            drawn += len(tokens)
+        followed += following * len(group.tokens)
+        begun = {tuple(t[:i]) for t in group.tokens for i in range(len(t))}
+        decode += [first + len(beginning) for beginning in begun]
+        distinct = dict(zip(map(tuple, group.tokens), group.stopped, strict=True))
+        for tokens, stopped in distinct.items():
+            drawn, targets = drawn + len(tokens), targets + following
             thinking = range(first, first + len(tokens))  # the opening, not the last token
-            decode += thinking
             closing = range(thinking.stop, thinking.stop + following + (not stopped))
             score += closing
             update += [*thinking, *closing] if ntp_weight else thinking
-    learnt = drawn + (targets if ntp_weight else 0)
+    learnt = drawn + (followed if ntp_weight else 0)
     per_place = sum(len(group.place.targets) for group in groups)
     assert dict(book.flops) == {
         "prefill": by_hand(book, trunk, 0),
-        "decode": by_hand(book, decode, drawn),
+        "decode": by_hand(book, decode, len(decode)),
         "score": by_hand(book, score, targets),
         "ema": by_hand(book, read, per_place),
         "update": 3 * by_hand(book, [*trunk, *update], learnt),
