@@ -158,3 +158,23 @@ def test_a_checkpoint_takes_the_place_of_training(trained, tmp_path):
     assert len(tokenizer.encode("<reason>")) == 1
     model = AutoModelForCausalLM.from_pretrained(workspace.model("base"))
     assert len(tokenizer) == model.get_input_embeddings().weight.shape[0]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"rlp.group_size": 3}, {"bootstrap.idle_share": 0.5, "rlp.horizon": 2}]
+)
+def test_an_ablation_runs_from_what_the_stages_left(trained, tmp_path, changes):
+    from benchmarks.ablation_run import run_one
+
+    tree = json.loads(params().model_dump_json(by_alias=True))
+    trained.params.write_text(yaml.safe_dump(tree))
+    target = tmp_path / "run.json"
+    run_one(trained.root, changes, 1, target)
+    found = json.loads(target.read_text())
+    assert found["changes"] == changes
+    assert [point["step"] for point in found["curve"]] == [0, 1, 2]
+    assert found["pass_highest"] >= found["pass_at_1_thinking"] == found["curve"][-1]["pass"]
+    assert found["teraflop"] > 0
+    again = tmp_path / "again.json"
+    run_one(trained.root, changes, 1, again)
+    assert again.read_bytes() == target.read_bytes()
