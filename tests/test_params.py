@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +220,13 @@ def test_no_file_says_which_command_makes_one(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="rlp profile use tiny") as caught:
         load(tmp_path / "params.yaml")
     assert caught.value.exit_code == EXIT_MISSING
+
+
+def test_what_the_readme_sets_by_dvc_stands_in_params_yaml() -> None:
+    """`dvc exp run -S` changes keys that are there and refuses others."""
+    root = Path(__file__).resolve().parents[1]
+    found = re.findall(r"-S ([a-z_]+)\.([a-z_]+)=", (root / "README.md").read_text())
+    tree = yaml.safe_load((root / "params.yaml").read_text())
+    assert len(found) > 3
+    for section, key in found:
+        assert key in tree[section], f"{section}.{key}"
