@@ -123,7 +123,7 @@ INVALID: list[tuple[str, object, str]] = [
     ("rlp.optimizer.learning_rate", 1.0, "unknown key"),
     ("base.architecture.widht", 1, "did you mean `width`?"),
     ("prepare.base.0.cuont", 1, "did you mean `count`?"),
-    ("runtime.zzz", 1, "unknown key (known here: checkpoint_seconds, "),
+    ("runtime.zzz", 1, "unknown key (known here: attention, "),
     # missing and wrongly typed
     ("rlp.steps", GONE, "`rlp.steps`: missing"),
     ("seed", GONE, "`seed`: missing"),
