@@ -18,6 +18,7 @@ class Runtime(Section):
     device: str = Field(default="auto", description="`auto`, `cpu`, `cuda` or `cuda:N`.")
     threads: Positive = Field(description="CPU threads of a stage.")
     micro_batch: Positive = Field(description="Sequences through the network at once.")
+    thoughts: Positive = Field(default=512, description="Thoughts that RLP draws at once.")
     tokens: Positive = Field(
         default=16384, description="Tokens of an RLP update through the network at once."
     )

@@ -41,7 +41,7 @@ def run(context: StageContext) -> None:
         params.thought,
         params.seed,
         texts,
-        micro_batch=runtime.micro_batch,
+        micro_batch=runtime.thoughts,
         tokens=runtime.tokens,
         compute=runtime.compute,
         ema_device=runtime.ema_device,

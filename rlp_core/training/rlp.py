@@ -82,6 +82,7 @@ class RlpTrainer:
         self.policy, self.settings, self.seed, self.texts = policy.eval(), settings, seed, texts
         self.codec, self.thought = codec, thought
         self.micro_batch, self.tokens = micro_batch, tokens
+        self.score_rows = max(1, tokens // settings.max_tokens)
         self.runtime: dict[str, int | str] = {
             "micro_batch": micro_batch,
             "tokens": tokens,
@@ -223,7 +224,7 @@ class RlpTrainer:
                 self.ema.model,
                 [group.place for group in groups],
                 self.settings.discount,
-                self.micro_batch,
+                self.score_rows,
                 self.ledger,
                 "ema",
             )
@@ -264,7 +265,7 @@ class RlpTrainer:
             self.vocabulary,
             self.settings.discount,
             self.seed,
-            self.micro_batch,
+            self.score_rows,
             self.ledger,
         )
 
@@ -308,7 +309,7 @@ class RlpTrainer:
             for position in text.candidates
         ]
         scores = iter(
-            score_places(self.ema.model, places, 1.0, self.micro_batch, self.ledger, "ema")
+            score_places(self.ema.model, places, 1.0, self.score_rows, self.ledger, "ema")
         )
         return [[-next(scores) for _ in text.candidates] for text in texts]
 

@@ -106,7 +106,7 @@ class WatchedRlp:
         spent = trainer.ledger.state()
         places = trainer.places(self.heldout, HELDOUT)
         groups = trainer.draw(places, HELDOUT)
-        discount, rows = self.settings.discount, trainer.micro_batch
+        discount, rows = self.settings.discount, trainer.score_rows
         models = {"ema": trainer.ema.model, "start": trainer.start, "direct": trainer.policy}
         scores = {
             name: fmean(score_places(model, places, discount, rows, trainer.ledger, "heldout"))
