@@ -178,3 +178,30 @@ def test_an_ablation_runs_from_what_the_stages_left(trained, tmp_path, changes):
     again = tmp_path / "again.json"
     run_one(trained.root, changes, 1, again)
     assert again.read_bytes() == target.read_bytes()
+
+
+def test_a_run_goes_densely_where_branches_differ_from_the_dense_path(
+    trained, tmp_path, monkeypatch, capsys
+):
+    import shutil
+
+    from rlp_core.rollout import engine, sampler, verify
+
+    copy = Workspace(tmp_path / "dense")
+    shutil.copytree(trained.root, copy.root)
+    drawn = []
+    fast = sampler.sample
+    monkeypatch.setattr(engine.sampler, "sample", lambda *args: drawn.append(1) or fast(*args))
+    monkeypatch.setattr(verify, "agrees", lambda *_: (False, 0.5))
+    rlp.run(context("rlp", copy, params()))
+    said = capsys.readouterr().out
+    assert "differs from the dense path by 5.0e-01 nats" in said
+    assert "warning: that is more than rounding" in said
+    assert len(drawn) == 1  # for the comparison alone
+    found, expected = (
+        list(csv.DictReader((w.report("rlp") / "steps.csv").open())) for w in (copy, trained)
+    )
+    for name in ("information_gain", "thought_tokens", "grad_norm"):
+        assert [float(row[name]) for row in found] == pytest.approx(
+            [float(row[name]) for row in expected], rel=1e-3
+        )
