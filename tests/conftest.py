@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from rlp_core.workspace import Workspace
 quiet.apply()
 # Before torch is imported: the tests' models are too small to gain from more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell starts background jobs with Ctrl-C ignored, and every process started here inherits it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A deadline would be a timed assertion: a busy machine must not fail a test.
 settings.register_profile("rlp", deadline=None, max_examples=50)

@@ -133,10 +133,10 @@ class Replay(Section):
 
 
 class Heldout(Section):
-    """Evaluation during the run, on texts that are never trained on."""
+    """Evaluation during the run, on texts of part `rlp` that are held back from training."""
 
     every: Count = Field(default=0, description="Updates between evaluations; 0: none.")
-    documents: Positive = Field(default=64, description="Held-out texts that are read.")
+    documents: Positive = Field(default=64, description="Texts that are held back.")
     keep: Literal["last", "best"] = Field(
         default="last",
         description="Which model the stage saves: the last, or the one with the highest "

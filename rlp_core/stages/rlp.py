@@ -9,6 +9,7 @@ from rlp_core.data.records import Document
 from rlp_core.files import replacing_folder, write_json
 from rlp_core.policy import model as models
 from rlp_core.rollout import engine, verify
+from rlp_core.rollout.rng import number_of
 from rlp_core.stages import common
 from rlp_core.training import machine
 from rlp_core.training.places import Text, text_of
@@ -28,12 +29,10 @@ def run(context: StageContext) -> None:
     """Write `models/rlp`, the ledger that `cpt` reads, its metrics and its learning curve."""
     params, settings, runtime = context.params, context.params.rlp, context.params.runtime
     model, codec = common.open_model(context, "bootstrap")
-    texts = _texts(context, codec, "rlp")
-    common.require_learnable(len(texts), "rlp", "rlp.max_tokens, rlp.position_selection")
-    heldout = []
-    if settings.heldout.every:
-        heldout = _texts(context, codec, "heldout")[: settings.heldout.documents]
-        common.require_learnable(len(heldout), "heldout", "rlp.max_tokens, rlp.position_selection")
+    texts, heldout = _texts(context, codec)
+    common.require_learnable(
+        len(texts), "rlp", "rlp.max_tokens, rlp.position_selection, rlp.heldout.documents"
+    )
     trainer = RlpTrainer(
         model,
         codec,
@@ -64,19 +63,26 @@ def run(context: StageContext) -> None:
     common.finish_training(context, log, trainer.ledger)
 
 
-def _texts(context: StageContext, codec: Codec, part: str) -> list[Text]:
-    """The texts of a part that have a place to think."""
+def _texts(context: StageContext, codec: Codec) -> tuple[list[Text], list[Text]]:
+    """The texts that have a place to think: to train on, and held back for evaluation in the run.
+
+    The held-back texts come from the same part. What the arms are compared on is never read here,
+    or the choice of the best model would be a choice on the test.
+    """
     settings = context.params.rlp
-    documents = common.read_part(context, part, Document)
-    texts = [
-        text_of(codec, document, settings.max_tokens, settings.position_selection)
-        for document in documents
-    ]
-    found = [text for text in texts if text.candidates]
-    if len(found) < len(documents):
-        lost = len(documents) - len(found)
-        print(f"rlp: {lost} documents of {part!r} have no place to think; not read")
-    return found
+    documents = common.read_part(context, "rlp", Document)
+    held: set[str] = set()
+    if settings.heldout.every:
+        held = set(sorted({d.key for d in documents}, key=number_of)[: settings.heldout.documents])
+    texts: tuple[list[Text], list[Text]] = ([], [])
+    for document in documents:
+        text = text_of(codec, document, settings.max_tokens, settings.position_selection)
+        if text.candidates:
+            texts[document.key in held].append(text)
+    lost = len(documents) - len(texts[0]) - len(texts[1])
+    if lost:
+        print(f"rlp: {lost} documents have no place to think; not read")
+    return texts
 
 
 def _verify(trainer: RlpTrainer) -> None:
