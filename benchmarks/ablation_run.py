@@ -19,8 +19,7 @@ from rlp_core.params import Params
 from rlp_core.policy.model import load
 from rlp_core.rollout.engine import prepare
 from rlp_core.stages.bootstrap import STREAM
-from rlp_core.training.batches import demonstration_example, examples
-from rlp_core.training.idle import mix_in
+from rlp_core.training.idle import demonstrated
 from rlp_core.training.places import text_of
 from rlp_core.training.rlp import RlpTrainer
 from rlp_core.training.supervised import SupervisedTrainer
@@ -57,7 +56,7 @@ def run_one(workspace: Path, changes: dict[str, Any], every: int, target: Path) 
         params.thought,
         params.seed,
         [text for text in texts if text.candidates],
-        micro_batch=params.runtime.micro_batch,
+        micro_batch=params.runtime.thoughts,
         tokens=params.runtime.tokens,
     )
     meter = Meter(
@@ -100,7 +99,6 @@ def run_one(workspace: Path, changes: dict[str, Any], every: int, target: Path) 
 
 def _bootstrap(workspace: Path, params: Any, changes: dict[str, Any]) -> tuple[Any, Any]:
     """The workspace's bootstrap and its codec, or one trained here with what is changed in it."""
-
     own = any(key.startswith("bootstrap.") for key in changes)
     model, tokenizer = load(workspace / "models" / ("base" if own else "bootstrap"))
     prepare(model)
@@ -110,14 +108,9 @@ def _bootstrap(workspace: Path, params: Any, changes: dict[str, Any]) -> tuple[A
     settings = params.bootstrap
     path = workspace / "data" / "validated" / "bootstrap.jsonl"
     demos = [Demonstration.model_validate(r) for r in read_jsonl(path)]
-    shown = [demonstration_example(codec, demo, settings.max_tokens) for demo in demos]
-    mixed = mix_in(
-        codec, demos, shown, settings.max_tokens, settings.idle_share, settings.stray_share,
-        params.seed,
-    )  # fmt: skip
     trainer = SupervisedTrainer(
         model,
-        examples(mixed),
+        demonstrated(codec, demos, settings, params.seed),
         steps=settings.steps,
         batch=settings.batch,
         optimizer=settings.optimizer,
@@ -132,7 +125,6 @@ def _bootstrap(workspace: Path, params: Any, changes: dict[str, Any]) -> tuple[A
 
 
 def _params(workspace: Path, changes: dict[str, Any]) -> Any:
-
     tree = yaml.safe_load((workspace / "params.yaml").read_text(encoding="utf-8"))
     for key, value in changes.items():
         section, name = key.split(".")

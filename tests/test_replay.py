@@ -13,12 +13,13 @@ from click.testing import CliRunner, Result
 from rlp_core.cli import main
 from rlp_core.data.records import Document
 from rlp_core.errors import EXIT_DATA, EXIT_MISSING
-from rlp_core.params import Optimizer, Rlp, Thought
+from rlp_core.params import Rlp, Thought
 from rlp_core.training.batches import batch_indices
 from rlp_core.training.dump import Dumps, Step, StepTexts
 from rlp_core.training.places import text_of
 from rlp_core.training.rlp import STREAM, RlpTrainer
 from tests import models
+from tests.training import steps
 
 SEED, NUMBER, LAYER = 5, 2, "model.layers.1.mlp.down_proj"
 THOUGHT = Thought(open="<think>", close="</think>", max_tokens=6)
@@ -28,21 +29,7 @@ LINES = [
 
 
 def settings() -> Rlp:
-    return Rlp(
-        steps=6,
-        documents=3,
-        max_tokens=40,
-        positions=2,
-        position_selection="uniform",
-        group_size=3,
-        temperature=0.7,
-        horizon=1,
-        discount=1.0,
-        clip_low=0.2,
-        clip_high=0.28,
-        ema_decay=0.9,
-        optimizer=Optimizer(name="adamw", lr=1e-3),
-    )
+    return steps.settings(steps=6, documents=3)
 
 
 def texts() -> list:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from rlp_core.data.records import Demonstration
 from rlp_core.params import Supervised
 from rlp_core.stages import common
-from rlp_core.training.batches import demonstration_example, examples
-from rlp_core.training.idle import mix_in
+from rlp_core.training.idle import demonstrated
 from rlp_core.training.supervised import SupervisedTrainer
 
 if TYPE_CHECKING:
@@ -31,18 +30,7 @@ def imitate(
     params = context.params
     demonstrations = common.read_part(context, part, Demonstration)
     model, codec = common.open_model(context, start)
-    shown = [demonstration_example(codec, demo, settings.max_tokens) for demo in demonstrations]
-    data = examples(
-        mix_in(
-            codec,
-            demonstrations,
-            shown,
-            settings.max_tokens,
-            settings.idle_share,
-            settings.stray_share,
-            params.seed,
-        )
-    )
+    data = demonstrated(codec, demonstrations, settings, params.seed)
     common.require_learnable(len(data), part, f"{part}.max_tokens")
     trainer = SupervisedTrainer(
         model,

@@ -16,6 +16,7 @@ without thinking, the reward is split against the frozen model that the run bega
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,14 @@ from rlp_core.policy.logits import token_logprobs
 from rlp_core.rollout import engine
 from rlp_core.rollout.branches import Branch
 from rlp_core.rollout.rng import uniform
-from rlp_core.training.rollouts import Delimiters, Group, score_places, trunks_of
+from rlp_core.training.rollouts import (
+    Delimiters,
+    Group,
+    count_tree,
+    discounted,
+    score_places,
+    trunks_of,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -136,12 +144,9 @@ def _score(
         tokens += following
     at = torch.tensor(rows, device=hidden.device)
     flat = token_logprobs(policy, hidden[at], torch.tensor(tokens, device=hidden.device)).tolist()
-    ledger.rows("audit", map(len, trunks), 0)
-    ledger.branches(
-        "audit", (b.position for b in branches), (len(b.tokens) for b in branches), len(rows)
-    )
+    count_tree(ledger, "audit", trunks, branches, len(rows))
     values = iter(flat)
     return [
-        [sum(discount**h * next(values) for h in range(len(g.place.targets))) for _ in range(3)]
+        [discounted(islice(values, len(g.place.targets)), discount) for _ in range(3)]
         for g in groups
     ]

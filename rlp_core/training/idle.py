@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from rlp_core.data.records import Demonstration
 from rlp_core.data.tokenizer import Codec
+from rlp_core.params import Supervised
 from rlp_core.rollout.rng import uniform
-from rlp_core.training.batches import Example
+from rlp_core.training.batches import Example, demonstration_example, examples
 
 STREAM = 5
 """Keeps these draws apart from others of the same seed."""
@@ -23,10 +24,28 @@ IDLE, PLACE, STRAY, WHOSE = range(4)
 """What a number is for."""
 
 
+def demonstrated(
+    codec: Codec, demonstrations: Sequence[Demonstration], settings: Supervised, seed: int
+) -> list[Example]:
+    """What imitation learns from: every demonstration, a share of them replaced by idle ones."""
+    shown = [demonstration_example(codec, demo, settings.max_tokens) for demo in demonstrations]
+    return examples(
+        mix_in(
+            codec,
+            demonstrations,
+            shown,
+            settings.max_tokens,
+            settings.idle_share,
+            settings.stray_share,
+            seed,
+        )
+    )
+
+
 def mix_in(
     codec: Codec,
     demonstrations: Sequence[Demonstration],
-    examples: Sequence[Example | None],
+    shown: Sequence[Example | None],
     max_tokens: int,
     idle_share: float,
     stray_share: float,
@@ -37,7 +56,7 @@ def mix_in(
     Args:
         codec: the tokenizer.
         demonstrations: their contexts and continuations are the text, their thoughts the strays.
-        examples: one per demonstration, as without idle thoughts.
+        shown: one per demonstration, as without idle thoughts.
         max_tokens: longer ones are cut.
         idle_share: of the examples that are replaced.
         stray_share: of the idle thoughts that are somebody else's; the others are empty.
@@ -49,7 +68,7 @@ def mix_in(
         return float(uniform(seed, STREAM, purpose, index))
 
     mixed: list[Example | None] = []
-    for index, (demo, example) in enumerate(zip(demonstrations, examples, strict=True)):
+    for index, (demo, example) in enumerate(zip(demonstrations, shown, strict=True)):
         if number(IDLE, index) >= idle_share:
             mixed.append(example)
             continue

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -114,10 +115,7 @@ def draw_groups(
     groups = []
     for i, place in enumerate(places):
         own = slice(i * group, (i + 1) * group)
-        predicted = [
-            sum(discount**h * value for h, value in enumerate(values))
-            for values in drawn.predicted[own]
-        ]
+        predicted = [discounted(values, discount) for values in drawn.predicted[own]]
         groups.append(
             Group(
                 place,
@@ -179,9 +177,27 @@ def score_places(
     flat = score(model, list(rows.values()), [targets[key] for key in rows], micro_batch)
     queue = {key: iter(values) for key, values in zip(rows, flat, strict=True)}
     ledger.rows(phase, map(len, rows.values()), sum(map(len, targets.values())))
-    return [
-        sum(discount**h * next(queue[id(p.text)]) for h in range(len(p.targets))) for p in places
-    ]
+    return [discounted(islice(queue[id(p.text)], len(p.targets)), discount) for p in places]
+
+
+def discounted(logprobs: Iterable[float], discount: float) -> float:
+    """S over a horizon: the h-th further target weighs discount to the power h."""
+    return sum(discount**h * value for h, value in enumerate(logprobs))
+
+
+def count_tree(
+    ledger: Ledger,
+    phase: str,
+    trunks: Sequence[Sequence[int]],
+    branches: Sequence[Branch],
+    scored: int,
+    passes: int = 1,
+) -> None:
+    """Book a pass over trunks and branches; `passes` as in `Ledger.branches`."""
+    ledger.rows(phase, map(len, trunks), 0, passes)
+    ledger.branches(
+        phase, (b.position for b in branches), (len(b.tokens) for b in branches), scored, passes
+    )
 
 
 def branches_of(

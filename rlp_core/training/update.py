@@ -16,9 +16,8 @@ from rlp_core.objective.packing import steps
 from rlp_core.objective.reward import clip_reward
 from rlp_core.policy.logits import token_logprobs, token_statistics
 from rlp_core.rollout import engine
-from rlp_core.rollout.branches import Branch
 from rlp_core.training.ledger import TRAINING, Ledger
-from rlp_core.training.rollouts import Delimiters, Group, branches_of, trunks_of
+from rlp_core.training.rollouts import Delimiters, Group, branches_of, count_tree, trunks_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -213,7 +212,7 @@ def _part(
     # equal thoughts share their rows: the head is applied to each row once
     distinct, of = torch.unique(rows.thought, return_inverse=True)
     scored = len(distinct) + (len(rows.following) if options.ntp_weight else 0)
-    _count(ledger, "update", trunks, branches, scored, TRAINING)
+    count_tree(ledger, "update", trunks, branches, scored, TRAINING)
     tokens = _distinct(rows.tokens, of, len(distinct))
     banned = exploring.banned(rows.lengths)
     if banned is not None:
@@ -239,7 +238,7 @@ def _part(
             expected = token_logprobs(
                 networks.reference, other, tokens, options.temperature, banned
             )[of]
-        _count(ledger, "reference", trunks, branches, len(distinct), 1)
+        count_tree(ledger, "reference", trunks, branches, len(distinct))
         terms["kl"] = (weight * loss.kl_k3(logprobs, expected)).sum()
     if options.entropy_weight:
         terms["entropy"] = (weight * entropy).sum()
@@ -293,17 +292,3 @@ def _advantages(
     sums.values.append(values.detach())
     sums.returns.append(returns)
     return steered
-
-
-def _count(
-    ledger: Ledger,
-    phase: str,
-    trunks: Sequence[Sequence[int]],
-    branches: Sequence[Branch],
-    scored: int,
-    passes: int,
-) -> None:
-    ledger.rows(phase, map(len, trunks), 0, passes)
-    ledger.branches(
-        phase, (b.position for b in branches), (len(b.tokens) for b in branches), scored, passes
-    )

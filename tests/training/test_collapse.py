@@ -18,13 +18,14 @@ import torch
 from rlp_core.data.records import Demonstration, Document
 from rlp_core.data.tokenizer import Codec, train_tokenizer
 from rlp_core.environments import arithmetic
-from rlp_core.params import Optimizer, Rlp, Thought
+from rlp_core.params import Optimizer, Thought
 from rlp_core.policy.model import Shape, build
 from rlp_core.training.batches import demonstration_example, document_example, examples
 from rlp_core.training.health import Finding, Monitor
 from rlp_core.training.places import text_of
 from rlp_core.training.rlp import RlpTrainer
 from rlp_core.training.supervised import SupervisedTrainer
+from tests.training import steps as steps_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -116,7 +117,7 @@ class Base:
             for i, chain in enumerate(chains("bootstrap", 800, 2))
         ]
         learn(model, examples(shown), bootstrap, Optimizer(name="adamw", lr=1e-3, warmup_steps=10))
-        settings = Rlp(
+        settings = steps_of.settings(
             steps=steps,
             documents=8,
             max_tokens=64,
@@ -124,10 +125,6 @@ class Base:
             position_selection="answer",
             group_size=8,
             temperature=1.0,
-            horizon=1,
-            discount=1.0,
-            clip_low=0.2,
-            clip_high=0.28,
             ema_decay=0.99,
             optimizer=Optimizer(name="adamw", lr=rate, warmup_steps=2),
         )

@@ -15,27 +15,14 @@ from rlp_core.training.checkpoint import State
 from rlp_core.training.dump import Dumps, Step, StepTexts, model_of_dump, read_dump
 from rlp_core.training.places import Text
 from tests import models
+from tests.training import steps
 
 THOUGHT = Thought(open="<think>", close="</think>", max_tokens=6)
 TEXTS = {2: Text(7, [1, 5, 6, 7], [1, 2]), 5: Text(2**62, [1, 8, 9], [2])}
 
 
 def settings() -> Rlp:
-    return Rlp(
-        steps=4,
-        documents=2,
-        max_tokens=40,
-        positions=2,
-        position_selection="uniform",
-        group_size=3,
-        temperature=0.7,
-        horizon=1,
-        discount=1.0,
-        clip_low=0.2,
-        clip_high=0.28,
-        ema_decay=0.9,
-        optimizer=Optimizer(name="adamw", lr=1e-3, betas=(0.8, 0.9)),
-    )
+    return steps.settings(optimizer=Optimizer(name="adamw", lr=1e-3, betas=(0.8, 0.9)))
 
 
 def step(number: int = 3) -> Step:
