@@ -49,6 +49,17 @@ def client_of(workspace: Workspace) -> Any:
     return MlflowClient(tracking_uri(workspace))
 
 
+def run_apart(script: str, workspace: Workspace) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own, the workspace's root as its argument."""
+    return subprocess.run(
+        [sys.executable, "-c", script, str(workspace.root)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+
 def only_run(workspace: Workspace) -> Any:
     client = client_of(workspace)
     experiment = client.get_experiment_by_name("rlp")
@@ -171,13 +182,7 @@ with run.open_run({stage!r}, load(workspace.params), workspace) as t:
     t.flush()
     t.model(workspace.model("rlp"), "rlp")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(workspace.root)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
+    done = run_apart(script, workspace)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
@@ -230,13 +235,7 @@ with open_run("base", p, w) as t:
 assert open_pipeline_run(w, p, "x", {}) is None
 assert "mlflow" not in sys.modules
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(workspace.root)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
+    done = run_apart(script, workspace)
     assert (done.returncode, done.stderr) == (0, "")
     assert record_of(workspace, "base")["mlflow_run_id"] is None
 
@@ -376,13 +375,7 @@ def test_a_database_whose_making_was_killed_is_made_again(
 ) -> None:
     database = workspace.private / "mlflow.db"
     database.unlink()
-    done = subprocess.run(
-        [sys.executable, "-c", _CUT_SHORT, str(workspace.root)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
+    done = run_apart(_CUT_SHORT, workspace)
     assert done.returncode == -signal.SIGKILL, done.stderr
     with open_run("base", params, workspace) as tracker:
         tracker.metrics({"loss": 1.0}, step=1)
