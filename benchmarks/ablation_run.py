@@ -19,9 +19,9 @@ from rlp_core.params import Params
 from rlp_core.policy.model import load
 from rlp_core.rollout.engine import prepare
 from rlp_core.stages.bootstrap import STREAM
-from rlp_core.training.idle import demonstrated
-from rlp_core.training.places import text_of
-from rlp_core.training.rlp import RlpTrainer
+from rlp_core.training.filler import demonstrated
+from rlp_core.training.learner import RLPLearner
+from rlp_core.training.positions import tokenize_document
 from rlp_core.training.supervised import SupervisedTrainer
 
 LATE = 100
@@ -42,20 +42,20 @@ def run_one(workspace: Path, changes: dict[str, Any], every: int, target: Path) 
     params = _params(workspace, changes)
     model, codec = _bootstrap(workspace, params, changes)
     validated = workspace / "data" / "validated"
-    documents = [Document.model_validate(r) for r in read_jsonl(validated / "rlp.jsonl")]
+    records = [Document.model_validate(r) for r in read_jsonl(validated / "rlp.jsonl")]
     heldout = [Document.model_validate(r) for r in read_jsonl(validated / "heldout.jsonl")]
     problems = [Problem.model_validate(r) for r in read_jsonl(validated / "problems.jsonl")]
-    texts = [
-        text_of(codec, document, params.rlp.max_tokens, params.rlp.position_selection)
-        for document in documents
+    documents = [
+        tokenize_document(codec, document, params.rlp.max_tokens, params.rlp.position_selection)
+        for document in records
     ]
-    trainer = RlpTrainer(
+    trainer = RLPLearner(
         model,
         codec,
         params.rlp,
         params.thought,
         params.seed,
-        [text for text in texts if text.candidates],
+        [document for document in documents if document.candidates],
         micro_batch=params.runtime.thoughts,
         tokens=params.runtime.tokens,
     )

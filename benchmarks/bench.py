@@ -48,9 +48,9 @@ def run(preset: str, recipes: tuple[str, ...], steps: int, threads: int | None, 
                 fix=f"take {', '.join(trl_peer.RECIPES)}",
             )
     from benchmarks import growth, rlp_step
-    from rlp_core.training import machine
+    from rlp_core.monitoring import roofline
 
-    peak = machine.measure(work.threads)
+    peak = roofline.measure(work.threads)
     say(f"machine: {peak.gflops_fp32:.0f} GFLOP/s fp32, {peak.gigabytes_per_second:.0f} GB/s")
     found: dict[str, Any] = {"work": dataclasses.asdict(work), "machine": dataclasses.asdict(peak)}
     found["peers"] = {name: _beside(work, name, steps, say) for name in recipes}

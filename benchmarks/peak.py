@@ -22,7 +22,7 @@ from rlp_core import quiet
 def main(threads: int, device: str, seconds: float) -> None:
     """Measure the machine's matrix-product peak and memory bandwidth."""
     quiet.apply()
-    from rlp_core.training.machine import measure
+    from rlp_core.monitoring.roofline import measure
 
     click.echo(json.dumps(dataclasses.asdict(measure(threads, device, seconds))))
 

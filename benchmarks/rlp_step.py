@@ -1,4 +1,4 @@
-"""Our side: the same step through `RlpTrainer`, and its update densely, for comparison.
+"""Our side: the same step through `RLPLearner`, and its update densely, for comparison.
 
 A step reads each document once, draws K x G thoughts of L tokens as branches of it, scores what
 follows each of them on the live cache, and updates through the same branches. In tokens through
@@ -29,7 +29,7 @@ from rlp_core import quiet
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rlp_core.training.rlp import RlpTrainer
+    from rlp_core.training.learner import RLPLearner
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class StepTimes:
     gigabytes: float
 
 
-def trainer(work: Work, seed: int = 0, device: str = "cpu", compute: str = "float32") -> RlpTrainer:
+def trainer(work: Work, seed: int = 0, device: str = "cpu", compute: str = "float32") -> RLPLearner:
     """The trainer of a step of the work: every thought has exactly L tokens.
 
     `</think>` is not drawn before the last token of a thought, in sampling and in the update.
@@ -57,8 +57,8 @@ def trainer(work: Work, seed: int = 0, device: str = "cpu", compute: str = "floa
     from rlp_core.params import Optimizer, Rlp, Thought
     from rlp_core.params.training import Audit
     from rlp_core.rollout.engine import prepare
-    from rlp_core.training.places import Text
-    from rlp_core.training.rlp import RlpTrainer
+    from rlp_core.training.learner import RLPLearner
+    from rlp_core.training.positions import TokenizedDocument
 
     settings = Rlp(
         steps=1000,
@@ -81,21 +81,23 @@ def trainer(work: Work, seed: int = 0, device: str = "cpu", compute: str = "floa
     model = work.model(seed)
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model)
-    texts = [Text(i, p.tokens, p.positions) for i, p in enumerate(work.passages(seed))]
-    return RlpTrainer(
+    documents = [
+        TokenizedDocument(i, p.tokens, p.positions) for i, p in enumerate(work.passages(seed))
+    ]
+    return RLPLearner(
         model,
         work.codec(),
         settings,
         Thought(open=opened, close=closed, max_tokens=work.thought_tokens),
         seed,
-        texts,
+        documents,
         micro_batch=10**6,
         tokens=10**6,
         compute=compute,
     )
 
 
-def step(made: RlpTrainer, number: int) -> StepTimes:
+def step(made: RLPLearner, number: int) -> StepTimes:
     """One step, timed by its own stopwatch."""
     before = dict(made.ledger.flops)
     result = made.step(number)
@@ -155,7 +157,7 @@ def update_against_dense(work: Work, repeats: int, seed: int = 0) -> dict[str, A
 
 
 @contextmanager
-def _densely(made: RlpTrainer, dense: bool) -> Iterator[None]:
+def _densely(made: RLPLearner, dense: bool) -> Iterator[None]:
     from rlp_core.rollout.attention import NAME
 
     if dense:

@@ -188,9 +188,9 @@ def _train(
     from benchmarks import trl_trainer
     from benchmarks.trl_reward import InformationGain
     from rlp_core.policy.ema import EmaTarget
-    from rlp_core.training.stopwatch import Stopwatch
+    from rlp_core.training.timers import PhaseTimer
 
-    watch, passages, policy = Stopwatch(), work.passages(seed), work.model(seed)
+    watch, passages, policy = PhaseTimer(), work.passages(seed), work.model(seed)
     target = EmaTarget(policy, choices.ema_decay)
     reward = InformationGain(
         policy,

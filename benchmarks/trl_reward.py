@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.work import Passage
 from rlp_core.data.tokenizer import Codec
-from rlp_core.training.stopwatch import Stopwatch
+from rlp_core.training.timers import PhaseTimer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -41,7 +41,7 @@ class InformationGain:
         horizon: int,
         rows: int,
         baseline_per_thought: bool,
-        watch: Stopwatch,
+        watch: PhaseTimer,
     ) -> None:
         """Hold what is scored.
 

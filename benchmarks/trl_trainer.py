@@ -15,7 +15,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from benchmarks.work import FORBIDDEN, Passage, Work
 from rlp_core.policy.ema import EmaTarget
-from rlp_core.training.stopwatch import Stopwatch
+from rlp_core.training.timers import PhaseTimer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class TimedTrainer(GRPOTrainer):
     """GRPOTrainer whose phases are timed from outside; what it computes is TRL's."""
 
-    def __init__(self, *args: Any, watch: Stopwatch, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, watch: PhaseTimer, **kwargs: Any) -> None:
         """Build TRL's trainer. `watch` is charged with `generation` and `bookkeeping`."""
         super().__init__(*args, **kwargs)
         self.watch = watch
@@ -45,7 +45,7 @@ class StepClock(TrainerCallback):
 
     def __init__(
         self,
-        watch: Stopwatch,
+        watch: PhaseTimer,
         target: EmaTarget,
         before_step: Callable[[int], None] | None = None,
     ) -> None:

@@ -205,7 +205,7 @@ def replay(root: Path, dump: Path) -> None:
 
     Exits with 0 if the fault shows here too, with 1 if it does not.
     """
-    from rlp_core.replay import replay as run_again
+    from rlp_core.monitoring.rerun import rerun as run_again
 
     read = run_again(root / dump)
     for line in read.lines():

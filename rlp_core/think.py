@@ -31,9 +31,9 @@ def think(
 
     from rlp_core.data.tokenizer import Codec
     from rlp_core.policy.model import choose_device, load
-    from rlp_core.rollout.draws import Draws
-    from rlp_core.rollout.engine import go_on, prepare
+    from rlp_core.rollout.engine import complete, prepare
     from rlp_core.rollout.rng import uniform
+    from rlp_core.rollout.sampling import SamplingParams
 
     params = load_params(Workspace(root).params)
     model, tokenizer = load(folder)
@@ -42,10 +42,10 @@ def think(
     codec = Codec.of(tokenizer, (params.thought.open, params.thought.close))
     rows = np.arange(thoughts)
     context = [*codec.context(text), codec.open_id]
-    thought = go_on(
+    thought = complete(
         model,
         [context],
-        Draws(thoughts, codec.close_id, params.thought.max_tokens, temperature),
+        SamplingParams(thoughts, codec.close_id, params.thought.max_tokens, temperature),
         lambda token: uniform(seed, 0, rows, token),
         params.runtime.micro_batch,
     )
@@ -53,10 +53,10 @@ def think(
         [*context, *tokens] if stopped else [*context, *tokens, codec.close_id]
         for tokens, stopped in zip(thought.tokens, thought.stopped, strict=True)
     ]
-    after = go_on(
+    after = complete(
         model,
         closed,
-        Draws(1, codec.end_id, ANSWER_TOKENS, temperature),
+        SamplingParams(1, codec.end_id, ANSWER_TOKENS, temperature),
         lambda token: uniform(seed, 1, rows, token),
         params.runtime.micro_batch,
     )

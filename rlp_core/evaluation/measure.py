@@ -17,11 +17,11 @@ from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.answers import first_line, is_right
 from rlp_core.evaluation.bias import ChoiceItem
 from rlp_core.params import Evaluate
-from rlp_core.rollout.draws import Draws, Thoughts
-from rlp_core.rollout.engine import go_on
+from rlp_core.rollout.engine import complete
 from rlp_core.rollout.rng import number_of, uniform
+from rlp_core.rollout.sampling import Completions, SamplingParams
 from rlp_core.rollout.scoring import score
-from rlp_core.training.places import Text, choose, text_of
+from rlp_core.training.positions import TokenizedDocument, select_positions, tokenize_document
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -93,7 +93,9 @@ class Meter:
         logprobs = score(self.model, [texts[i].tokens for i in kept], whole, self.micro_batch)
         rows = []
         for i, values in zip(kept, logprobs, strict=True):
-            places = choose(texts[i], self.settings.heldout_positions, "uniform", self.seed, 0)
+            places = select_positions(
+                texts[i], self.settings.heldout_positions, "uniform", self.seed, 0
+            )
             rows.append(
                 {
                     "id": documents[i].id,
@@ -141,9 +143,9 @@ class Meter:
             )
         return rows
 
-    def _text(self, document: Document) -> Text:
+    def _text(self, document: Document) -> TokenizedDocument:
         selection = "answer" if document.spans else "uniform"
-        return text_of(self.codec, document, self.settings.max_tokens, selection)
+        return tokenize_document(self.codec, document, self.settings.max_tokens, selection)
 
     def _plain(self, tokens: Tokens) -> str:
         """The text that predicted tokens stand for, without start and end of text."""
@@ -166,14 +168,14 @@ class Meter:
         temperature: float,
         purpose: int,
         positions: Sequence[int] | None = None,
-    ) -> Thoughts:
+    ) -> Completions:
         item = np.repeat(np.array(numbers, dtype=np.int64), copies)
         place = np.repeat(np.array(positions or [0] * len(contexts), dtype=np.int64), copies)
         rollout = np.tile(np.arange(copies), len(contexts))
-        return go_on(
+        return complete(
             self.model,
             [[*context, self.codec.open_id] for context in contexts],
-            Draws(copies, self.codec.close_id, self.thought_tokens, temperature),
+            SamplingParams(copies, self.codec.close_id, self.thought_tokens, temperature),
             lambda t: uniform(self.seed, purpose, item, place, rollout, t),
             self.micro_batch,
         )
@@ -190,10 +192,12 @@ class Meter:
         per_context = len(numbers) * copies // len(contexts)
         item = np.repeat(np.array(numbers, dtype=np.int64), copies)
         rollout = np.tile(np.arange(copies), len(numbers))
-        drawn = go_on(
+        drawn = complete(
             self.model,
             contexts,
-            Draws(per_context, self.codec.end_id, self.settings.answer_tokens, temperature),
+            SamplingParams(
+                per_context, self.codec.end_id, self.settings.answer_tokens, temperature
+            ),
             lambda t: uniform(self.seed, purpose, item, rollout, t),
             self.micro_batch,
         )
@@ -201,7 +205,10 @@ class Meter:
         return [first_line(self.codec.decode(tokens), end) for tokens in drawn.tokens]
 
     def _after_thoughts(
-        self, texts: Sequence[Text], kept: Sequence[int], rows: Sequence[dict[str, Any]]
+        self,
+        texts: Sequence[TokenizedDocument],
+        kept: Sequence[int],
+        rows: Sequence[dict[str, Any]],
     ) -> list[list[list[float]]]:
         """Per row and position the log-probability of the next token after each thought."""
         many = self.settings.samples
@@ -236,7 +243,7 @@ class Meter:
 
 
 def _reasoned(
-    meter: Meter, contexts: Sequence[Tokens], drawn: Thoughts, copies: int
+    meter: Meter, contexts: Sequence[Tokens], drawn: Completions, copies: int
 ) -> list[Tokens]:
     """Contexts with their thoughts, closed: what an answer is drawn from."""
     codec = meter.codec

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Thought:
+class ReferenceThought:
     """One sampled thought.
 
     Attributes:
@@ -42,12 +42,12 @@ class Thought:
 
 
 @dataclass(frozen=True)
-class Place:
+class ReferencePosition:
     """A document x, a position t in it, and the thoughts c_1..c_G sampled after x_<t."""
 
     document: list[int]
     position: int
-    thoughts: list[Thought]
+    thoughts: list[ReferenceThought]
 
     def targets(self, horizon: int) -> list[int]:
         """The tokens that the thoughts are to predict: x_t and what follows, H at most."""
@@ -60,7 +60,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Models:
+class ReferenceModels:
     """What scores. The loss is differentiable in `policy` and in `value`'s parameters.
 
     Attributes:
@@ -121,7 +121,7 @@ def reward(
 ) -> float:
     """Equation 4, summed over `horizon` tokens: S_pred - S_ema at temperature 1."""
     total = 0.0
-    for h, target in enumerate(Place(document, position, []).targets(horizon)):
+    for h, target in enumerate(ReferencePosition(document, position, []).targets(horizon)):
         seen = document[position : position + h]
         with torch.no_grad():
             predicted = logprob(policy, reasoned + seen, target, 1.0)
@@ -136,7 +136,9 @@ def next_token_loss(policy: PreTrainedModel, reasoned: list[int], targets: list[
     return torch.stack(losses).mean()
 
 
-def token_values(models: Models, start: list[int], thought: Thought) -> list[Tensor]:
+def token_values(
+    models: ReferenceModels, start: list[int], thought: ReferenceThought
+) -> list[Tensor]:
     """V before each thought token is drawn, from the state that predicts it."""
     if models.value is None:
         raise ValueError("estimator `gae` needs a value head")
@@ -149,7 +151,11 @@ def token_values(models: Models, start: list[int], thought: Thought) -> list[Ten
 
 
 def thought_terms(
-    models: Models, start: list[int], thought: Thought, advantage: list[float], o: Options
+    models: ReferenceModels,
+    start: list[int],
+    thought: ReferenceThought,
+    advantage: list[float],
+    o: Options,
 ) -> dict[str, list[Tensor]]:
     """Each token's terms; the forced delimiter has none."""
     terms: dict[str, list[Tensor]] = {"surrogate": [], "kl": [], "entropy": [], "value": []}
@@ -172,7 +178,9 @@ def thought_terms(
     return terms
 
 
-def step_loss(models: Models, places: Sequence[Place], o: Options) -> Result:
+def step_loss(
+    models: ReferenceModels, positions: Sequence[ReferencePosition], o: Options
+) -> Result:
     """The objective of a whole step, as `Options` says it, at the first update after sampling.
 
     Args:
@@ -187,21 +195,21 @@ def step_loss(models: Models, places: Sequence[Place], o: Options) -> Result:
     if o.kl_weight and models.frozen is None:
         raise ValueError("a KL weight above 0 needs a frozen reference")
     rewards: list[list[float]] = []
-    every: list[tuple[list[int], Thought]] = []
+    every: list[tuple[list[int], ReferenceThought]] = []
     ntp: list[Tensor] = []
-    for place in places:
-        start = [*place.document[: place.position], models.open_id]
+    for position in positions:
+        start = [*position.document[: position.position], models.open_id]
         rewards.append([])
-        for c in place.thoughts:
+        for c in position.thoughts:
             reasoned = start + c.sampled + [models.close_id] * c.forced
             gain = reward(
-                models.policy, models.ema, place.document, place.position, reasoned,
+                models.policy, models.ema, position.document, position.position, reasoned,
                 o.horizon, o.discount,
             )  # fmt: skip
             rewards[-1].append(gain)
             every.append((start, c))
-            ntp.append(next_token_loss(models.policy, reasoned, place.targets(o.horizon)))
-    advantages = _advantages(models, places, rewards, o)
+            ntp.append(next_token_loss(models.policy, reasoned, position.targets(o.horizon)))
+    advantages = _advantages(models, positions, rewards, o)
     flat = [tokens for group in advantages for tokens in group]
     terms = [
         thought_terms(models, start, c, a, o) for (start, c), a in zip(every, flat, strict=True)
@@ -214,21 +222,26 @@ def step_loss(models: Models, places: Sequence[Place], o: Options) -> Result:
 
 
 def _advantages(
-    models: Models, places: Sequence[Place], rewards: list[list[float]], o: Options
+    models: ReferenceModels,
+    positions: Sequence[ReferencePosition],
+    rewards: list[list[float]],
+    o: Options,
 ) -> list[list[list[float]]]:
     """Per place, thought and token; all but `gae` give each token of a thought the same."""
     limit = float("inf") if o.reward_clip is None else o.reward_clip
     clipped = [[max(-limit, min(limit, r)) for r in group] for group in rewards]
     if o.estimator != "gae":
         return [
-            [[a] * len(c.sampled) for a, c in zip(group, place.thoughts, strict=True)]
-            for group, place in zip(formulas.estimate(o.estimator, clipped), places, strict=True)
+            [[a] * len(c.sampled) for a, c in zip(group, position.thoughts, strict=True)]
+            for group, position in zip(
+                formulas.estimate(o.estimator, clipped), positions, strict=True
+            )
         ]
     result: list[list[list[float]]] = []
-    for place, group in zip(places, clipped, strict=True):
-        start = [*place.document[: place.position], models.open_id]
+    for position, group in zip(positions, clipped, strict=True):
+        start = [*position.document[: position.position], models.open_id]
         result.append([])
-        for c, final in zip(place.thoughts, group, strict=True):
+        for c, final in zip(position.thoughts, group, strict=True):
             with torch.no_grad():
                 values = [float(v) for v in token_values(models, start, c)]
             result[-1].append(formulas.gae(final, values, o.gae_discount, o.gae_lambda))
@@ -239,7 +252,7 @@ def loss(
     policy: PreTrainedModel,
     ema: PreTrainedModel,
     document: list[int],
-    thoughts: dict[int, list[Thought]],
+    thoughts: dict[int, list[ReferenceThought]],
     *,
     open_id: int,
     close_id: int,
@@ -271,6 +284,8 @@ def loss(
         temperature=temperature, clip_low=clip_low, clip_high=clip_high,
         horizon=horizon, discount=discount,
     )  # fmt: skip
-    places = [Place(document, position, group) for position, group in thoughts.items()]
-    result = step_loss(Models(policy, ema, open_id, close_id), places, options)
+    positions = [
+        ReferencePosition(document, position, group) for position, group in thoughts.items()
+    ]
+    result = step_loss(ReferenceModels(policy, ema, open_id, close_id), positions, options)
     return result.total, dict(zip(thoughts, result.rewards, strict=True))

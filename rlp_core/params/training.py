@@ -154,9 +154,9 @@ class Audit(Section):
     """Is it thinking? Controls and the split of the reward, now and then during the run."""
 
     every: Count = Field(default=10, description="Updates between audits; 0: none.")
-    places: Annotated[int, Field(ge=2)] = Field(
+    positions: Annotated[int, Field(ge=2)] = Field(
         default=16,
-        description="Places that an audit looks at; a shuffled thought comes from another one.",
+        description="Positions that an audit looks at; a shuffled thought comes from another one.",
     )
 
 

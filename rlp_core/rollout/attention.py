@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAME = "branches"
 
 
-class Sight(Protocol):
+class AttentionBackend(Protocol):
     """Who sees whom in one forward pass."""
 
     def attend(
@@ -55,7 +55,7 @@ def attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     softcap: float | None = None,
-    branches: Sight | None = None,
+    branches: AttentionBackend | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """The registered function; shapes as transformers gives them, [batch, heads, N, size].

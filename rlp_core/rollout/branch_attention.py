@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlp_core.rollout.blocks import Block, Blocks, Task, build
+from rlp_core.rollout.blocks import Block, Blocks, Segment, build
 
 
 @dataclass
@@ -37,14 +37,14 @@ class BranchAttention:
 
     @staticmethod
     def of(
-        trunks: Sequence[Task],
-        across: Sequence[Task],
-        own: Sequence[Task],
+        trunks: Sequence[Segment],
+        across: Sequence[Segment],
+        own: Sequence[Segment],
         device: torch.device | str,
     ) -> BranchAttention:
         """Build the blocks of a packed row."""
-        first = sum(task.queries for task in trunks)
-        rest = sum(task.queries for task in own)
+        first = sum(segment.queries for segment in trunks)
+        rest = sum(segment.queries for segment in own)
         return BranchAttention(
             build(trunks, 0, first, device),
             build(across, first, rest, device),
@@ -70,43 +70,43 @@ class _Attend(torch.autograd.Function):
         query: Tensor,
         key: Tensor,
         value: Tensor,
-        sight: BranchAttention,
+        backend: BranchAttention,
         scale: float,
         softcap: float,
     ) -> Tensor:
         query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
         parts = []
-        if sight.trunks.blocks:
-            parts.append(_forward(sight.trunks, query, key, value, scale, softcap))
-        if sight.own.blocks:
-            across = _forward(sight.across, query, key, value, scale, softcap)
-            parts.append(_merge(across, _forward(sight.own, query, key, value, scale, softcap)))
+        if backend.trunks.blocks:
+            parts.append(_forward(backend.trunks, query, key, value, scale, softcap))
+        if backend.own.blocks:
+            across = _forward(backend.across, query, key, value, scale, softcap)
+            parts.append(_merge(across, _forward(backend.own, query, key, value, scale, softcap)))
         out = torch.cat([part[0] for part in parts])
         lse = torch.cat([part[1] for part in parts])
         ctx.save_for_backward(query, key, value, out, lse)
-        ctx.rest = (sight, scale, softcap)
+        ctx.rest = (backend, scale, softcap)
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, out, lse = ctx.saved_tensors
-        sight, scale, softcap = ctx.rest
+        backend, scale, softcap = ctx.rest
         grad = grad.contiguous()
         delta = (grad.float() * out).sum(dim=-1)
         dkey, dvalue = torch.zeros_like(key), torch.zeros_like(value)
         saved = _Saved(query, key, value, grad, lse, delta, dkey, dvalue, scale, softcap)
         parts = []
-        if sight.trunks.blocks:
-            parts.append(_backward(sight.trunks, saved))
-        if sight.own.blocks:
-            parts.append(_backward(sight.across, saved).add_(_backward(sight.own, saved)))
+        if backend.trunks.blocks:
+            parts.append(_backward(backend.trunks, saved))
+        if backend.own.blocks:
+            parts.append(_backward(backend.across, saved).add_(_backward(backend.own, saved)))
         return torch.cat(parts), dkey, dvalue, None, None, None
 
 
 def _forward(
     blocks: Blocks, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
 ) -> tuple[Tensor, Tensor]:
-    """Result [count, heads, size] and log-sum-exp [count, heads] of one kind of task."""
+    """Result [count, heads, size] and log-sum-exp [count, heads] of one kind of segment."""
     heads = query.shape[1]
     outs, sums = [], []
     for block in blocks.blocks:
@@ -180,14 +180,14 @@ def _backward(blocks: Blocks, saved: _Saved) -> Tensor:
 def _spread(blocks: Blocks, parts: Sequence[Tensor], into: Tensor) -> None:
     """Add the keys' gradients, [P, S, kv_heads, size] per block, to the rows they came from."""
     if blocks.key_inverse is not None:
-        first = min(task.key for block in blocks.blocks for task in block.tasks)
+        first = min(segment.key for block in blocks.blocks for segment in block.segments)
         flat = [part.reshape(-1, *part.shape[2:]) for part in parts]
         into[first : first + len(blocks.key_inverse)].add_(_pick(flat, blocks.key_inverse))
         return
     seen = [block for block in blocks.blocks if block.size[2]]
     for block, part in zip(seen, parts, strict=True):
-        for index, task in enumerate(block.tasks):
-            into[task.key : task.key + task.keys].add_(part[index, : task.keys])
+        for index, segment in enumerate(block.segments):
+            into[segment.key : segment.key + segment.keys].add_(part[index, : segment.keys])
 
 
 def _scores(
@@ -201,8 +201,8 @@ def _scores(
     if softcap:
         raw = torch.tanh(score / softcap).mul_(softcap)
         score = raw.clone()
-    if block.hidden is not None:
-        score.view(count, -1, queries, keys).masked_fill_(block.hidden[:, None], -torch.inf)
+    if block.mask is not None:
+        score.view(count, -1, queries, keys).masked_fill_(block.mask[:, None], -torch.inf)
     return raw, score
 
 

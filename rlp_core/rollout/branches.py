@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rlp_core.rollout.blocks import Task
+from rlp_core.rollout.blocks import Segment
 from rlp_core.rollout.branch_attention import BranchAttention
 from rlp_core.rollout.flex import FlexAttention
 
@@ -106,13 +106,13 @@ def pack(
     else:
         attention = BranchAttention.of(
             trunks=[
-                Task(start, len(trunk), start, len(trunk), causal=True)
+                Segment(start, len(trunk), start, len(trunk), causal=True)
                 for trunk, start in zip(trunks, trunk_starts, strict=True)
                 if len(trunk)
             ],
             across=_across(branches, branch_starts, trunk_starts),
             own=[
-                Task(start, len(b.tokens), start, len(b.tokens), causal=True)
+                Segment(start, len(b.tokens), start, len(b.tokens), causal=True)
                 for b, start in zip(branches, branch_starts, strict=True)
             ],
             device=device,
@@ -144,17 +144,19 @@ def _fused(
 
 def _across(
     branches: Sequence[Branch], branch_starts: Sequence[int], trunk_starts: Sequence[int]
-) -> list[Task]:
-    """One task per run of branches at the same place: their tokens on the trunk before it."""
-    tasks: list[Task] = []
+) -> list[Segment]:
+    """One segment per run of branches at the same place: their tokens on the trunk before it."""
+    segments: list[Segment] = []
     for branch, start in zip(branches, branch_starts, strict=True):
         keys, count = trunk_starts[branch.trunk], branch.position
-        last = tasks[-1] if tasks else None
+        last = segments[-1] if segments else None
         if last and last.key == keys and last.keys == count and last.query + last.queries == start:
-            tasks[-1] = Task(last.query, last.queries + len(branch.tokens), keys, count, False)
+            segments[-1] = Segment(
+                last.query, last.queries + len(branch.tokens), keys, count, False
+            )
         else:
-            tasks.append(Task(start, len(branch.tokens), keys, count, False))
-    return tasks
+            segments.append(Segment(start, len(branch.tokens), keys, count, False))
+    return segments
 
 
 def _starts(lengths: Iterable[int], first: int) -> list[int]:

@@ -117,7 +117,7 @@ class BranchCache:
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
     ) -> Tensor:
-        """One new token per row; shapes as in `attention.Sight`, N being the rows."""
+        """One new token per row; shapes as in `attention.AttentionBackend`, N being the rows."""
         rows, heads, size = query.shape
         groups = key.shape[1]
         if layer not in self.own:

@@ -15,7 +15,14 @@ import torch
 from torch import Tensor
 
 from rlp_core.policy.logits import token_logprobs
-from rlp_core.rollout.draws import Draws, Start, Thoughts, Uniforms, check_starts, choose_tokens
+from rlp_core.rollout.sampling import (
+    Completions,
+    Prompt,
+    SamplingParams,
+    Uniforms,
+    check_prompts,
+    sample_tokens,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -63,56 +70,56 @@ def states(
 def sample(
     model: PreTrainedModel,
     trunks: Sequence[Sequence[int]],
-    starts: Sequence[Start],
-    draws: Draws,
+    prompts: Sequence[Prompt],
+    params: SamplingParams,
     uniforms: Uniforms,
     rows: int,
-) -> Thoughts:
+) -> Completions:
     """`sampler.sample` without cache: the whole text is read anew for each token.
 
     Slow on purpose: this is what the fast sampler is tested against.
     """
-    check_starts(trunks, starts)
-    per_batch = max(1, rows // draws.copies)
-    result = Thoughts()
-    for first in range(0, len(starts), per_batch):
-        part = starts[first : first + per_batch]
-        repeated = [start for start in part for _ in range(draws.copies)]
+    check_prompts(trunks, prompts)
+    per_batch = max(1, rows // params.n)
+    result = Completions()
+    for first in range(0, len(prompts), per_batch):
+        part = prompts[first : first + per_batch]
+        repeated = [prompt for prompt in part for _ in range(params.n)]
         contexts = [[*trunks[s.trunk][: s.position], s.opening] for s in repeated]
-        drawn = _draw(model, contexts, draws, uniforms, first * draws.copies)
+        drawn = _draw(model, contexts, params, uniforms, first * params.n)
         closed = [
-            [*context, *tokens] if stopped else [*context, *tokens, draws.stop]
+            [*context, *tokens] if stopped else [*context, *tokens, params.stop_token_id]
             for context, tokens, stopped in zip(contexts, drawn.tokens, drawn.stopped, strict=True)
         ]
-        drawn.predicted = _predict(model, closed, [start.targets for start in repeated])
+        drawn.predicted = _predict(model, closed, [prompt.targets for prompt in repeated])
         for name in ("tokens", "stopped", "logprobs", "predicted"):
             getattr(result, name).extend(getattr(drawn, name))
-    result.spent = _spent(result, [start for start in starts for _ in range(draws.copies)])
+    result.spent = _spent(result, [prompt for prompt in prompts for _ in range(params.n)])
     return result
 
 
 def _draw(
     model: PreTrainedModel,
     contexts: Sequence[Sequence[int]],
-    draws: Draws,
+    params: SamplingParams,
     uniforms: Uniforms,
     first: int,
-) -> Thoughts:
+) -> Completions:
     count = len(contexts)
-    found = Thoughts([[] for _ in contexts], [False] * count, [[] for _ in contexts], [])
-    for index in range(draws.max_tokens):
+    found = Completions([[] for _ in contexts], [False] * count, [[] for _ in contexts], [])
+    for index in range(params.max_tokens):
         alive = [row for row in range(count) if not found.stopped[row]]
         if not alive:
             break
         read = [[*contexts[row], *found.tokens[row]] for row in alive]
         last = torch.tensor([len(row) - 1 for row in read], device=model.device)
         hidden = hidden_states(model, read)[torch.arange(len(read)), last]
-        uniform = uniforms(index)[[first + row for row in alive]] if draws.temperature else None
-        tokens, logprobs = choose_tokens(model, hidden, draws, uniform, index)
+        uniform = uniforms(index)[[first + row for row in alive]] if params.temperature else None
+        tokens, logprobs = sample_tokens(model, hidden, params, uniform, index)
         for row, token, logprob in zip(alive, tokens.tolist(), logprobs.tolist(), strict=True):
             found.tokens[row].append(token)
             found.logprobs[row].append(logprob)
-            found.stopped[row] = token == draws.stop
+            found.stopped[row] = token == params.stop_token_id
     return found
 
 
@@ -133,13 +140,13 @@ def _predict(
     ]
 
 
-def _spent(drawn: Thoughts, starts: Sequence[Start]) -> dict[str, tuple[int, ...]]:
-    """What the mathematics of these thoughts needs, each for itself, as `Thoughts.spent`."""
+def _spent(drawn: Completions, prompts: Sequence[Prompt]) -> dict[str, tuple[int, ...]]:
+    """What the mathematics of these thoughts needs, each for itself, as `Completions.spent`."""
     decode, score = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
-    for start, tokens, stopped in zip(starts, drawn.tokens, drawn.stopped, strict=True):
+    for prompt, tokens, stopped in zip(prompts, drawn.tokens, drawn.stopped, strict=True):
         fed = len(tokens)
-        decode += (fed, fed * start.position + fed * (fed + 1) // 2, fed)
-        after = len(start.targets) + (not stopped) if start.targets else 0
-        before = start.position + fed
-        score += (after, after * before + after * (after + 1) // 2, len(start.targets))
+        decode += (fed, fed * prompt.position + fed * (fed + 1) // 2, fed)
+        after = len(prompt.targets) + (not stopped) if prompt.targets else 0
+        before = prompt.position + fed
+        score += (after, after * before + after * (after + 1) // 2, len(prompt.targets))
     return {"decode": tuple(decode.tolist()), "score": tuple(score.tolist())}

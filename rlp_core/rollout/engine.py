@@ -16,7 +16,7 @@ from rlp_core.errors import ConfigError
 from rlp_core.policy.logits import check_head
 from rlp_core.rollout import attention, dense, sampler
 from rlp_core.rollout.branches import Branch, pack
-from rlp_core.rollout.draws import Draws, Start, Thoughts, Uniforms
+from rlp_core.rollout.sampling import Completions, Prompt, SamplingParams, Uniforms
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -68,26 +68,26 @@ def starts_of(lengths: Iterable[int], first: int = 0) -> list[int]:
     return list(accumulate(lengths, initial=first))[:-1]
 
 
-def draw(
+def generate(
     model: PreTrainedModel,
     trunks: Sequence[Sequence[int]],
-    starts: Sequence[Start],
-    draws: Draws,
+    prompts: Sequence[Prompt],
+    params: SamplingParams,
     uniforms: Uniforms,
     rows: int,
-) -> Thoughts:
+) -> Completions:
     """`sampler.sample`, or the same drawn densely."""
     path = sampler.sample if branching(model) else dense.sample
-    return path(model, trunks, starts, draws, uniforms, rows)
+    return path(model, trunks, prompts, params, uniforms, rows)
 
 
-def go_on(
+def complete(
     model: PreTrainedModel,
     contexts: Sequence[Sequence[int]],
-    draws: Draws,
+    params: SamplingParams,
     uniforms: Uniforms,
     rows: int,
-) -> Thoughts:
+) -> Completions:
     """Continue whole contexts, each of at least one token, until `stop` or the limit.
 
     Raises:
@@ -96,5 +96,5 @@ def go_on(
     if min(map(len, contexts), default=1) < 1:
         raise ValueError("a context needs at least one token to be continued")
     trunks = [context[:-1] for context in contexts]
-    starts = [Start(i, len(c) - 1, c[-1]) for i, c in enumerate(contexts)]
-    return draw(model, trunks, starts, draws, uniforms, rows)
+    prompts = [Prompt(i, len(c) - 1, c[-1]) for i, c in enumerate(contexts)]
+    return generate(model, trunks, prompts, params, uniforms, rows)

@@ -20,7 +20,7 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex
 
 @dataclass
 class FlexAttention:
-    """The packed row `[trunks | branches]`; see `attention.Sight`.
+    """The packed row `[trunks | branches]`; see `attention.AttentionBackend`.
 
     Attributes:
         mask: who sees whom.
@@ -58,7 +58,7 @@ class FlexAttention:
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
     ) -> Tensor:
-        """One layer; shapes as in `attention.Sight`."""
+        """One layer; shapes as in `attention.AttentionBackend`."""
         if self.keep:
             self.kept[layer] = (key, value)
         found = _kernel(self.compiled)(

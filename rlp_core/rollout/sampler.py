@@ -20,7 +20,14 @@ from rlp_core.policy.model import embedding_rows
 from rlp_core.rollout.attention import kernel_of
 from rlp_core.rollout.branches import pack
 from rlp_core.rollout.cache import BranchCache
-from rlp_core.rollout.draws import Draws, Start, Thoughts, Uniforms, check_starts, choose_tokens
+from rlp_core.rollout.sampling import (
+    Completions,
+    Prompt,
+    SamplingParams,
+    Uniforms,
+    check_prompts,
+    sample_tokens,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -35,12 +42,12 @@ THINK, CLOSE, SCORE, DONE = range(4)
 def sample(
     model: PreTrainedModel,
     trunks: Sequence[Sequence[int]],
-    starts: Sequence[Start],
-    draws: Draws,
+    prompts: Sequence[Prompt],
+    params: SamplingParams,
     uniforms: Uniforms,
     rows: int,
-) -> Thoughts:
-    """Draw `copies` thoughts at every start and score the targets after them.
+) -> Completions:
+    """Draw `n` thoughts at every prompt and score the targets after them.
 
     Args:
         model: attends through the branches; no dropout is active in it.
@@ -51,22 +58,22 @@ def sample(
         rows: thoughts in flight at once; documents stay whole.
 
     Raises:
-        ValueError: a start lies beyond its document.
+        ValueError: a prompt lies beyond its document.
     """
-    check_starts(trunks, starts)
-    order, batches = _batches(starts, draws.copies, rows)
+    check_prompts(trunks, prompts)
+    order, batches = _batches(prompts, params.n, rows)
     found = [
-        _Batch(model, trunks, [(i, starts[i]) for i in batch], draws, uniforms).run()
+        _Batch(model, trunks, [(i, prompts[i]) for i in batch], params, uniforms).run()
         for batch in batches
     ]
-    result = Thoughts()
-    rank = {start: place for place, start in enumerate(order)}
+    result = Completions()
+    rank = {prompt: place for place, prompt in enumerate(order)}
     for name in ("tokens", "stopped", "logprobs", "predicted"):
         values = getattr(result, name)
         flat = [value for part in found for value in getattr(part, name)]
-        for index in range(len(starts)):
-            first = rank[index] * draws.copies
-            values.extend(flat[first : first + draws.copies])
+        for index in range(len(prompts)):
+            first = rank[index] * params.n
+            values.extend(flat[first : first + params.n])
     result.bytes_read = sum(part.bytes_read for part in found)
     for phase in ("decode", "score"):
         counts = [part.spent.get(phase, (0, 0, 0)) for part in found]
@@ -74,16 +81,18 @@ def sample(
     return result
 
 
-def _batches(starts: Sequence[Start], copies: int, rows: int) -> tuple[list[int], list[list[int]]]:
+def _batches(prompts: Sequence[Prompt], n: int, rows: int) -> tuple[list[int], list[list[int]]]:
     """Documents of like length together; returns the order of the starts, and the batches."""
     longest: dict[int, int] = {}
-    for start in starts:
-        longest[start.trunk] = max(longest.get(start.trunk, 0), start.position)
-    order = sorted(range(len(starts)), key=lambda i: (longest[starts[i].trunk], starts[i].trunk, i))
+    for prompt in prompts:
+        longest[prompt.trunk] = max(longest.get(prompt.trunk, 0), prompt.position)
+    order = sorted(
+        range(len(prompts)), key=lambda i: (longest[prompts[i].trunk], prompts[i].trunk, i)
+    )
     batches: list[list[int]] = []
     for index in order:
-        same = batches and starts[batches[-1][-1]].trunk == starts[index].trunk
-        if batches and (same or (len(batches[-1]) + 1) * copies <= rows):
+        same = batches and prompts[batches[-1][-1]].trunk == prompts[index].trunk
+        if batches and (same or (len(batches[-1]) + 1) * n <= rows):
             batches[-1].append(index)
         else:
             batches.append([index])
@@ -93,7 +102,7 @@ def _batches(starts: Sequence[Start], copies: int, rows: int) -> tuple[list[int]
 class _Batch:
     """The thoughts that are in flight together.
 
-    A row of the network is a *prefix*: thoughts of one start that have drawn the same tokens so
+    A row of the network is a *prefix*: thoughts of one prompt that have drawn the same tokens so
     far share it, and part where their draws differ. Arrays named after thoughts have one entry
     per thought, `token` and `position` one per row; `owner` leads from thought to row.
     """
@@ -102,14 +111,14 @@ class _Batch:
         self,
         model: PreTrainedModel,
         trunks: Sequence[Sequence[int]],
-        starts: Sequence[tuple[int, Start]],
-        draws: Draws,
+        prompts: Sequence[tuple[int, Prompt]],
+        params: SamplingParams,
         uniforms: Uniforms,
     ) -> None:
-        self.model, self.draws, self.uniforms = model, draws, uniforms
-        used = list(dict.fromkeys(start.trunk for _, start in starts))
+        self.model, self.params, self.uniforms = model, params, uniforms
+        used = list(dict.fromkeys(prompt.trunk for _, prompt in prompts))
         ends = {
-            trunk: max(start.position for _, start in starts if start.trunk == trunk)
+            trunk: max(prompt.position for _, prompt in prompts if prompt.trunk == trunk)
             for trunk in used
         }
         read = [trunks[t][: ends[t]] for t in used]
@@ -117,27 +126,27 @@ class _Batch:
         packed.attention.keep = True
         if packed.ids.shape[1]:
             packed.states(model)
-        device, copies = model.device, draws.copies
-        self.position = torch.tensor([s.position for _, s in starts], device=device)
+        device, n = model.device, params.n
+        self.position = torch.tensor([s.position for _, s in prompts], device=device)
         self.cache = BranchCache(
             packed.attention,
             packed.trunk_starts,
-            torch.tensor([used.index(s.trunk) for _, s in starts], device=device),
+            torch.tensor([used.index(s.trunk) for _, s in prompts], device=device),
             self.position,
-            room=draws.max_tokens + 2 + max(len(s.targets) for _, s in starts),
+            room=params.max_tokens + 2 + max(len(s.targets) for _, s in prompts),
         )
-        self.token = torch.tensor([s.opening for _, s in starts], device=device)
-        self.ids = np.array([i * copies + c for i, _ in starts for c in range(copies)])
-        self.targets = [start.targets for _, start in starts for _ in range(copies)]
+        self.token = torch.tensor([s.opening for _, s in prompts], device=device)
+        self.ids = np.array([i * n + c for i, _ in prompts for c in range(n)])
+        self.targets = [prompt.targets for _, prompt in prompts for _ in range(n)]
         count = len(self.targets)
-        self.owner = np.repeat(np.arange(len(starts)), copies)
+        self.owner = np.repeat(np.arange(len(prompts)), n)
         self.state = np.full(count, THINK)
         self.scored = np.zeros(count, dtype=np.int64)
-        self.found = Thoughts(*([[] for _ in range(count)] for _ in range(4)))  # type: ignore[arg-type]
+        self.found = Completions(*([[] for _ in range(count)] for _ in range(4)))  # type: ignore[arg-type]
         self.found.stopped = [False] * count
         self.index = 0
 
-    def run(self) -> Thoughts:
+    def run(self) -> Completions:
         """Feed token after token until every thought is done."""
         while True:
             self.cache.advance()
@@ -167,7 +176,7 @@ class _Batch:
             following[thinking] = self._think(hidden, thinking)
         if len(closing):
             self._spend("score", np.unique(self.owner[closing]), 0)
-        following[closing] = self.draws.stop
+        following[closing] = self.params.stop_token_id
         self._go_on_to_score(closing)
         if len(scoring):
             following[scoring] = self._score(hidden, scoring)
@@ -176,18 +185,18 @@ class _Batch:
     def _think(self, hidden: Tensor, who: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         rows, of = np.unique(self.owner[who], return_inverse=True)
         self._spend("decode", rows, len(rows))
-        uniform = self.uniforms(self.index)[self.ids[who]] if self.draws.temperature else None
-        drawn, logprob = choose_tokens(
-            self.model, _at(hidden, rows), self.draws, uniform, self.index, of
+        uniform = self.uniforms(self.index)[self.ids[who]] if self.params.temperature else None
+        drawn, logprob = sample_tokens(
+            self.model, _at(hidden, rows), self.params, uniform, self.index, of
         )
         for thought, token, value in zip(who, drawn, logprob, strict=True):
             self.found.tokens[thought].append(int(token))
             self.found.logprobs[thought].append(float(value))
-        stopped = drawn == self.draws.stop
+        stopped = drawn == self.params.stop_token_id
         for thought in who[stopped]:
             self.found.stopped[thought] = True
         self._go_on_to_score(who[stopped])
-        if self.index + 1 == self.draws.max_tokens:
+        if self.index + 1 == self.params.max_tokens:
             forced = who[~stopped]
             self.state[forced] = [CLOSE if self.targets[t] else DONE for t in forced]
         return drawn

@@ -13,11 +13,11 @@ from rlp_core.data.records import Record
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
+from rlp_core.monitoring.progress import StepLog
 from rlp_core.policy import model as models
 from rlp_core.rollout.engine import prepare
 from rlp_core.training import loop
 from rlp_core.training.checkpoint import Checkpoints
-from rlp_core.training.progress import StepLog
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rlp_core.data.records import Demonstration
 from rlp_core.params import Supervised
 from rlp_core.stages import common
-from rlp_core.training.idle import demonstrated
+from rlp_core.training.filler import demonstrated
 from rlp_core.training.supervised import SupervisedTrainer
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from rlp_core.interruption import deferring_sigterm
 from rlp_core.training.checkpoint import Checkpoints, State
 
 if TYPE_CHECKING:
-    from rlp_core.training.progress import StepLog
+    from rlp_core.monitoring.progress import StepLog
 
 
 @dataclass(frozen=True)

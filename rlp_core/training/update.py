@@ -16,8 +16,8 @@ from rlp_core.objective.packing import steps
 from rlp_core.objective.reward import clip_reward
 from rlp_core.policy.logits import token_logprobs, token_statistics
 from rlp_core.rollout import engine
+from rlp_core.training.groups import Delimiters, RolloutGroup, branches_of, count_tree, trunks_of
 from rlp_core.training.ledger import TRAINING, Ledger
-from rlp_core.training.rollouts import Delimiters, Group, branches_of, count_tree, trunks_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Networks:
+class Models:
     """What takes part in an update.
 
     Attributes:
@@ -42,7 +42,7 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Exploring:
+class SamplingConstraints:
     """What of the drawing the update must know, so that it sees the same probabilities.
 
     Attributes:
@@ -59,7 +59,7 @@ class Exploring:
 
 
 @dataclass
-class Sums:
+class UpdateMetrics:
     """What an update adds up for the metrics; the terms of the loss are weighted means already."""
 
     tokens: int
@@ -73,7 +73,7 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class Whole:
+class GlobalCounts:
     """Denominators of the whole step, so that micro-batches add up to it."""
 
     thoughts: int
@@ -81,14 +81,14 @@ class Whole:
 
 
 def accumulate(
-    networks: Networks,
-    groups: Sequence[Group],
+    networks: Models,
+    groups: Sequence[RolloutGroup],
     step: int,
     options: Options,
-    exploring: Exploring,
+    exploring: SamplingConstraints,
     budget: int,
     ledger: Ledger,
-) -> Sums:
+) -> UpdateMetrics:
     """Add the gradient of the loss over all groups to the parameters.
 
     The ratio is taken to the policy before this update, which is the policy itself: it is 1 for
@@ -104,11 +104,11 @@ def accumulate(
         budget: tokens through the network at once; a document and its thoughts stay whole.
         ledger: takes the cost.
     """
-    whole = Whole(
+    whole = GlobalCounts(
         sum(len(group.tokens) for group in groups),
         sum(len(tokens) for group in groups for tokens in group.tokens),
     )
-    sums = Sums(whole.tokens)
+    sums = UpdateMetrics(whole.tokens)
     for part in parts(groups, budget):
         part_loss = _part(networks, part, step, options, exploring, whole, ledger, sums)
         part_loss.backward()
@@ -116,21 +116,21 @@ def accumulate(
     return sums
 
 
-def parts(groups: Sequence[Group], budget: int) -> Iterator[list[Group]]:
+def parts(groups: Sequence[RolloutGroup], budget: int) -> Iterator[list[RolloutGroup]]:
     """Groups for one forward and backward pass each; those of one text stay together.
 
     A text that exceeds the budget alone is a part of its own.
     """
-    part: list[Group] = []
+    part: list[RolloutGroup] = []
     size = 0
-    for _, same in groupby(groups, key=lambda group: id(group.place.text)):
-        text = list(same)
-        cost = max(group.place.position for group in text)
-        cost += sum(len(tokens) for group in text for tokens in group.tokens)
+    for _, same in groupby(groups, key=lambda group: id(group.position.document)):
+        together = list(same)
+        cost = max(group.position.index for group in together)
+        cost += sum(len(tokens) for group in together for tokens in group.tokens)
         if part and size + cost > budget:
             yield part
             part, size = [], 0
-        part += text
+        part += together
         size += cost
     if part:
         yield part
@@ -162,7 +162,7 @@ class _Rows:
 
     @staticmethod
     def of(
-        groups: Sequence[Group],
+        groups: Sequence[RolloutGroup],
         fed: Sequence[int],
         read_by: Sequence[int],
         first: int,
@@ -175,7 +175,7 @@ class _Rows:
         """
         thoughts = [(g, i) for g in groups for i in range(len(g.tokens))]
         lengths = [len(g.tokens[i]) for g, i in thoughts]
-        targets = [len(g.place.targets) for g, _ in thoughts]
+        targets = [len(g.position.targets) for g, _ in thoughts]
         starts = engine.starts_of(fed, first)
         begins = [starts[branch] for branch in read_by]
         ends = [starts[branch] + fed[branch] for branch in read_by]
@@ -186,25 +186,25 @@ class _Rows:
             [g.step == step for g, i in thoughts for _ in g.tokens[i]],
             lengths,
             [row for end, n in zip(ends, targets, strict=True) for row in range(end - n, end)],
-            [token for g, _ in thoughts for token in g.place.following],
+            [token for g, _ in thoughts for token in g.position.following],
             targets,
         ]
         return _Rows(*(torch.tensor(column, device=device) for column in columns))
 
 
 def _part(
-    networks: Networks,
-    groups: Sequence[Group],
+    networks: Models,
+    groups: Sequence[RolloutGroup],
     step: int,
     options: Options,
-    exploring: Exploring,
-    whole: Whole,
+    exploring: SamplingConstraints,
+    whole: GlobalCounts,
     ledger: Ledger,
-    sums: Sums,
+    sums: UpdateMetrics,
 ) -> Tensor:
     """The loss of some groups, as a share of the whole step's."""
     model = networks.policy.model
-    trunks, _ = trunks_of([group.place for group in groups])
+    trunks, _ = trunks_of([group.position for group in groups])
     branches, read_by = branches_of(groups, exploring.marks, options.ntp_weight > 0)
     fed = [len(branch.tokens) for branch in branches]
     rows = _Rows.of(groups, fed, read_by, sum(map(len, trunks)), step, model.device)
@@ -225,7 +225,7 @@ def _part(
     weight = loss.token_weights(
         rows.lengths, options.token_mean, thoughts=whole.thoughts, tokens=whole.tokens
     )
-    trust = _trust(rows, logprobs.detach(), options, sums)
+    trust = _importance_weights(rows, logprobs.detach(), options, sums)
     terms: dict[str, Tensor] = {}
     values = networks.value(once)[of] if networks.value is not None else None
     steered = _advantages(values, groups, options, rows, weight, terms, sums)
@@ -256,7 +256,7 @@ def _distinct(values: Tensor, of: Tensor, count: int) -> Tensor:
     return values.new_zeros(count).index_put((of,), values)
 
 
-def _trust(rows: _Rows, old: Tensor, options: Options, sums: Sums) -> Tensor:
+def _importance_weights(rows: _Rows, old: Tensor, options: Options, sums: UpdateMetrics) -> Tensor:
     """[M] importance weights: 1 for fresh tokens, truncated for those of an older policy."""
     gap = old - rows.behaviour
     sums.surprise -= float(old.sum())
@@ -269,12 +269,12 @@ def _trust(rows: _Rows, old: Tensor, options: Options, sums: Sums) -> Tensor:
 
 def _advantages(
     values: Tensor | None,
-    groups: Sequence[Group],
+    groups: Sequence[RolloutGroup],
     options: Options,
     rows: _Rows,
     weight: Tensor,
     terms: dict[str, Tensor],
-    sums: Sums,
+    sums: UpdateMetrics,
 ) -> Tensor:
     """[M] advantages; with values of the thought tokens, their loss is put among the terms."""
     if values is None:

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from benchmarks.trl_reward import InformationGain
 from benchmarks.work import TEST, Work
-from rlp_core.training.stopwatch import Stopwatch
+from rlp_core.training.timers import PhaseTimer
 
 
 @torch.no_grad()
@@ -56,7 +56,7 @@ def test_equals_a_dense_computation(horizon: int, rows: int, per_thought: bool) 
         horizon=horizon,
         rows=rows,
         baseline_per_thought=per_thought,
-        watch=Stopwatch(),
+        watch=PhaseTimer(),
     )
     found = reward(
         completion_ids=thoughts,

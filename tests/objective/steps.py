@@ -9,40 +9,48 @@ from torch import Tensor, nn
 
 from rlp_core.objective import advantage, loss, reward
 from rlp_core.objective.options import Options
-from rlp_core.objective.reference import Models, Place, Thought
+from rlp_core.objective.reference import ReferenceModels, ReferencePosition, ReferenceThought
 from tests import models
 
 CLOSE = models.codec().close_id
 PLACES = [
-    Place(
+    ReferencePosition(
         [40, 51, 62, 73, 84, 95],
         3,
-        [Thought([30, 41], True), Thought([52, CLOSE], False), Thought([63], True)],
+        [
+            ReferenceThought([30, 41], True),
+            ReferenceThought([52, CLOSE], False),
+            ReferenceThought([63], True),
+        ],
     ),
-    Place(
+    ReferencePosition(
         [45, 56, 67, 78],
         2,
-        [Thought([CLOSE], False), Thought([33, 44, 55, 66], True), Thought([77, 88], True)],
+        [
+            ReferenceThought([CLOSE], False),
+            ReferenceThought([33, 44, 55, 66], True),
+            ReferenceThought([77, 88], True),
+        ],
     ),
 ]
 """Two places of three thoughts: forced and closed, of one to four tokens. The second document
 ends before a horizon of 3 does."""
 
 
-def stale() -> list[Place]:
+def stale() -> list[ReferencePosition]:
     """The same thoughts, as an older policy drew them: some likelier now, some less likely."""
     made = []
-    for place in PLACES:
+    for position in PLACES:
         thoughts = [
-            Thought(
+            ReferenceThought(
                 c.sampled,
                 c.forced,
                 behaviour=[-6.0 + 1.5 * t + g for t in range(len(c.sampled))],
                 old_values=[0.3 * g - 0.2 * t for t in range(len(c.sampled))],
             )
-            for g, c in enumerate(place.thoughts)
+            for g, c in enumerate(position.thoughts)
         ]
-        made.append(Place(place.document, place.position, thoughts))
+        made.append(ReferencePosition(position.document, position.position, thoughts))
     return made
 
 
@@ -82,34 +90,36 @@ class Toy(nn.Module):
         return SimpleNamespace(logits=self.head(self.base_model(input_ids).last_hidden_state))
 
 
-def toys() -> Models:
+def toys() -> ReferenceModels:
     """The same as `scorers`, of toys."""
     policy, ema, frozen = (Toy(seed) for seed in (0, 1, 2))
-    return Models(policy, ema, 7, CLOSE, frozen, Head(6).double())
+    return ReferenceModels(policy, ema, 7, CLOSE, frozen, Head(6).double())
 
 
-def scorers() -> Models:
+def scorers() -> ReferenceModels:
     """Policy, EMA, reference and value head, all apart, with parameters in double precision."""
     policy, ema, frozen = (models.model(seed, spread=4.0).double() for seed in (0, 1, 2))
     head = Head(policy.config.hidden_size).double()
-    return Models(policy, ema, models.codec().open_id, CLOSE, frozen, head)
+    return ReferenceModels(policy, ema, models.codec().open_id, CLOSE, frozen, head)
 
 
-def parameters(m: Models) -> list[nn.Parameter]:
+def parameters(m: ReferenceModels) -> list[nn.Parameter]:
     """All that the loss can move."""
     return [*m.policy.parameters(), *m.value.parameters()]
 
 
-def gradients(m: Models, of: Tensor) -> list[Tensor]:
+def gradients(m: ReferenceModels, of: Tensor) -> list[Tensor]:
     found = torch.autograd.grad(of, parameters(m), allow_unused=True)
     return [
         torch.zeros_like(p) if g is None else g for p, g in zip(parameters(m), found, strict=True)
     ]
 
 
-def distributions(model: nn.Module, row: list[int], places: range, temperature: float) -> Tensor:
+def distributions(model: nn.Module, row: list[int], positions: range, temperature: float) -> Tensor:
     """[places, vocabulary]: log-probabilities of what stands at the places of one row."""
-    logits = model(input_ids=torch.tensor([row])).logits[0, places.start - 1 : places.stop - 1]
+    logits = model(input_ids=torch.tensor([row])).logits[
+        0, positions.start - 1 : positions.stop - 1
+    ]
     return (logits / temperature).log_softmax(1)
 
 
@@ -117,18 +127,18 @@ def pick(logprobs: Tensor, tokens: list[int]) -> Tensor:
     return logprobs[torch.arange(len(tokens)), torch.tensor(tokens, dtype=torch.long)]
 
 
-def packed(m: Models, places: list[Place], o: Options) -> dict[str, Tensor]:
+def packed(m: ReferenceModels, positions: list[ReferencePosition], o: Options) -> dict[str, Tensor]:
     """Per row: what the terms are made of, in packed tensors."""
     parts: dict[str, list[Tensor]] = {
         name: [] for name in ("now", "kept", "entropy", "value", "target", "baseline", "targets")
     }
-    for place in places:
-        targets = place.targets(o.horizon)
-        end = place.position + len(targets)
+    for position in positions:
+        targets = position.targets(o.horizon)
+        end = position.position + len(targets)
         with torch.no_grad():
-            plain = distributions(m.ema, place.document, range(place.position, end), 1.0)
-        for c in place.thoughts:
-            head = [*place.document[: place.position], m.open_id]
+            plain = distributions(m.ema, position.document, range(position.position, end), 1.0)
+        for c in position.thoughts:
+            head = [*position.document[: position.position], m.open_id]
             closed = head + c.sampled + [m.close_id] * c.forced
             row, thought = closed + targets, range(len(head), len(head) + len(c.sampled))
             now = distributions(m.policy, row, thought, o.temperature)
@@ -162,15 +172,15 @@ def token_advantages(p: dict[str, Tensor], gain: Tensor, sizes: Tensor, o: Optio
     return advantage.estimate(o.estimator, gain).flatten().repeat_interleave(sizes)
 
 
-def terms(m: Models, places: list[Place], o: Options) -> dict[str, Tensor]:
+def terms(m: ReferenceModels, positions: list[ReferencePosition], o: Options) -> dict[str, Tensor]:
     """The terms of a step by the pure functions, as `reference.step_loss` names them."""
-    p = packed(m, places, o)
-    thoughts = [c for place in places for c in place.thoughts]
+    p = packed(m, positions, o)
+    thoughts = [c for position in positions for c in position.thoughts]
     sizes = torch.tensor([len(c.sampled) for c in thoughts])
     weight = loss.token_weights(
         sizes, o.token_mean, thoughts=len(thoughts), tokens=int(sizes.sum())
     ).double()
-    gain = rewards(p, o, len(places[0].thoughts))
+    gain = rewards(p, o, len(positions[0].thoughts))
     judged = token_advantages(p, gain, sizes, o)
     old, old_value = p["now"].detach(), p["value"].detach()
     importance = torch.ones_like(old)

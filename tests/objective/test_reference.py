@@ -7,7 +7,12 @@ import torch
 
 from rlp_core.objective import reference
 from rlp_core.objective.options import ESTIMATORS, TOKEN_MEANS, Options
-from rlp_core.objective.reference import Place, Thought, step_loss, token_values
+from rlp_core.objective.reference import (
+    ReferencePosition,
+    ReferenceThought,
+    step_loss,
+    token_values,
+)
 from tests.objective import steps
 
 EVERYTHING = {
@@ -20,11 +25,13 @@ EVERYTHING = {
 }
 
 
-def assert_equal_to_the_pure_functions(places: list[Place], options: Options) -> None:
+def assert_equal_to_the_pure_functions(
+    positions: list[ReferencePosition], options: Options
+) -> None:
     """Every term, the total, and the gradient of the total."""
     m = steps.scorers()
-    result = step_loss(m, places, options)
-    fast = steps.terms(m, places, options)
+    result = step_loss(m, positions, options)
+    fast = steps.terms(m, positions, options)
     used = {name: factor for name, factor in options.coefficients.items() if factor}
     for name in used:
         torch.testing.assert_close(fast[name], result.parts[name], rtol=1e-6, atol=1e-7, msg=name)
@@ -58,8 +65,8 @@ def test_so_they_do_for_thoughts_of_an_older_policy(estimator):
 def test_truncated_importance_weights_count():
     m = steps.scorers()
     totals = [
-        step_loss(m, places, Options(importance_limit=limit)).parts["surrogate"]
-        for places, limit in ((steps.PLACES, 1.0), (steps.stale(), 1.0), (steps.stale(), 2.0))
+        step_loss(m, positions, Options(importance_limit=limit)).parts["surrogate"]
+        for positions, limit in ((steps.PLACES, 1.0), (steps.stale(), 1.0), (steps.stale(), 2.0))
     ]
     assert len({round(float(t.detach()), 9) for t in totals}) == 3
 
@@ -99,9 +106,9 @@ def test_the_surrogates_gradient_equals_finite_differences_of_log_probabilities(
 
     def held() -> float:
         means = []
-        thoughts = [(place, c) for place in steps.PLACES for c in place.thoughts]
-        for (place, c), judged in zip(thoughts, flat, strict=True):
-            start = [*place.document[: place.position], m.open_id]
+        thoughts = [(position, c) for position in steps.PLACES for c in position.thoughts]
+        for (position, c), judged in zip(thoughts, flat, strict=True):
+            start = [*position.document[: position.position], m.open_id]
             logs = [
                 float(reference.logprob(m.policy, start + c.sampled[:t], token, 0.7))
                 for t, token in enumerate(c.sampled)
@@ -127,9 +134,9 @@ def test_the_value_losss_gradient_equals_finite_differences_with_the_returns_hel
     m, step = steps.toys(), 1e-6
     result = step_loss(m, steps.PLACES, Options(estimator="gae", token_mean="token"))
     thoughts = [
-        ([*place.document[: place.position], m.open_id], c)
-        for place in steps.PLACES
-        for c in place.thoughts
+        ([*position.document[: position.position], m.open_id], c)
+        for position in steps.PLACES
+        for c in position.thoughts
     ]
 
     def values() -> torch.Tensor:
@@ -168,9 +175,9 @@ def test_gradient_flows_through_thought_tokens_only(monkeypatch):
     result = step_loss(m, steps.PLACES, Options())
     monkeypatch.undo()
     wanted = [
-        [*place.document[: place.position], m.open_id, *c.sampled[:t]]
-        for place in steps.PLACES
-        for c in place.thoughts
+        [*position.document[: position.position], m.open_id, *c.sampled[:t]]
+        for position in steps.PLACES
+        for c in position.thoughts
         for t in range(len(c.sampled))
     ]
     policy = [context for context, temperature in seen if temperature == 0.7]
@@ -182,9 +189,11 @@ def test_gradient_flows_through_thought_tokens_only(monkeypatch):
 
 def test_a_forced_delimiter_is_no_choice_and_a_drawn_one_is():
     m, options = steps.scorers(), Options(estimator="raw")
-    forced = Place([40, 51, 62], 2, [Thought([30, 41], forced=True)])
-    drawn = Place([40, 51, 62], 2, [Thought([30, 41, steps.CLOSE], forced=False)])
-    a, b = (step_loss(m, [place], options) for place in (forced, drawn))
+    forced = ReferencePosition([40, 51, 62], 2, [ReferenceThought([30, 41], forced=True)])
+    drawn = ReferencePosition(
+        [40, 51, 62], 2, [ReferenceThought([30, 41, steps.CLOSE], forced=False)]
+    )
+    a, b = (step_loss(m, [position], options) for position in (forced, drawn))
     assert a.rewards == b.rewards  # one and the same context
     assert [len(x.advantages[0][0]) for x in (a, b)] == [2, 3]
     gain = a.rewards[0][0]
@@ -205,12 +214,12 @@ def test_the_target_does_not_reach_the_thoughts():
     every term that is about the thought alone; only the reward differs."""
     m = steps.scorers()
     m.policy.float()
-    place, other = steps.PLACES[0], [40, 51, 62, 99, 84, 95]
-    c = place.thoughts[0]
-    head = [*place.document[: place.position], m.open_id]
+    position, other = steps.PLACES[0], [40, 51, 62, 99, 84, 95]
+    c = position.thoughts[0]
+    head = [*position.document[: position.position], m.open_id]
     rows = [
         torch.tensor([[*head, *c.sampled, m.close_id, target]])
-        for target in (place.document[3], other[3])
+        for target in (position.document[3], other[3])
     ]
     end = len(head) + len(c.sampled) + 1
     with torch.no_grad():
@@ -220,8 +229,8 @@ def test_the_target_does_not_reach_the_thoughts():
 
     m = steps.scorers()
     options = Options(estimator="raw", kl_weight=0.1)
-    first = step_loss(m, [place], options)
-    second = step_loss(m, [replace(place, document=other)], options)
+    first = step_loss(m, [position], options)
+    second = step_loss(m, [replace(position, document=other)], options)
     for name in ("kl", "entropy"):
         assert torch.equal(first.parts[name], second.parts[name])
     assert first.rewards != second.rewards
@@ -245,16 +254,16 @@ def test_the_discount_weighs_the_reward_and_not_the_next_token_loss():
 
 
 def test_a_horizon_ends_with_the_document():
-    place = steps.PLACES[1]
-    assert place.targets(1) == [67]
-    assert place.targets(3) == place.targets(9) == [67, 78]
+    position = steps.PLACES[1]
+    assert position.targets(1) == [67]
+    assert position.targets(3) == position.targets(9) == [67, 78]
 
 
 @pytest.mark.parametrize("position", [0, 4, -1])
 def test_a_position_without_text_before_or_after_is_refused(position):
-    place = replace(steps.PLACES[1], position=position)
+    position = replace(steps.PLACES[1], position=position)
     with pytest.raises(ValueError, match=r"it must lie in \[1, 3\]"):
-        step_loss(steps.scorers(), [place], Options())
+        step_loss(steps.scorers(), [position], Options())
 
 
 def test_a_missing_model_is_named():
@@ -273,7 +282,7 @@ def test_the_papers_loss_of_one_document_is_the_step_of_its_places():
         m.policy, m.ema, document, thoughts, open_id=m.open_id, close_id=m.close_id,
         temperature=0.9, clip_low=0.2, clip_high=0.28, horizon=2, discount=0.5,
     )  # fmt: skip
-    places = [Place(document, t, group) for t, group in thoughts.items()]
-    expected = step_loss(m, places, Options(temperature=0.9, horizon=2, discount=0.5))
+    positions = [ReferencePosition(document, t, group) for t, group in thoughts.items()]
+    expected = step_loss(m, positions, Options(temperature=0.9, horizon=2, discount=0.5))
     assert torch.equal(found, expected.total)
     assert [rewards[3], rewards[2]] == expected.rewards

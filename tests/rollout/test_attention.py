@@ -173,7 +173,7 @@ def test_pairs_of_two_branches_share_no_task():
     """The work grows with the branches, not with their square."""
     for copies in (4, 40):
         packed = pack([[1] * 16], [Branch(0, 8, [1] * 10) for _ in range(copies)])
-        pairs = sum(t.queries * t.keys for b in packed.attention.own.blocks for t in b.tasks)
+        pairs = sum(t.queries * t.keys for b in packed.attention.own.blocks for t in b.segments)
         assert pairs == copies * 10 * 10
 
 

@@ -64,8 +64,8 @@ def test_a_token_sees_the_trunk_before_its_position_and_its_own_branch(tree):
             size, queries, keys = block.size
             for index in range(size):
                 visible = torch.ones(queries, keys, dtype=torch.bool)
-                if block.hidden is not None:
-                    visible = ~block.hidden[index]
+                if block.mask is not None:
+                    visible = ~block.mask[index]
                 rows = block.query_index.view(size, queries)[index]
                 columns = block.key_index.view(size, keys)[index]
                 row, column = visible.nonzero(as_tuple=True)

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 
 from rlp_core.rollout import dense
 from rlp_core.rollout.branches import Branch
-from rlp_core.rollout.sampler import Draws
+from rlp_core.rollout.sampler import SamplingParams
 from tests.rollout import trees
-from tests.rollout.draws import STOP, assert_same, cases, textbook
+from tests.rollout.samples import STOP, assert_same, cases, textbook
 
 
 @given(trees.trees())
@@ -33,15 +33,19 @@ def test_trunks_or_branches_may_be_missing_or_empty():
 
 
 @pytest.mark.parametrize(
-    "draws",
-    [Draws(2, STOP, 4, 0.0), Draws(2, STOP, 5, 0.7), Draws(2, STOP, 5, 1.0, min_tokens=2)],
+    "params",
+    [
+        SamplingParams(2, STOP, 4, 0.0),
+        SamplingParams(2, STOP, 5, 0.7),
+        SamplingParams(2, STOP, 5, 1.0, min_tokens=2),
+    ],
     ids=["greedy", "cool", "at least two"],
 )
 @given(case=cases())
 @settings(max_examples=10, derandomize=True)  # see test_sampler: rounding at a boundary
-def test_it_draws_what_the_textbook_draws(draws, case):
+def test_it_draws_what_the_textbook_draws(params, case):
     model = trees.plain("llama")
-    numbers = case.uniforms(draws.copies)
+    numbers = case.uniforms(params.n)
     for rows in (1, 64):
-        found = dense.sample(model, case.trunks, case.starts, draws, numbers, rows)
-        assert_same(found, textbook(model, case, draws))
+        found = dense.sample(model, case.trunks, case.prompts, params, numbers, rows)
+        assert_same(found, textbook(model, case, params))

@@ -12,13 +12,13 @@ from transformers import (
 from rlp_core.errors import ConfigError
 from rlp_core.rollout import attention, dense, engine, sampler
 from rlp_core.rollout.branches import Branch
-from rlp_core.rollout.sampler import Draws, Start
+from rlp_core.rollout.sampler import Prompt, SamplingParams
 from tests.rollout import trees
-from tests.rollout.draws import OPEN, STOP, Case, assert_same, textbook
+from tests.rollout.samples import OPEN, STOP, Case, assert_same, textbook
 
 TREE = ([[3, 4, 5], [6, 7, 8, 9]], [Branch(0, 2, [10, 11]), Branch(1, 4, [3]), Branch(1, 0, [4])])
-CASE = Case(*[TREE[0], [Start(0, 2, OPEN, (5,)), Start(1, 4, OPEN), Start(1, 0, OPEN, (6, 7))]])
-DRAWS = Draws(2, STOP, 5, 1.0)
+CASE = Case(*[TREE[0], [Prompt(0, 2, OPEN, (5,)), Prompt(1, 4, OPEN), Prompt(1, 0, OPEN, (6, 7))]])
+DRAWS = SamplingParams(2, STOP, 5, 1.0)
 
 
 class OffRegistry(Qwen3ForCausalLM):
@@ -53,7 +53,7 @@ def test_a_model_that_can_goes_through_branches_without_a_word(capsys, monkeypat
     monkeypatch.setattr(dense, "states", never)
     monkeypatch.setattr(dense, "sample", never)
     engine.states(model, *TREE)
-    engine.draw(model, CASE.trunks, CASE.starts, DRAWS, CASE.uniforms(2), 8)
+    engine.generate(model, CASE.trunks, CASE.prompts, DRAWS, CASE.uniforms(2), 8)
 
 
 def test_a_model_that_cannot_goes_densely_with_a_warning_and_the_same_result(capsys, monkeypatch):
@@ -67,7 +67,7 @@ def test_a_model_that_cannot_goes_densely_with_a_warning_and_the_same_result(cap
     torch.testing.assert_close(
         states, engine.states(trees.branching("qwen3"), *TREE), atol=1e-5, rtol=1e-5
     )
-    found = engine.draw(model, CASE.trunks, CASE.starts, DRAWS, CASE.uniforms(2), 8)
+    found = engine.generate(model, CASE.trunks, CASE.prompts, DRAWS, CASE.uniforms(2), 8)
     assert_same(found, textbook(trees.plain("qwen3"), CASE, DRAWS))
 
 
@@ -76,7 +76,7 @@ def test_a_real_family_off_the_registry_thinks_densely(capsys):
     model = bloom()
     engine.prepare(model)
     assert "Bloom" in capsys.readouterr().out
-    found = engine.draw(model, CASE.trunks, CASE.starts, DRAWS, CASE.uniforms(2), 8)
+    found = engine.generate(model, CASE.trunks, CASE.prompts, DRAWS, CASE.uniforms(2), 8)
     assert_same(found, textbook(model, CASE, DRAWS))
 
 
@@ -103,9 +103,9 @@ def test_whole_contexts_go_on(make):
     contexts = [[3, 4, OPEN], [5], [6, 7, 8, 9, 10]]
     case = Case(
         [context[:-1] for context in contexts],
-        [Start(i, len(c) - 1, c[-1]) for i, c in enumerate(contexts)],
+        [Prompt(i, len(c) - 1, c[-1]) for i, c in enumerate(contexts)],
     )
-    found = engine.go_on(make(), contexts, DRAWS, case.uniforms(2), 3)
+    found = engine.complete(make(), contexts, DRAWS, case.uniforms(2), 3)
     expected = textbook(trees.plain("qwen3"), case, DRAWS)
     assert_same(found, expected)
     assert found.predicted == [[]] * 6
@@ -113,7 +113,7 @@ def test_whole_contexts_go_on(make):
 
 def test_an_empty_context_cannot_be_continued():
     with pytest.raises(ValueError, match="at least one token"):
-        engine.go_on(trees.branching("qwen3"), [[3], []], DRAWS, lambda _: np.zeros(4), 4)
+        engine.complete(trees.branching("qwen3"), [[3], []], DRAWS, lambda _: np.zeros(4), 4)
 
 
 def test_one_model_can_be_switched_and_gives_the_same():

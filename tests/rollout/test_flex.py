@@ -8,10 +8,10 @@ from rlp_core.errors import ConfigError
 from rlp_core.rollout.attention import enable
 from rlp_core.rollout.branches import Branch, pack
 from rlp_core.rollout.engine import prepare
-from rlp_core.rollout.sampler import Draws, Start, sample
+from rlp_core.rollout.sampler import Prompt, SamplingParams, sample
 from tests import models
 from tests.rollout import trees
-from tests.rollout.draws import OPEN, STOP, Case, assert_same, textbook
+from tests.rollout.samples import OPEN, STOP, Case, assert_same, textbook
 
 TRUNKS = [[5, 6, 7, 8, 9, 10], [11], [12, 13, 14]]
 BRANCHES = [
@@ -59,10 +59,10 @@ def test_thoughts_are_drawn_alike():
     """The prefill goes through the kernel; decoding uses the keys and values that it kept."""
     model = trees.build(trees.FAMILIES["qwen3"])
     assert enable(model, "flex")
-    case = Case([[3, 4, 5, 6], [7, 8]], [Start(0, 3, OPEN, (6,)), Start(1, 0, OPEN, (7, 8))])
-    draws = Draws(3, STOP, 5, 1.0)
-    found = sample(model, case.trunks, case.starts, draws, case.uniforms(3), 8)
-    assert_same(found, textbook(trees.plain("qwen3"), case, draws))
+    case = Case([[3, 4, 5, 6], [7, 8]], [Prompt(0, 3, OPEN, (6,)), Prompt(1, 0, OPEN, (7, 8))])
+    params = SamplingParams(3, STOP, 5, 1.0)
+    found = sample(model, case.trunks, case.prompts, params, case.uniforms(3), 8)
+    assert_same(found, textbook(trees.plain("qwen3"), case, params))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="the kernel's backward needs a GPU")

@@ -3,35 +3,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlp_core.rollout import attention, dense, draws, sampler
-from rlp_core.rollout.sampler import Draws, Start, Thoughts, sample
+from rlp_core.rollout import attention, dense, sampler, sampling
+from rlp_core.rollout.sampler import Completions, Prompt, SamplingParams, sample
 from tests.rollout import trees
-from tests.rollout.draws import OPEN, STOP, Case, assert_same, cases, next_logprobs, textbook
+from tests.rollout.samples import OPEN, STOP, Case, assert_same, cases, next_logprobs, textbook
 
 CASE = Case(
     [[3, 4, 5, 6], [7, 8], [9, 10, 11, 3, 4, 5, 6, 7]],
     [
-        Start(0, 0, OPEN, (3,)),
-        Start(0, 4, OPEN, (5, 6, 7)),
-        Start(1, 1, OPEN, (8,)),
-        Start(2, 3, OPEN, ()),
-        Start(2, 7, OPEN, (7, 7)),
+        Prompt(0, 0, OPEN, (3,)),
+        Prompt(0, 4, OPEN, (5, 6, 7)),
+        Prompt(1, 1, OPEN, (8,)),
+        Prompt(2, 3, OPEN, ()),
+        Prompt(2, 7, OPEN, (7, 7)),
     ],
 )
 ROWS = ("tokens", "stopped", "logprobs", "predicted")
 MODES = {
-    "greedy": Draws(2, STOP, 5, 0.0),
-    "cool": Draws(3, STOP, 6, 0.7),
-    "plain": Draws(3, STOP, 6, 1.0),
-    "at least three": Draws(3, STOP, 6, 1.0, min_tokens=3),
-    "greedy, at least two": Draws(1, STOP, 4, 0.0, min_tokens=2),
-    "one token": Draws(4, STOP, 1, 1.0),
+    "greedy": SamplingParams(2, STOP, 5, 0.0),
+    "cool": SamplingParams(3, STOP, 6, 0.7),
+    "plain": SamplingParams(3, STOP, 6, 1.0),
+    "at least three": SamplingParams(3, STOP, 6, 1.0, min_tokens=3),
+    "greedy, at least two": SamplingParams(1, STOP, 4, 0.0, min_tokens=2),
+    "one token": SamplingParams(4, STOP, 1, 1.0),
 }
 
 
-def draw(case, draws=MODES["plain"], rows=64, family="qwen3", seed=0):
+def draw(case, params=MODES["plain"], rows=64, family="qwen3", seed=0):
     return sample(
-        trees.branching(family), case.trunks, case.starts, draws, case.uniforms(draws.copies, seed),
+        trees.branching(family), case.trunks, case.prompts, params, case.uniforms(params.n, seed),
         rows,
     )  # fmt: skip
 
@@ -39,16 +39,16 @@ def draw(case, draws=MODES["plain"], rows=64, family="qwen3", seed=0):
 @pytest.mark.parametrize("family", trees.FAMILIES)
 @pytest.mark.parametrize("mode", MODES)
 def test_it_draws_what_the_textbook_draws(family, mode):
-    draws = MODES[mode]
-    assert_same(draw(CASE, draws, family=family), textbook(trees.plain(family), CASE, draws))
+    params = MODES[mode]
+    assert_same(draw(CASE, params, family=family), textbook(trees.plain(family), CASE, params))
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_it_draws_what_the_dense_path_draws(mode):
-    draws = MODES[mode]
-    numbers = CASE.uniforms(draws.copies)
-    slow = dense.sample(trees.plain("qwen3"), CASE.trunks, CASE.starts, draws, numbers, 64)
-    assert_same(draw(CASE, draws), slow)
+    params = MODES[mode]
+    numbers = CASE.uniforms(params.n)
+    slow = dense.sample(trees.plain("qwen3"), CASE.trunks, CASE.prompts, params, numbers, 64)
+    assert_same(draw(CASE, params), slow)
 
 
 # Derandomised: where a uniform falls within rounding of a boundary, about once in a million
@@ -63,39 +63,37 @@ def test_it_draws_what_the_dense_path_draws(mode):
 )
 @settings(max_examples=60, derandomize=True)
 def test_batch_size_order_and_compaction_change_no_token(case, order, rows, compact, mode, seed):
-    draws = MODES[mode]
-    expected = draw(case, draws, seed=seed)
+    params = MODES[mode]
+    expected = draw(case, params, seed=seed)
     documents = list(range(len(case.trunks)))
-    places = list(range(len(case.starts)))
+    places = list(range(len(case.prompts)))
     order.shuffle(documents)
     order.shuffle(places)
     moved = Case(
         [case.trunks[i] for i in documents],
         [
-            Start(documents.index(s.trunk), s.position, s.opening, s.targets)
-            for s in (case.starts[i] for i in places)
+            Prompt(documents.index(s.trunk), s.position, s.opening, s.targets)
+            for s in (case.prompts[i] for i in places)
         ],
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampler, "COMPACT", compact)
-        found = draw(moved, draws, rows, seed=seed)
+        found = draw(moved, params, rows, seed=seed)
     back = [
-        places.index(i) * draws.copies + copy
-        for i in range(len(places))
-        for copy in range(draws.copies)
+        places.index(i) * params.n + copy for i in range(len(places)) for copy in range(params.n)
     ]
     rows_of = {name: [getattr(found, name)[i] for i in back] for name in ROWS}
-    assert_same(Thoughts(**rows_of), expected)
+    assert_same(Completions(**rows_of), expected)
 
 
 @given(case=cases(), extra=st.lists(trees.tokens, min_size=8, max_size=12))
 @settings(max_examples=20, derandomize=True)
 def test_a_thought_does_not_depend_on_its_company(case, extra):
     """Alone, or beside another document with thoughts of its own: the same thought."""
-    first = case.starts[0]
+    first = case.prompts[0]
     alone = Case(case.trunks, [first])
-    moved = Start(1, first.position, OPEN, first.targets)
-    beside = Case([extra, case.trunks[first.trunk]], [Start(0, 8, OPEN, (3, 4)), moved])
+    moved = Prompt(1, first.position, OPEN, first.targets)
+    beside = Case([extra, case.trunks[first.trunk]], [Prompt(0, 8, OPEN, (3, 4)), moved])
     expected, found = draw(alone), draw(beside)
     assert found.tokens[3:] == expected.tokens
     assert found.stopped[3:] == expected.stopped
@@ -116,16 +114,16 @@ def prefixes(found, copies):
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0])
 def test_thoughts_share_rows_until_they_part(temperature):
-    mode = Draws(8, STOP, 12, temperature)
+    mode = SamplingParams(8, STOP, 12, temperature)
     found = draw(CASE, mode)
     fed = [len(step) for step in prefixes(found, 8)]
     assert found.spent["decode"][0] == found.spent["decode"][2] == sum(fed)
-    assert fed[0] == len(CASE.starts) < max(fed)
+    assert fed[0] == len(CASE.prompts) < max(fed)
     assert sum(fed) < sum(map(len, found.tokens))
     seen = sum(
-        CASE.starts[start].position + step + 1
+        CASE.prompts[prompt].position + step + 1
         for step, found_there in enumerate(prefixes(found, 8))
-        for start, _ in found_there
+        for prompt, _ in found_there
     )
     assert found.spent["decode"][1] == seen
 
@@ -141,16 +139,16 @@ def test_rows_that_end_early_are_compacted_away(monkeypatch):
 
     monkeypatch.setattr(sampler.BranchCache, "attend", attend)
     monkeypatch.setattr(sampler, "COMPACT", 1.0)  # at once
-    case = Case(CASE.trunks, [Start(s.trunk, s.position, OPEN) for s in CASE.starts])
-    found = draw(case, Draws(8, STOP, 12, 1.0))
+    case = Case(CASE.trunks, [Prompt(s.trunk, s.position, OPEN) for s in CASE.prompts])
+    found = draw(case, SamplingParams(8, STOP, 12, 1.0))
     assert fed == [len(step) for step in prefixes(found, 8)]
     assert fed[-1] < max(fed)
 
 
 def test_an_unterminated_thought_is_scored_after_its_last_token_and_a_forced_close():
     """The last drawn token and the close are both context of the target; neither may be lost."""
-    case, draws = Case([[3, 4, 5]], [Start(0, 2, OPEN, (5,))]), Draws(8, STOP, 3, 1.0)
-    found = draw(case, draws)
+    case, params = Case([[3, 4, 5]], [Prompt(0, 2, OPEN, (5,))]), SamplingParams(8, STOP, 3, 1.0)
+    found = draw(case, params)
     forced = [row for row in range(8) if not found.stopped[row]]
     assert forced
     for row in forced:
@@ -170,8 +168,8 @@ def test_an_unterminated_thought_is_scored_after_its_last_token_and_a_forced_clo
 
 
 def test_a_closed_thought_is_scored_after_one_close_at_temperature_1():
-    case, draws = Case([[3, 4, 5]], [Start(0, 2, OPEN, (5,))]), Draws(16, STOP, 8, 0.5)
-    found = draw(case, draws)
+    case, params = Case([[3, 4, 5]], [Prompt(0, 2, OPEN, (5,))]), SamplingParams(16, STOP, 8, 0.5)
+    found = draw(case, params)
     closed = [row for row in range(16) if found.stopped[row]]
     assert closed
     for row in closed:
@@ -189,8 +187,8 @@ def test_the_end_of_a_text_does_not_end_a_thought():
     model, eos = trees.build(trees.FAMILIES["qwen3"]), 6
     model.config.eos_token_id = model.generation_config.eos_token_id = eos
     assert attention.enable(model)
-    draws = Draws(16, STOP, 6, 1.0)
-    found = sample(model, CASE.trunks, CASE.starts, draws, CASE.uniforms(16), 64)
+    params = SamplingParams(16, STOP, 6, 1.0)
+    found = sample(model, CASE.trunks, CASE.prompts, params, CASE.uniforms(16), 64)
     assert any(eos in tokens[:-1] for tokens in found.tokens)
     last = [s for t, s in zip(found.tokens, found.stopped, strict=True) if t[-1] == eos]
     assert last
@@ -198,10 +196,10 @@ def test_the_end_of_a_text_does_not_end_a_thought():
 
 
 def test_a_close_is_not_drawn_before_the_least_length():
-    draws = Draws(64, STOP, 6, 1.0, min_tokens=3)
-    lengths = [t.index(STOP) for t in draw(CASE, draws).tokens if STOP in t]
+    params = SamplingParams(64, STOP, 6, 1.0, min_tokens=3)
+    lengths = [t.index(STOP) for t in draw(CASE, params).tokens if STOP in t]
     assert min(lengths) == 3
-    free = [t.index(STOP) for t in draw(CASE, Draws(64, STOP, 6, 1.0)).tokens if STOP in t]
+    free = [t.index(STOP) for t in draw(CASE, SamplingParams(64, STOP, 6, 1.0)).tokens if STOP in t]
     assert min(free) == 0
 
 
@@ -211,7 +209,8 @@ def test_evenly_spread_numbers_give_each_token_its_probability(temperature):
     many = 4000
     spread = (np.arange(many) + 0.5) / many
     found = sample(
-        trees.branching("qwen3"), [[3, 4]], [Start(0, 2, OPEN)], Draws(many, 11, 1, temperature),
+        trees.branching("qwen3"), [[3, 4]], [Prompt(0, 2, OPEN)],
+        SamplingParams(many, 11, 1, temperature),
         lambda _: spread, many,
     )  # fmt: skip
     expected = np.exp(next_logprobs(trees.plain("qwen3"), [3, 4, OPEN], temperature))
@@ -221,8 +220,8 @@ def test_evenly_spread_numbers_give_each_token_its_probability(temperature):
 
 def test_tokens_are_drawn_with_the_models_probabilities():
     many, temperature = 4000, 0.5
-    case = Case([[5, 6]], [Start(0, 2, OPEN)])
-    found = draw(case, Draws(many, STOP, 1, temperature), rows=many)
+    case = Case([[5, 6]], [Prompt(0, 2, OPEN)])
+    found = draw(case, SamplingParams(many, STOP, 1, temperature), rows=many)
     expected = np.exp(next_logprobs(trees.plain("qwen3"), [5, 6, OPEN], temperature))
     counts = np.bincount([t[0] for t in found.tokens], minlength=trees.VOCABULARY)
     assert np.abs(counts / many - expected).max() < 5 * np.sqrt(0.25 / many)
@@ -233,7 +232,8 @@ def test_the_ends_of_the_interval_draw_a_token_that_is_possible(number):
     """A close that is banned is not drawn by 0 or almost 1, first or last in the vocabulary."""
     for stop in (0, trees.VOCABULARY - 1):
         found = sample(
-            trees.branching("qwen3"), [[3]], [Start(0, 1, OPEN)], Draws(1, stop, 2, 1.0, 1),
+            trees.branching("qwen3"), [[3]], [Prompt(0, 1, OPEN)],
+            SamplingParams(1, stop, 2, 1.0, 1),
             lambda _: np.full(1, number), 1,
         )  # fmt: skip
         assert found.tokens[0][0] != stop
@@ -242,7 +242,7 @@ def test_the_ends_of_the_interval_draw_a_token_that_is_possible(number):
 
 def test_logits_in_small_chunks_draw_the_same(monkeypatch):
     expected = draw(CASE)
-    monkeypatch.setattr(draws, "CELLS", 2 * trees.VOCABULARY)
+    monkeypatch.setattr(sampling, "CELLS", 2 * trees.VOCABULARY)
     assert draw(CASE).tokens == expected.tokens
 
 
@@ -255,7 +255,7 @@ def test_nothing_to_draw_gives_nothing():
     ("change", "named"),
     [
         ({"max_tokens": 0}, "must be positive"),
-        ({"copies": 0}, "must be positive"),
+        ({"n": 0}, "must be positive"),
         ({"temperature": -0.1}, "temperature not negative"),
         ({"min_tokens": 5}, "min_tokens must lie in"),
         ({"min_tokens": -1}, "min_tokens must lie in"),
@@ -263,18 +263,18 @@ def test_nothing_to_draw_gives_nothing():
     ids=str,
 )
 def test_what_makes_no_sense_is_refused(change, named):
-    usual = {"copies": 2, "stop": STOP, "max_tokens": 5, "temperature": 1.0}
+    usual = {"n": 2, "stop_token_id": STOP, "max_tokens": 5, "temperature": 1.0}
     with pytest.raises(ValueError, match=named):
-        Draws(**usual | change)
+        SamplingParams(**usual | change)
 
 
 @pytest.mark.parametrize("position", [-1, 3])
 @pytest.mark.parametrize("path", [sample, dense.sample])
 def test_a_start_beyond_its_document_is_refused(path, position):
     """Else it would see the tokens of the document that lies next to it."""
-    starts = [Start(0, position, OPEN), Start(1, 1, OPEN)]
+    prompts = [Prompt(0, position, OPEN), Prompt(1, 1, OPEN)]
     with pytest.raises(ValueError, match="lies beyond a document of 2 tokens"):
         path(
-            trees.branching("qwen3"), [[3, 4], [5, 6, 7]], starts, MODES["plain"],
+            trees.branching("qwen3"), [[3, 4], [5, 6, 7]], prompts, MODES["plain"],
             lambda _: np.zeros(6), 8,
         )  # fmt: skip

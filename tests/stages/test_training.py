@@ -216,7 +216,7 @@ def test_texts_for_evaluation_in_the_run_are_held_back_from_training(trained):
     whole, none = _texts(context("rlp", trained, params()), codec)
     assert none == []
     settings = params(rlp__heldout={"every": 1, "documents": 5})
-    texts, held = _texts(context("rlp", trained, settings), codec)
+    documents, held = _texts(context("rlp", trained, settings), codec)
     assert len(held) == 5
-    assert {t.number for t in held} | {t.number for t in texts} == {t.number for t in whole}
-    assert not {tuple(t.tokens) for t in held} & {tuple(t.tokens) for t in texts}
+    assert {t.number for t in held} | {t.number for t in documents} == {t.number for t in whole}
+    assert not {tuple(t.tokens) for t in held} & {tuple(t.tokens) for t in documents}

@@ -14,16 +14,20 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rlp_core.data.records import Document
-from rlp_core.objective.reference import Models, Result, step_loss
-from rlp_core.objective.reference import Place as BookPlace
-from rlp_core.objective.reference import Thought as BookThought
+from rlp_core.objective.reference import (
+    ReferenceModels,
+    ReferencePosition,
+    ReferenceThought,
+    Result,
+    step_loss,
+)
 from rlp_core.params import Optimizer, Rlp, Thought
 from rlp_core.rollout.attention import enable
 from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.checkpoint import Checkpoints, State
-from rlp_core.training.places import Text, text_of
-from rlp_core.training.rlp import RlpTrainer
-from rlp_core.training.rollouts import Delimiters, Group
+from rlp_core.training.groups import Delimiters, RolloutGroup
+from rlp_core.training.learner import RLPLearner
+from rlp_core.training.positions import TokenizedDocument, tokenize_document
 from tests import models
 
 TEXTS = ("Q: 3+4-5\nA:2\n", "The nurse said that she was late.\n", "Q: 9-8\nW: 9-8=1\nA:1\n")
@@ -49,20 +53,20 @@ def settings(**changes: Any) -> Rlp:
     return Rlp(**(values | changes))
 
 
-def trainer(seed: int = 5, branching: bool = True, **changes: Any) -> RlpTrainer:
+def trainer(seed: int = 5, branching: bool = True, **changes: Any) -> RLPLearner:
     """Policy, baseline, start and value head all differ, so that a mix-up shows."""
     policy = models.model(seed)
     if branching:
         assert enable(policy)
     fixed = {name: changes.pop(name) for name in RUNTIME if name in changes}
     chosen = settings(**changes)
-    made = RlpTrainer(
+    made = RLPLearner(
         policy,
         models.codec(),
         chosen,
         Thought(open="<think>", close="</think>", max_tokens=6),
         seed,
-        texts(chosen.position_selection),
+        documents(chosen.position_selection),
         **fixed,
     )
     made.ema.model.load_state_dict(models.model(seed + 1).state_dict())
@@ -73,7 +77,7 @@ def trainer(seed: int = 5, branching: bool = True, **changes: Any) -> RlpTrainer
     return made
 
 
-def stopping(**changes: Any) -> RlpTrainer:
+def stopping(**changes: Any) -> RLPLearner:
     """A trainer some of whose thoughts close themselves.
 
     Random models hardly ever draw the closing delimiter, so a token that they draw is made it.
@@ -85,12 +89,12 @@ def stopping(**changes: Any) -> RlpTrainer:
     return made
 
 
-def texts(selection: str = "uniform") -> list[Text]:
+def documents(selection: str = "uniform") -> list[TokenizedDocument]:
     documents = [
         Document(id=f"d{i}", key=f"k{i}", source="s", licence="l", text=text, spans=[[2, 3]])
         for i, text in enumerate(TEXTS)
     ]
-    return [text_of(models.codec(), document, 40, selection) for document in documents]
+    return [tokenize_document(models.codec(), document, 40, selection) for document in documents]
 
 
 def plain(model: PreTrainedModel) -> PreTrainedModel:
@@ -101,22 +105,22 @@ def plain(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def textbook(
-    made: RlpTrainer, groups: Sequence[Group], number: int = 0
+    made: RLPLearner, groups: Sequence[RolloutGroup], number: int = 0
 ) -> tuple[Result, list[Tensor]]:
     """What the textbook makes of drawn groups, and the gradient of the loss.
 
     Groups of another step carry the log-probabilities that they were drawn with.
     """
     policy, head = plain(made.policy), copy.deepcopy(made.value)
-    scorers = Models(
+    scorers = ReferenceModels(
         policy, plain(made.ema.model), made.marks.open, made.marks.close, plain(made.start), head
     )
-    places = [
-        BookPlace(
-            group.place.text.tokens,
-            group.place.position,
+    positions = [
+        ReferencePosition(
+            group.position.document.tokens,
+            group.position.index,
             [
-                BookThought(tokens, not stopped, None if group.step == number else logprobs)
+                ReferenceThought(tokens, not stopped, None if group.step == number else logprobs)
                 for tokens, stopped, logprobs in zip(
                     group.tokens, group.stopped, group.logprobs, strict=True
                 )
@@ -125,12 +129,12 @@ def textbook(
         for group in groups
     ]
     options = replace(made.options, temperature=made.temperature(number))
-    result = step_loss(scorers, places, options)
+    result = step_loss(scorers, positions, options)
     moved = [*policy.parameters(), *(head.parameters() if head is not None else ())]
     return result, list(torch.autograd.grad(result.total, moved))
 
 
-def gradients(made: RlpTrainer) -> list[Tensor]:
+def gradients(made: RLPLearner) -> list[Tensor]:
     """Those that `accumulate` left, which are cleared."""
     head = made.value.parameters() if made.value is not None else ()
     parameters = [*made.policy.parameters(), *head]
@@ -148,11 +152,11 @@ def distance(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
 
 
 def thought_logprobs(
-    model: PreTrainedModel, group: Group, open_id: int, temperature: float
+    model: PreTrainedModel, group: RolloutGroup, open_id: int, temperature: float
 ) -> list[Tensor]:
     """Of every thought's tokens, densely and with gradient."""
-    rows = [[*group.place.context, open_id, *tokens] for tokens in group.tokens]
-    first = group.place.position + 1
+    rows = [[*group.position.context, open_id, *tokens] for tokens in group.tokens]
+    first = group.position.index + 1
     found = logprobs_in(model, rows, [range(first, len(row)) for row in rows], temperature)
     return list(found.split([len(tokens) for tokens in group.tokens]))
 

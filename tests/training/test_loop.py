@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlp_core.errors import EXIT_TRY_AGAIN, TryAgainError
+from rlp_core.monitoring.progress import StepLog
 from rlp_core.params import Optimizer
 from rlp_core.training import loop
 from rlp_core.training.batches import Example
 from rlp_core.training.checkpoint import Checkpoints, State
 from rlp_core.training.loop import StepResult
-from rlp_core.training.progress import StepLog
 from rlp_core.training.supervised import SupervisedTrainer
 from rlp_core.workspace import Workspace
 from tests import models

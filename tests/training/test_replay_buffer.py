@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlp_core.params.training import Replay
-from rlp_core.training.places import Text
-from rlp_core.training.replay import ReplayBuffer
-from rlp_core.training.rollouts import Group, Place
+from rlp_core.training.groups import RolloutGroup, ThinkPosition
+from rlp_core.training.positions import TokenizedDocument
+from rlp_core.training.replay_buffer import ReplayBuffer
 from tests.training import steps
 from tests.training.steps import distance, gradients, stopping, textbook
 
-TEXTS = [Text(10 + i, list(range(9)), list(range(1, 9))) for i in range(4)]
+TEXTS = [TokenizedDocument(10 + i, list(range(9)), list(range(1, 9))) for i in range(4)]
 
 
-def group(text: int, step: int, size: float = 1.0, position: int = 1) -> Group:
-    place = Place(TEXTS[text], position, range(position, position + 1))
-    return Group(
-        place, step, [[5], [6, 7]], [True, False], [[-1.0], [-2.0, -0.1]], [0.5, 1.5], 0.25,
+def group(text: int, step: int, size: float = 1.0, position: int = 1) -> RolloutGroup:
+    position = ThinkPosition(TEXTS[text], position, range(position, position + 1))
+    return RolloutGroup(
+        position, step, [[5], [6, 7]], [True, False], [[-1.0], [-2.0, -0.1]], [0.5, 1.5], 0.25,
         [size, -size],
     )  # fmt: skip
 
@@ -47,13 +47,13 @@ def test_the_oldest_go_first() -> None:
     kept = buffer(capacity=2)
     kept.add([group(0, 0)])
     kept.add([group(1, 1), group(2, 1)])
-    assert [each.place.text.number for each in kept.groups] == [11, 12]
+    assert [each.position.document.number for each in kept.groups] == [11, 12]
 
 
 def test_draws_are_in_proportion_to_the_size_of_the_advantage() -> None:
     kept = buffer()
     kept.add([group(0, 0, 3.0), group(1, 0, 1.0), group(2, 0, 0.0)])
-    drawn = [kept.draw(1, step)[0].place.text.number for step in range(1, 2001)]
+    drawn = [kept.draw(1, step)[0].position.document.number for step in range(1, 2001)]
     assert drawn.count(10) / 2000 == pytest.approx(0.75, abs=0.04)  # four standard errors
     assert drawn.count(12) == 0
 
@@ -64,16 +64,16 @@ def test_a_draw_is_distinct_and_depends_on_coordinates_alone() -> None:
     one.add(groups)
     other.add(groups[::-1])
 
-    def places(kept, step):
-        found = [(g.place.text.number, g.place.position) for g in kept.draw(3, step)]
+    def positions(kept, step):
+        found = [(g.position.document.number, g.position.index) for g in kept.draw(3, step)]
         assert len(set(found)) == 3
         return set(found)
 
-    assert all(places(one, step) == places(other, step) for step in range(1, 30))
-    assert len({frozenset(places(one, step)) for step in range(1, 30)}) > 5
+    assert all(positions(one, step) == positions(other, step) for step in range(1, 30))
+    assert len({frozenset(positions(one, step)) for step in range(1, 30)}) > 5
     elsewhere = buffer(seed=1)
     elsewhere.add(groups)
-    assert any(places(one, step) != places(elsewhere, step) for step in range(1, 30))
+    assert any(positions(one, step) != positions(elsewhere, step) for step in range(1, 30))
 
 
 def test_without_advantages_the_spread_of_the_rewards_is_the_priority() -> None:
@@ -82,7 +82,7 @@ def test_without_advantages_the_spread_of_the_rewards_is_the_priority() -> None:
     for each in kept.groups:
         each.advantages = []
     kept.groups[1].predicted = [0.5, 0.5]
-    assert {kept.draw(1, step)[0].place.text.number for step in range(1, 50)} == {10}
+    assert {kept.draw(1, step)[0].position.document.number for step in range(1, 50)} == {10}
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
@@ -99,9 +99,11 @@ def test_it_is_restored_exactly(tmp_path) -> None:
     assert len(made.buffer.groups) == 3
     state = steps.saved(made.buffer.state(), tmp_path)
     other = buffer(3, 4, 5)
-    other.restore(state, {text.number: text for text in made.texts})
+    other.restore(state, {text.number: text for text in made.documents})
     assert other.groups == made.buffer.groups
-    assert {id(each.place.text) for each in other.groups} <= {id(text) for text in made.texts}
+    assert {id(each.position.document) for each in other.groups} <= {
+        id(text) for text in made.documents
+    }
 
 
 def test_a_step_tells_of_what_it_replays() -> None:
@@ -122,7 +124,7 @@ def test_a_replayed_step_has_the_textbook_s_gradient() -> None:
     groups = made.groups(1)
     replayed = made.buffer.draw(2, 1)
     assert len(replayed) == 2
-    everything = sorted([*replayed, *groups], key=lambda each: each.place.text.number)
+    everything = sorted([*replayed, *groups], key=lambda each: each.position.document.number)
     for each in replayed:  # judged anew, so that the textbook can be asked
         predicted = textbook(made, [each], 1)[0].rewards[0]
         each.predicted = [value + (each.baseline or 0.0) for value in predicted]

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from rlp_core.params import Optimizer
 from rlp_core.rollout import engine
-from rlp_core.training.places import Text
-from rlp_core.training.rollouts import Group, Place
+from rlp_core.training.groups import RolloutGroup, ThinkPosition
+from rlp_core.training.positions import TokenizedDocument
 from rlp_core.training.update import parts
 from tests import models
 from tests.training import steps
 from tests.training.steps import distance, gradients, stopping, textbook, trainer
-from tests.training.test_rlp import ADDED, VALUE
+from tests.training.test_learner import ADDED, VALUE
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_a_small_budget_makes_a_pass_for_each_text(monkeypatch) -> None:
     assert read == [3, 1, 1, 1]
 
 
-def cost(groups: Sequence[Group]) -> int:
+def cost(groups: Sequence[RolloutGroup]) -> int:
     """Tokens that a part feeds: texts to their last place, and the thoughts."""
     ends: dict[int, int] = {}
     for group in groups:
-        number = group.place.text.number
-        ends[number] = max(ends.get(number, 0), group.place.position)
+        number = group.position.document.number
+        ends[number] = max(ends.get(number, 0), group.position.index)
     return sum(ends.values()) + sum(len(t) for group in groups for t in group.tokens)
 
 
@@ -81,21 +81,28 @@ def cost(groups: Sequence[Group]) -> int:
 )
 def test_parts_keep_texts_whole_and_within_the_budget(drawn, budget: int) -> None:
     groups = [
-        Group(Place(text, position, range(position, position + 1)), 0, [[7] * n] * 2, [], [], [])
-        for number, places in enumerate(drawn)
-        for text in [Text(number, [5] * 30, [])]
-        for position, n in places
+        RolloutGroup(
+            ThinkPosition(text, position, range(position, position + 1)),
+            0,
+            [[7] * n] * 2,
+            [],
+            [],
+            [],
+        )
+        for number, positions in enumerate(drawn)
+        for text in [TokenizedDocument(number, [5] * 30, [])]
+        for position, n in positions
     ]
     found = list(parts(groups, budget))
     assert [group for part in found for group in part] == groups
-    numbers = [{group.place.text.number for group in part} for part in found]
+    numbers = [{group.position.document.number for group in part} for part in found]
     assert all(not first & second for first, second in pairwise(numbers))
     assert all(cost(part) <= budget or len(n) == 1 for part, n in zip(found, numbers, strict=True))
     assert all(cost([*a, *_first_text(b)]) > budget for a, b in pairwise(found))
 
 
-def _first_text(part: Sequence[Group]) -> list[Group]:
-    return [group for group in part if group.place.text is part[0].place.text]
+def _first_text(part: Sequence[RolloutGroup]) -> list[RolloutGroup]:
+    return [group for group in part if group.position.document is part[0].position.document]
 
 
 def test_log_probabilities_of_drawing_and_of_the_update_agree() -> None:
@@ -128,8 +135,8 @@ def test_a_thought_is_not_closed_early_and_the_update_knows() -> None:
     policy, loss = steps.plain(made.policy), torch.zeros(())
     for group in groups:
         for advantage, tokens in zip(group.advantages, group.tokens, strict=True):
-            row = torch.tensor([[*group.place.context, made.marks.open, *tokens]])
-            logits = policy(row).logits[0, group.place.position : -1] / 0.7
+            row = torch.tensor([[*group.position.context, made.marks.open, *tokens]])
+            logits = policy(row).logits[0, group.position.index : -1] / 0.7
             ban = torch.zeros_like(logits)
             ban[:3, close] = -math.inf
             logprobs = (logits + ban).log_softmax(1)[range(len(tokens)), tokens]

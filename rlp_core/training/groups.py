@@ -11,10 +11,10 @@ import numpy as np
 
 from rlp_core.rollout import engine
 from rlp_core.rollout.branches import Branch
-from rlp_core.rollout.draws import Draws, Start, Thoughts
 from rlp_core.rollout.rng import uniform
+from rlp_core.rollout.sampling import Completions, Prompt, SamplingParams
 from rlp_core.rollout.scoring import score
-from rlp_core.training.places import Text
+from rlp_core.training.positions import TokenizedDocument
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class ThinkPosition:
     """One position of one text, and the tokens whose gain is rewarded there."""
 
-    text: Text
-    position: int
+    document: TokenizedDocument
+    index: int
     targets: range
 
     @property
     def context(self) -> list[int]:
-        return self.text.tokens[: self.position]
+        return self.document.tokens[: self.index]
 
     @property
     def following(self) -> list[int]:
         """The tokens that really follow."""
-        return [self.text.tokens[t] for t in self.targets]
+        return [self.document.tokens[t] for t in self.targets]
 
 
 @dataclass
-class Group:
+class RolloutGroup:
     """The G thoughts of one place.
 
     Attributes:
@@ -55,7 +55,7 @@ class Group:
         advantages: of each thought; empty with estimator `gae`, whose are of each token.
     """
 
-    place: Place
+    position: ThinkPosition
     step: int
     tokens: list[list[int]]
     stopped: list[bool]
@@ -78,47 +78,47 @@ class Delimiters:
     close: int
 
 
-def draw_groups(
+def sample_groups(
     model: PreTrainedModel,
-    places: Sequence[Place],
+    positions: Sequence[ThinkPosition],
     marks: Delimiters,
-    draws: Draws,
+    params: SamplingParams,
     discount: float,
     seed: int,
     step: int,
     rows: int,
     ledger: Ledger,
-) -> list[Group]:
+) -> list[RolloutGroup]:
     """Draw G thoughts at every place, and score what follows it after each of them.
 
     A thought depends on (seed, step, document, position, rollout, token) and on the model alone.
     """
-    trunks, index = trunks_of(places)
-    starts = [
-        Start(i, place.position, marks.open, tuple(place.following))
-        for i, place in zip(index, places, strict=True)
+    trunks, index = trunks_of(positions)
+    prompts = [
+        Prompt(i, position.index, marks.open, tuple(position.following))
+        for i, position in zip(index, positions, strict=True)
     ]
-    group = draws.copies
-    document = np.repeat([p.text.number for p in places], group)
-    position = np.repeat([p.position for p in places], group)
-    rollout = np.tile(np.arange(group), len(places))
-    drawn = engine.draw(
+    group = params.n
+    document_ids = np.repeat([p.document.number for p in positions], group)
+    indices = np.repeat([p.index for p in positions], group)
+    rollout = np.tile(np.arange(group), len(positions))
+    drawn = engine.generate(
         model,
         trunks,
-        starts,
-        draws,
-        lambda token: uniform(seed, step, document, position, rollout, token),
+        prompts,
+        params,
+        lambda token: uniform(seed, step, document_ids, indices, rollout, token),
         rows,
     )
-    _count(ledger, trunks, places, drawn, group)
+    _count(ledger, trunks, positions, drawn, group)
     ledger.bytes_read = drawn.bytes_read
     groups = []
-    for i, place in enumerate(places):
+    for i, position in enumerate(positions):
         own = slice(i * group, (i + 1) * group)
         predicted = [discounted(values, discount) for values in drawn.predicted[own]]
         groups.append(
-            Group(
-                place,
+            RolloutGroup(
+                position,
                 step,
                 drawn.tokens[own],
                 drawn.stopped[own],
@@ -132,8 +132,8 @@ def draw_groups(
 def _count(
     ledger: Ledger,
     trunks: Sequence[Sequence[int]],
-    places: Sequence[Place],
-    drawn: Thoughts,
+    positions: Sequence[ThinkPosition],
+    drawn: Completions,
     group: int,
 ) -> None:
     """Trunks are read once, what thoughts have in common at their beginning once too."""
@@ -141,26 +141,26 @@ def _count(
     for phase, (tokens, pairs, scored) in drawn.spent.items():
         ledger.fed(phase, tokens, pairs, scored)
     for i, thought in enumerate(drawn.tokens):
-        place = places[i // group]
-        ledger.usual_recipe(place.position, len(thought), len(place.targets))
+        position = positions[i // group]
+        ledger.usual_recipe(position.index, len(thought), len(position.targets))
 
 
-def trunks_of(places: Sequence[Place]) -> tuple[list[list[int]], list[int]]:
+def trunks_of(positions: Sequence[ThinkPosition]) -> tuple[list[list[int]], list[int]]:
     """Each text once, cut after its last place; and which of them each place belongs to."""
     ends: dict[int, int] = {}
-    texts: dict[int, Text] = {}
-    for place in places:
-        key = id(place.text)
-        texts[key] = place.text
-        ends[key] = max(ends.get(key, 0), place.position)
-    order = {key: i for i, key in enumerate(texts)}
-    trunks = [texts[key].tokens[: ends[key]] for key in texts]
-    return trunks, [order[id(place.text)] for place in places]
+    documents: dict[int, TokenizedDocument] = {}
+    for position in positions:
+        key = id(position.document)
+        documents[key] = position.document
+        ends[key] = max(ends.get(key, 0), position.index)
+    order = {key: i for i, key in enumerate(documents)}
+    trunks = [documents[key].tokens[: ends[key]] for key in documents]
+    return trunks, [order[id(position.document)] for position in positions]
 
 
-def score_places(
+def score_positions(
     model: PreTrainedModel,
-    places: Sequence[Place],
+    positions: Sequence[ThinkPosition],
     discount: float,
     micro_batch: int,
     ledger: Ledger,
@@ -169,15 +169,15 @@ def score_places(
     """S without thinking, per place: every document is read once, whatever its places."""
     targets: dict[int, list[int]] = {}
     rows: dict[int, list[int]] = {}
-    for place in places:
-        key = id(place.text)
-        end = max(len(rows.get(key, [])), place.targets[-1] + 1)
-        rows[key] = place.text.tokens[:end]
-        targets.setdefault(key, []).extend(place.targets)
+    for position in positions:
+        key = id(position.document)
+        end = max(len(rows.get(key, [])), position.targets[-1] + 1)
+        rows[key] = position.document.tokens[:end]
+        targets.setdefault(key, []).extend(position.targets)
     flat = score(model, list(rows.values()), [targets[key] for key in rows], micro_batch)
     queue = {key: iter(values) for key, values in zip(rows, flat, strict=True)}
     ledger.rows(phase, map(len, rows.values()), sum(map(len, targets.values())))
-    return [discounted(islice(queue[id(p.text)], len(p.targets)), discount) for p in places]
+    return [discounted(islice(queue[id(p.document)], len(p.targets)), discount) for p in positions]
 
 
 def discounted(logprobs: Iterable[float], discount: float) -> float:
@@ -201,7 +201,7 @@ def count_tree(
 
 
 def branches_of(
-    groups: Sequence[Group], marks: Delimiters, reasoned: bool
+    groups: Sequence[RolloutGroup], marks: Delimiters, reasoned: bool
 ) -> tuple[list[Branch], list[int]]:
     """The thoughts as branches of `trunks_of`'s documents; equal thoughts of a place are one.
 
@@ -217,7 +217,7 @@ def branches_of(
     Returns:
         The branches, and for each thought in order the branch that reads it.
     """
-    _, index = trunks_of([group.place for group in groups])
+    _, index = trunks_of([group.position for group in groups])
     branches: list[Branch] = []
     read_by: list[int] = []
     for trunk, group in zip(index, groups, strict=True):
@@ -229,7 +229,7 @@ def branches_of(
                 fed = [marks.open, *tokens]
                 if reasoned:
                     fed += [] if stopped else [marks.close]
-                    fed += group.place.following
-                branches.append(Branch(trunk, group.place.position, fed[:-1]))
+                    fed += group.position.following
+                branches.append(Branch(trunk, group.position.index, fed[:-1]))
             read_by.append(known[key])
     return branches, read_by

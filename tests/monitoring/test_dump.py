@@ -10,30 +10,30 @@ import pytest
 import torch
 
 from rlp_core.errors import EXIT_DATA, EXIT_MISSING, DataError, MissingInputError
+from rlp_core.monitoring.dump import DumpedDocuments, DumpWriter, StepDump, model_of_dump, read_dump
 from rlp_core.params import Optimizer, Rlp, Thought
 from rlp_core.training.checkpoint import State
-from rlp_core.training.dump import Dumps, Step, StepTexts, model_of_dump, read_dump
-from rlp_core.training.places import Text
+from rlp_core.training.positions import TokenizedDocument
 from tests import models
 from tests.training import steps
 
 THOUGHT = Thought(open="<think>", close="</think>", max_tokens=6)
-TEXTS = {2: Text(7, [1, 5, 6, 7], [1, 2]), 5: Text(2**62, [1, 8, 9], [2])}
+TEXTS = {2: TokenizedDocument(7, [1, 5, 6, 7], [1, 2]), 5: TokenizedDocument(2**62, [1, 8, 9], [2])}
 
 
 def settings() -> Rlp:
     return steps.settings(optimizer=Optimizer(name="adamw", lr=1e-3, betas=(0.8, 0.9)))
 
 
-def step(number: int = 3) -> Step:
+def step(number: int = 3) -> StepDump:
     tensors = {"a/weight": torch.tensor([1.5, math.nan, -math.inf]), "b": torch.arange(3)}
-    return Step(
+    return StepDump(
         number=number,
         seed=11,
         runtime={"micro_batch": 8},
         settings=settings(),
         thought=THOUGHT,
-        texts=StepTexts(9, TEXTS),
+        documents=DumpedDocuments(9, TEXTS),
         state=State(tensors, {"a": {"step": 3, "rate": 0.1}}),
         metrics={"loss": math.nan, "grad_norm": math.inf, "information_gain": -0.5},
     )
@@ -41,7 +41,7 @@ def step(number: int = 3) -> Step:
 
 @pytest.fixture
 def dump(tmp_path: Path) -> Path:
-    folder = Dumps(tmp_path / "dumps").write(step(), models.model(), models.codec())
+    folder = DumpWriter(tmp_path / "dumps").write(step(), models.model(), models.codec())
     assert folder is not None
     return folder
 
@@ -50,7 +50,7 @@ def test_what_is_written_is_what_is_read(dump: Path) -> None:
     wrote, read = step(), read_dump(dump)
     for name in ("number", "seed", "runtime", "settings", "thought"):
         assert getattr(read, name) == getattr(wrote, name)
-    assert (read.texts.length, read.texts.kept) == (9, TEXTS)
+    assert (read.documents.length, read.documents.kept) == (9, TEXTS)
     assert read.state.values == wrote.state.values
     for name, tensor in wrote.state.tensors.items():
         assert torch.equal(read.state.tensors[name].nan_to_num(9.0), tensor.nan_to_num(9.0))
@@ -75,7 +75,7 @@ def test_no_pickle_is_written(dump: Path) -> None:
 
 
 def test_the_first_few_are_kept(tmp_path: Path) -> None:
-    dumps = Dumps(tmp_path, kept=2)
+    dumps = DumpWriter(tmp_path, kept=2)
     written = [dumps.write(step(n), models.model(), models.codec()) for n in (4, 5, 5, 6)]
     assert written[:2] == written[:1] + written[2:3]
     assert written[3] is None
@@ -83,19 +83,19 @@ def test_the_first_few_are_kept(tmp_path: Path) -> None:
 
 
 def test_texts_stand_at_their_numbers() -> None:
-    texts = StepTexts(9, TEXTS)
-    assert len(texts) == 9
-    assert [texts[i] for i in (2, 5)] == list(texts)
+    documents = DumpedDocuments(9, TEXTS)
+    assert len(documents) == 9
+    assert [documents[i] for i in (2, 5)] == list(documents)
     with pytest.raises(LookupError, match="text 3 was not read"):
-        _ = texts[3]
+        _ = documents[3]
 
 
 def test_the_texts_of_a_step_and_of_its_buffer_are_kept() -> None:
-    texts = [Text(100 + i, [1, i], [1]) for i in range(9)]
-    found = StepTexts.of(texts, read=[4, 1], numbers=[107, 101])
-    assert found.kept == {i: texts[i] for i in (1, 4, 7)}
+    documents = [TokenizedDocument(100 + i, [1, i], [1]) for i in range(9)]
+    found = DumpedDocuments.of(documents, read=[4, 1], numbers=[107, 101])
+    assert found.kept == {i: documents[i] for i in (1, 4, 7)}
     assert len(found) == 9
-    assert StepTexts.of(texts, read=[4]).kept == {4: texts[4]}
+    assert DumpedDocuments.of(documents, read=[4]).kept == {4: documents[4]}
 
 
 @pytest.mark.parametrize("name", ["dump.json", "state", "model"])

@@ -26,12 +26,12 @@ from rlp_core.policy.logits import token_logprobs
 from rlp_core.rollout import engine
 from rlp_core.rollout.branches import Branch
 from rlp_core.rollout.rng import uniform
-from rlp_core.training.rollouts import (
+from rlp_core.training.groups import (
     Delimiters,
-    Group,
+    RolloutGroup,
     count_tree,
     discounted,
-    score_places,
+    score_positions,
     trunks_of,
 )
 
@@ -47,7 +47,7 @@ STREAM = 11
 def audit(
     policy: PreTrainedModel,
     frozen: PreTrainedModel,
-    groups: Sequence[Group],
+    groups: Sequence[RolloutGroup],
     marks: Delimiters,
     vocabulary: int,
     discount: float,
@@ -72,8 +72,8 @@ def audit(
         Means over the groups, in nats: `true_gain`, `baseline_decay`, `content_gain`, and the
         reward of the controls, `null_gain`, `shuffled_gain`, `random_gain`.
     """
-    places = [group.place for group in groups]
-    start = score_places(frozen, places, discount, micro_batch, ledger, "audit")
+    positions = [group.position for group in groups]
+    start = score_positions(frozen, positions, discount, micro_batch, ledger, "audit")
     controls = [_controls(groups, i, marks, vocabulary, seed) for i in range(len(groups))]
     scored = _score(policy, groups, controls, marks, discount, ledger)
     null, shuffled, random = (list(column) for column in zip(*scored, strict=True))
@@ -96,7 +96,7 @@ def _mean(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def _controls(
-    groups: Sequence[Group], index: int, marks: Delimiters, vocabulary: int, seed: int
+    groups: Sequence[RolloutGroup], index: int, marks: Delimiters, vocabulary: int, seed: int
 ) -> list[list[int]]:
     """The empty, the shuffled and the random thought of a group, without delimiters."""
     group = groups[index]
@@ -104,32 +104,32 @@ def _controls(
     other = groups[(index + 1) % len(groups)]
     ids = range(length)
     drawn = [
-        int(vocabulary * float(uniform(seed, STREAM, group.step, group.place.text.number,
-                                       group.place.position, i)))
+        int(vocabulary * float(uniform(seed, STREAM, group.step, group.position.document.number,
+                                       group.position.index, i)))
         for i in ids
     ]  # fmt: skip
     allowed = [token if token not in (marks.open, marks.close) else 0 for token in drawn]
     return [[], _bare(other, marks), allowed]
 
 
-def _bare(group: Group, marks: Delimiters) -> list[int]:
+def _bare(group: RolloutGroup, marks: Delimiters) -> list[int]:
     return [token for token in group.tokens[0] if token != marks.close]
 
 
 @torch.no_grad()
 def _score(
     policy: PreTrainedModel,
-    groups: Sequence[Group],
+    groups: Sequence[RolloutGroup],
     controls: Sequence[Sequence[Sequence[int]]],
     marks: Delimiters,
     discount: float,
     ledger: Ledger,
 ) -> list[list[float]]:
     """S of the text after each control."""
-    trunks, index = trunks_of([group.place for group in groups])
+    trunks, index = trunks_of([group.position for group in groups])
     branches = [
-        Branch(trunk, group.place.position,
-               [marks.open, *control, marks.close, *group.place.following[:-1]])
+        Branch(trunk, group.position.index,
+               [marks.open, *control, marks.close, *group.position.following[:-1]])
         for trunk, group, each in zip(index, groups, controls, strict=True)
         for control in each
     ]  # fmt: skip
@@ -138,7 +138,7 @@ def _score(
     rows: list[int] = []
     tokens: list[int] = []
     for i, (begin, branch) in enumerate(zip(begins, branches, strict=True)):
-        following = groups[i // 3].place.following
+        following = groups[i // 3].position.following
         end = begin + len(branch.tokens)
         rows += range(end - len(following), end)
         tokens += following
@@ -147,6 +147,6 @@ def _score(
     count_tree(ledger, "audit", trunks, branches, len(rows))
     values = iter(flat)
     return [
-        [discounted(islice(values, len(g.place.targets)), discount) for _ in range(3)]
+        [discounted(islice(values, len(g.position.targets)), discount) for _ in range(3)]
         for g in groups
     ]

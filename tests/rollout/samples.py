@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
 from rlp_core.rollout.rng import uniform
-from rlp_core.rollout.sampler import Draws, Start, Thoughts, Uniforms
+from rlp_core.rollout.sampler import Completions, Prompt, SamplingParams, Uniforms
 from tests.rollout import trees
 
 STOP, OPEN = 1, 2
@@ -22,14 +22,14 @@ class Case:
     """Documents, and where thoughts begin in them."""
 
     trunks: list[list[int]]
-    starts: list[Start]
+    prompts: list[Prompt]
 
     def uniforms(self, copies: int, seed: int = 0) -> Uniforms:
         """Numbers by what a thought is, not by where it stands: text, position, copy, token."""
-        keys = [sum(t * 31**i for i, t in enumerate(self.trunks[s.trunk])) for s in self.starts]
+        keys = [sum(t * 31**i for i, t in enumerate(self.trunks[s.trunk])) for s in self.prompts]
         key = np.repeat(keys, copies)
-        position = np.repeat([s.position for s in self.starts], copies)
-        copy = np.tile(np.arange(copies), len(self.starts))
+        position = np.repeat([s.position for s in self.prompts], copies)
+        copy = np.tile(np.arange(copies), len(self.prompts))
         return lambda token: uniform(seed, key, position, copy, token)
 
 
@@ -39,12 +39,12 @@ def cases(draw: st.DrawFn) -> Case:
     trunks = draw(
         st.lists(st.lists(trees.tokens, max_size=7), min_size=1, max_size=3, unique_by=tuple)
     )
-    starts = []
+    prompts = []
     for trunk, document in enumerate(trunks):
         for position in draw(st.sets(st.integers(0, len(document)), max_size=3)):
             targets = draw(st.lists(trees.tokens, max_size=3))
-            starts.append(Start(trunk, position, OPEN, tuple(targets)))
-    return Case(trunks, starts or [Start(0, 0, OPEN, (3,))])
+            prompts.append(Prompt(trunk, position, OPEN, tuple(targets)))
+    return Case(trunks, prompts or [Prompt(0, 0, OPEN, (3,))])
 
 
 @torch.no_grad()
@@ -61,20 +61,22 @@ def next_logprobs(
     return torch.log_softmax(logits / temperature, dim=0).numpy()
 
 
-def textbook(model: PreTrainedModel, case: Case, draws: Draws, seed: int = 0) -> Thoughts:
+def textbook(
+    model: PreTrainedModel, case: Case, params: SamplingParams, seed: int = 0
+) -> Completions:
     """Every thought alone, the whole text read anew for each token."""
-    numbers = case.uniforms(draws.copies, seed)
-    found = Thoughts()
-    for row in range(len(case.starts) * draws.copies):
-        start = case.starts[row // draws.copies]
-        text = [*case.trunks[start.trunk][: start.position], start.opening]
+    numbers = case.uniforms(params.n, seed)
+    found = Completions()
+    for row in range(len(case.prompts) * params.n):
+        prompt = case.prompts[row // params.n]
+        text = [*case.trunks[prompt.trunk][: prompt.position], prompt.opening]
         tokens, logprobs = [], []
-        while len(tokens) < draws.max_tokens and draws.stop not in tokens:
-            banned = draws.stop if len(tokens) < draws.min_tokens else None
-            if draws.temperature == 0:
+        while len(tokens) < params.max_tokens and params.stop_token_id not in tokens:
+            banned = params.stop_token_id if len(tokens) < params.min_tokens else None
+            if params.temperature == 0:
                 token, value = int(next_logprobs(model, text, 1.0, banned).argmax()), 0.0
             else:
-                known = next_logprobs(model, text, draws.temperature, banned)
+                known = next_logprobs(model, text, params.temperature, banned)
                 cumulative = np.exp(known).cumsum()
                 threshold = numbers(len(tokens))[row] * cumulative[-1]
                 token = int(np.searchsorted(cumulative, threshold, side="right"))
@@ -82,11 +84,11 @@ def textbook(model: PreTrainedModel, case: Case, draws: Draws, seed: int = 0) ->
             tokens.append(token)
             logprobs.append(value)
             text.append(token)
-        stopped = draws.stop in tokens
+        stopped = params.stop_token_id in tokens
         if not stopped:
-            text.append(draws.stop)
+            text.append(params.stop_token_id)
         predicted = []
-        for target in start.targets:
+        for target in prompt.targets:
             predicted.append(float(next_logprobs(model, text)[target]))
             text.append(target)
         found.tokens.append(tokens)
@@ -96,7 +98,7 @@ def textbook(model: PreTrainedModel, case: Case, draws: Draws, seed: int = 0) ->
     return found
 
 
-def assert_same(found: Thoughts, expected: Thoughts, tolerance: float = 2e-5) -> None:
+def assert_same(found: Completions, expected: Completions, tolerance: float = 2e-5) -> None:
     """Equal tokens, and numbers within the tolerance, in nats."""
     assert found.tokens == expected.tokens
     assert found.stopped == expected.stopped

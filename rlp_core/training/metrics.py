@@ -7,15 +7,17 @@ from statistics import fmean, stdev
 
 import torch
 
+from rlp_core.monitoring.roofline import Peak
 from rlp_core.objective.loss import explained_variance
 from rlp_core.objective.options import Options
+from rlp_core.training.groups import RolloutGroup
 from rlp_core.training.ledger import Ledger
-from rlp_core.training.machine import Peak
-from rlp_core.training.rollouts import Group
-from rlp_core.training.update import Sums
+from rlp_core.training.update import UpdateMetrics
 
 
-def thought_metrics(groups: Sequence[Group], sums: Sums, options: Options) -> dict[str, float]:
+def thought_metrics(
+    groups: Sequence[RolloutGroup], sums: UpdateMetrics, options: Options
+) -> dict[str, float]:
     """What the step's own thoughts were like, and the terms of its loss."""
     lengths = [len(tokens) for group in groups for tokens in group.tokens]
     rewards = [group.rewards for group in groups]
@@ -44,7 +46,9 @@ def thought_metrics(groups: Sequence[Group], sums: Sums, options: Options) -> di
     return metrics
 
 
-def replay_metrics(replayed: Sequence[Group], sums: Sums, number: int) -> dict[str, float]:
+def replay_metrics(
+    replayed: Sequence[RolloutGroup], sums: UpdateMetrics, number: int
+) -> dict[str, float]:
     """How old the replayed thoughts are, and how far the policy has moved from them."""
     return {
         "replayed": float(len(replayed)),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class Stopwatch:
+class PhaseTimer:
     """Charges every moment of a step to exactly one phase: the innermost one that is open.
 
     Attributes:

@@ -13,7 +13,7 @@ from rlp_core.rollout.rng import number_of, uniform
 
 
 @dataclass(frozen=True)
-class Text:
+class TokenizedDocument:
     """A document as tokens.
 
     Attributes:
@@ -27,7 +27,9 @@ class Text:
     candidates: list[int]
 
 
-def text_of(codec: Codec, document: Document, max_tokens: int, selection: str) -> Text:
+def tokenize_document(
+    codec: Codec, document: Document, max_tokens: int, selection: str
+) -> TokenizedDocument:
     """Tokenize a document and name its candidate positions.
 
     Args:
@@ -39,15 +41,15 @@ def text_of(codec: Codec, document: Document, max_tokens: int, selection: str) -
     """
     tokens, marked = codec.document(document.text, document.spans, max_tokens)
     everywhere = list(range(max(1, len(codec.prefix)), len(tokens)))
-    return Text(
+    return TokenizedDocument(
         number_of(document.id),
         tokens,
         sorted({p for p in marked if p >= 1}) if selection == "answer" else everywhere,
     )
 
 
-def choose(
-    text: Text,
+def select_positions(
+    text: TokenizedDocument,
     count: int,
     selection: str,
     seed: int,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from rlp_core.training.probe import watching
+from rlp_core.monitoring.probe import watching
 
 
 class Net(nn.Module):

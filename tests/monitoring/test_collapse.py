@@ -18,12 +18,12 @@ import torch
 from rlp_core.data.records import Demonstration, Document
 from rlp_core.data.tokenizer import Codec, train_tokenizer
 from rlp_core.environments import arithmetic
+from rlp_core.monitoring.health import Finding, Monitor
 from rlp_core.params import Optimizer, Thought
 from rlp_core.policy.model import Shape, build
 from rlp_core.training.batches import demonstration_example, document_example, examples
-from rlp_core.training.health import Finding, Monitor
-from rlp_core.training.places import text_of
-from rlp_core.training.rlp import RlpTrainer
+from rlp_core.training.learner import RLPLearner
+from rlp_core.training.positions import tokenize_document
 from rlp_core.training.supervised import SupervisedTrainer
 from tests.training import steps as steps_of
 
@@ -91,18 +91,23 @@ class Base:
 
     def __init__(self) -> None:
         rng = random.Random(SEED)
-        texts = [
+        documents = [
             document(i, chain, work=rng.random() < 0.9)
             for i, chain in enumerate(chains("base", 4000, 2))
         ]
         delimiters = (THOUGHT.open, THOUGHT.close)
-        tokenizer = train_tokenizer((text.text for text in texts), 300, delimiters, 128)
+        tokenizer = train_tokenizer((text.text for text in documents), 300, delimiters, 128)
         self.codec = Codec.of(tokenizer, delimiters)
         self.model = build(Shape(48, 2, 4, 2, 96, 128), tokenizer, SEED)
         muon = Optimizer(name="muon", lr=6e-3, matrix_lr=0.02, warmup_steps=20, schedule="linear")
-        learn(self.model, examples([document_example(self.codec, t, 64) for t in texts]), 150, muon)
-        self.texts = [
-            text_of(self.codec, document(i, chain, work=False), 64, "answer")
+        learn(
+            self.model,
+            examples([document_example(self.codec, t, 64) for t in documents]),
+            150,
+            muon,
+        )
+        self.documents = [
+            tokenize_document(self.codec, document(i, chain, work=False), 64, "answer")
             for i, chain in enumerate(chains("rlp", 400, 3))
         ]
 
@@ -128,7 +133,7 @@ class Base:
             ema_decay=0.99,
             optimizer=Optimizer(name="adamw", lr=rate, warmup_steps=2),
         )
-        trainer = RlpTrainer(model, self.codec, settings, THOUGHT, SEED, self.texts)
+        trainer = RLPLearner(model, self.codec, settings, THOUGHT, SEED, self.documents)
         monitor, rows, found = Monitor(), [], []
         for step in range(steps):
             rows.append(trainer.step(step).metrics)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from rlp_core.monitoring.monitored import HELDOUT
 from rlp_core.params import Optimizer
 from rlp_core.params.training import Audit, Replay, Value
-from rlp_core.training.measures import thought_metrics
-from rlp_core.training.watch import HELDOUT
+from rlp_core.training.metrics import thought_metrics
 from tests import models
 from tests.training import steps
 from tests.training.steps import distance, gradients, stopping, textbook, trainer
@@ -136,11 +136,11 @@ RESUMED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", RESUMED)
 def test_a_step_is_a_function_of_the_state_and_the_number(name: str, tmp_path) -> None:
-    unbroken = trainer(audit=Audit(every=2, places=4), **RESUMED[name])
+    unbroken = trainer(audit=Audit(every=2, positions=4), **RESUMED[name])
     for number in range(2):
         unbroken.step(number)
     state = steps.saved(unbroken.state(), tmp_path)
-    resumed = trainer(audit=Audit(every=2, places=4), **RESUMED[name])
+    resumed = trainer(audit=Audit(every=2, positions=4), **RESUMED[name])
     resumed.restore(state)
     assert steps.same(resumed.state(), state)
     for number in range(2, 4):
@@ -182,7 +182,7 @@ def test_a_step_is_one_clipped_step_of_the_optimizer_and_one_of_the_baseline() -
 def test_the_baseline_begins_as_the_policy() -> None:
     made = trainer()
     fresh = type(made)(
-        made.policy, made.codec, made.settings, made.thought, made.seed, made.texts
+        made.policy, made.codec, made.settings, made.thought, made.seed, made.documents
     )  # fmt: skip
     pairs = zip(fresh.ema.model.parameters(), made.policy.parameters(), strict=True)
     assert all(torch.equal(a, b) and a.dtype == torch.float32 for a, b in pairs)
@@ -214,7 +214,7 @@ def test_dropout_is_off() -> None:
     for module in policy.modules():
         if hasattr(module, "attention_dropout"):
             module.attention_dropout = 0.5
-    again = type(made)(policy, made.codec, made.settings, made.thought, made.seed, made.texts)
+    again = type(made)(policy, made.codec, made.settings, made.thought, made.seed, made.documents)
     assert again.step(0).metrics["mismatch"] < 2e-5
     assert not policy.training
 

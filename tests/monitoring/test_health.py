@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlp_core.errors import EXIT_TRAINING
-from rlp_core.training.health import Finding, HealthSettings, Monitor, stopped
-from rlp_core.training.symptoms import SYMPTOMS
+from rlp_core.monitoring.health import Finding, HealthSettings, Monitor, stopped
+from rlp_core.monitoring.health_checks import HEALTH_CHECKS
 
 SETTINGS = HealthSettings()
 STEADY = {
@@ -90,7 +90,7 @@ def test_a_collapse_is_named_once_with_numbers_and_advice():
     assert worst is not None
     assert worst.name == "gain_collapsed"
     assert 10 <= worst.since < worst.step <= 40
-    assert "-" in worst.words
+    assert "-" in worst.message
     assert "rlp.optimizer.lr" in worst.advice
     assert "collapsed_to_empty" in begun(found)
     assert len(begun(found)) == len(set(begun(found)))
@@ -194,7 +194,7 @@ def test_three_non_finite_steps_in_a_row_are_a_collapse(name, value):
     bad = STEADY | {name: value}
     monitor, found = watch([bad, bad, STEADY, bad, bad])
     assert begun(found) == ["non_finite"]
-    assert name in found[0].words
+    assert name in found[0].message
     assert monitor.collapsed is None
     assert not monitor.well
     begins = monitor.observe(5, bad)
@@ -272,5 +272,5 @@ def test_every_finding_has_its_section_in_the_guide():
     from tests.conftest import E2E
 
     guide = (E2E.parents[1] / "docs" / "guides" / "when-a-run-is-unwell.md").read_text("utf-8")
-    for name in [symptom.name for symptom in SYMPTOMS] + ["non_finite", "non_finite_steps"]:
+    for name in [check.name for check in HEALTH_CHECKS] + ["non_finite", "non_finite_steps"]:
         assert f"`{name}`" in guide

@@ -9,14 +9,14 @@ import torch
 from click.testing import CliRunner
 
 from benchmarks import peak as command
-from rlp_core.training import machine as peak
+from rlp_core.monitoring import roofline
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that the timed work itself moves."""
     now = [0.0]
-    monkeypatch.setattr(peak.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(roofline.time, "perf_counter", lambda: now[0])
     return now
 
 
@@ -27,7 +27,7 @@ def test_the_shortest_of_many_calls_counts(clock: list[float]) -> None:
     def work() -> None:
         clock[0] += next(left)
 
-    assert peak._fastest(work, "cpu", 5.0) == 0.25
+    assert roofline._fastest(work, "cpu", 5.0) == 0.25
     assert list(left) == [100.0]
 
 
@@ -35,8 +35,8 @@ def test_a_product_counts_two_n_cubed_and_the_best_size_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seconds = iter([2.0, 1.0, 50.0])
-    monkeypatch.setattr(peak, "_fastest", lambda *_: next(seconds))
-    found = peak.matrix_peak(torch.float32, sizes=(2, 4, 8))
+    monkeypatch.setattr(roofline, "_fastest", lambda *_: next(seconds))
+    found = roofline.matrix_peak(torch.float32, sizes=(2, 4, 8))
     assert found == pytest.approx(2 * 4**3 / 1e9)
 
 
@@ -45,13 +45,13 @@ def test_bandwidth_counts_every_array_once(
     monkeypatch: pytest.MonkeyPatch, copy: float, triad: float, arrays: int
 ) -> None:
     seconds = iter([copy, triad])
-    monkeypatch.setattr(peak, "_fastest", lambda *_: next(seconds))
-    assert peak.bandwidth(mebibytes=1) == pytest.approx(arrays * 2**20 / 1e9)
+    monkeypatch.setattr(roofline, "_fastest", lambda *_: next(seconds))
+    assert roofline.bandwidth(mebibytes=1) == pytest.approx(arrays * 2**20 / 1e9)
 
 
 def test_the_last_line_is_json() -> None:
     done = CliRunner().invoke(command.main, ["--threads", "1", "--seconds", "0.01"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout.splitlines()[-1])
-    assert set(found) == set(peak.Peak.__dataclass_fields__)
+    assert set(found) == set(roofline.Peak.__dataclass_fields__)
     assert (found["threads"], found["device"]) == (1, "cpu")

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from rlp_core.errors import TrainingError
+from rlp_core.monitoring.dump import read_dump
+from rlp_core.monitoring.monitored import HELDOUT, MonitoredLearner
 from rlp_core.params.training import Health, Heldout, Replay
-from rlp_core.training.dump import read_dump
-from rlp_core.training.rollouts import Place
-from rlp_core.training.watch import HELDOUT, WatchedRlp
+from rlp_core.training.groups import ThinkPosition
 from tests.training import steps
 from tests.training.steps import stopping
 
@@ -25,13 +25,13 @@ class Exports:
         self.made: dict[Path, dict[str, torch.Tensor]] = {}
 
 
-def watched(folder: Path, **changes) -> tuple[WatchedRlp, Exports]:
+def watched(folder: Path, **changes) -> tuple[MonitoredLearner, Exports]:
     made, exports = stopping(**changes), Exports()
 
     def export(path: Path) -> None:
         exports.made[path] = copy.deepcopy(dict(made.policy.state_dict()))
 
-    return WatchedRlp(made, made.texts[:2], folder, export), exports
+    return MonitoredLearner(made, made.documents[:2], folder, export), exports
 
 
 def poison(model: torch.nn.Module) -> None:
@@ -75,7 +75,7 @@ def test_a_dump_makes_the_same_step_again(tmp_path) -> None:
     step = read_dump(folders[0])
     assert step.number == 2
     again = stopping(replay=Replay(groups=2, capacity=12), documents=1)
-    again.texts = step.texts
+    again.documents = step.documents
     again.restore(step.state)
     assert again.step(2).metrics.keys() <= metrics.keys()
     assert repr(again.step(2).metrics["loss"]) == repr(metrics["loss"])
@@ -153,11 +153,11 @@ def test_an_evaluation_is_what_its_definition_gives(selection: str, tmp_path) ->
     found = watch.evaluate()
     assert found == watch.evaluate()
     assert made.ledger.as_dict() == book
-    groups = made.draw(made.places(watch.heldout, HELDOUT), HELDOUT)
+    groups = made.draw(made.positions(watch.heldout, HELDOUT), HELDOUT)
     predicted = sum(p for group in groups for p in group.predicted) / (3 * len(groups))
 
     def direct(model) -> float:
-        return sum(_score(steps.plain(model), group.place) for group in groups) / len(groups)
+        return sum(_score(steps.plain(model), group.position) for group in groups) / len(groups)
 
     ema, start, policy = map(direct, (made.ema.model, made.start, made.policy))
     assert found == {
@@ -170,10 +170,10 @@ def test_an_evaluation_is_what_its_definition_gives(selection: str, tmp_path) ->
     }
 
 
-def _score(model, place: Place) -> float:
-    tokens = place.text.tokens
+def _score(model, position: ThinkPosition) -> float:
+    tokens = position.document.tokens
     logits = model(torch.tensor([tokens])).logits[0].detach().log_softmax(1)
-    return sum(0.5**h * float(logits[t - 1, tokens[t]]) for h, t in enumerate(place.targets))
+    return sum(0.5**h * float(logits[t - 1, tokens[t]]) for h, t in enumerate(position.targets))
 
 
 def test_the_best_model_is_kept(tmp_path, monkeypatch) -> None:

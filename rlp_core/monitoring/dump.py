@@ -20,7 +20,7 @@ from rlp_core.errors import DataError, MissingInputError
 from rlp_core.files import folder_sha256, replacing_folder, sha256, write_json
 from rlp_core.params import Rlp, Thought
 from rlp_core.training.checkpoint import Checkpoints, State
-from rlp_core.training.places import Text
+from rlp_core.training.positions import TokenizedDocument
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -32,17 +32,19 @@ KEPT = 3
 _DUMP, _STATE, _MODEL, _MANIFEST = "dump.json", "state", "model", "manifest.json"
 
 
-class StepTexts(Sequence[Text]):
+class DumpedDocuments(Sequence[TokenizedDocument]):
     """The texts of one step in a list of the run's full length, so that the step finds them.
 
     A step chooses among all texts by number; those that it does not read are not kept.
     """
 
-    def __init__(self, length: int, kept: Mapping[int, Text]) -> None:
+    def __init__(self, length: int, kept: Mapping[int, TokenizedDocument]) -> None:
         self.length, self.kept = length, dict(kept)
 
     @staticmethod
-    def of(texts: Sequence[Text], read: Iterable[int], numbers: Iterable[int] = ()) -> StepTexts:
+    def of(
+        documents: Sequence[TokenizedDocument], read: Iterable[int], numbers: Iterable[int] = ()
+    ) -> DumpedDocuments:
         """Those of a run's texts that a step needs.
 
         Args:
@@ -51,17 +53,21 @@ class StepTexts(Sequence[Text]):
             numbers: further texts by their own number: those in the replay buffer.
         """
         kept, others = set(read), set(numbers)
-        kept |= {i for i, text in enumerate(texts) if text.number in others} if others else set()
-        return StepTexts(len(texts), {i: texts[i] for i in sorted(kept)})
+        kept |= (
+            {i for i, document in enumerate(documents) if document.number in others}
+            if others
+            else set()
+        )
+        return DumpedDocuments(len(documents), {i: documents[i] for i in sorted(kept)})
 
     def __len__(self) -> int:
         return self.length
 
     @overload
-    def __getitem__(self, index: int) -> Text: ...
+    def __getitem__(self, index: int) -> TokenizedDocument: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Text]: ...
-    def __getitem__(self, index: int | slice) -> Text | Sequence[Text]:
+    def __getitem__(self, index: slice) -> Sequence[TokenizedDocument]: ...
+    def __getitem__(self, index: int | slice) -> TokenizedDocument | Sequence[TokenizedDocument]:
         """The text of that number.
 
         Raises:
@@ -70,16 +76,16 @@ class StepTexts(Sequence[Text]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(self.length))]
         if index not in self.kept:
-            raise LookupError(f"text {index} was not read by the dumped step")
+            raise LookupError(f"document {index} was not read by the dumped step")
         return self.kept[index]
 
-    def __iter__(self) -> Iterator[Text]:
+    def __iter__(self) -> Iterator[TokenizedDocument]:
         """The texts that were kept, in order of number."""
         return (self.kept[index] for index in sorted(self.kept))
 
 
 @dataclass(frozen=True)
-class Step:
+class StepDump:
     """One step of a run, by all that decides what it does.
 
     Attributes:
@@ -99,12 +105,12 @@ class Step:
     runtime: dict[str, Any]
     settings: Rlp
     thought: Thought
-    texts: StepTexts
+    documents: DumpedDocuments
     state: State
     metrics: dict[str, float]
 
 
-class Dumps:
+class DumpWriter:
     """The dumps of one run, in a folder of their own."""
 
     def __init__(self, folder: Path, kept: int = KEPT) -> None:
@@ -116,7 +122,7 @@ class Dumps:
         """
         self.folder, self.kept = folder, kept
 
-    def write(self, step: Step, model: PreTrainedModel, codec: Codec) -> Path | None:
+    def write(self, step: StepDump, model: PreTrainedModel, codec: Codec) -> Path | None:
         """Write the dump of a step.
 
         Args:
@@ -148,7 +154,7 @@ class Dumps:
         return target
 
 
-def read_dump(folder: Path) -> Step:
+def read_dump(folder: Path) -> StepDump:
     """Read a step from its dump.
 
     Raises:
@@ -208,7 +214,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _to_json(step: Step) -> dict[str, Any]:
+def _to_json(step: StepDump) -> dict[str, Any]:
     return {
         "number": step.number,
         "seed": step.seed,
@@ -216,23 +222,27 @@ def _to_json(step: Step) -> dict[str, Any]:
         "settings": step.settings.model_dump(mode="json"),
         "thought": step.thought.model_dump(mode="json"),
         "texts": {
-            "count": step.texts.length,
-            "kept": {str(index): asdict(text) for index, text in step.texts.kept.items()},
+            "count": step.documents.length,
+            "kept": {
+                str(index): asdict(document) for index, document in step.documents.kept.items()
+            },
         },
         "metrics": step.metrics,
     }
 
 
-def _of_json(row: dict[str, Any], state: State) -> Step:
-    texts = row["texts"]
-    kept = {int(index): Text(**text) for index, text in texts["kept"].items()}
-    return Step(
+def _of_json(row: dict[str, Any], state: State) -> StepDump:
+    documents = row["texts"]
+    kept = {
+        int(index): TokenizedDocument(**document) for index, document in documents["kept"].items()
+    }
+    return StepDump(
         number=row["number"],
         seed=row["seed"],
         runtime=row["runtime"],
         settings=Rlp.model_validate(row["settings"]),
         thought=Thought.model_validate(row["thought"]),
-        texts=StepTexts(texts["count"], kept),
+        documents=DumpedDocuments(documents["count"], kept),
         state=state,
         metrics=row["metrics"],
     )

@@ -7,9 +7,9 @@ import copy
 import pytest
 import torch
 
+from rlp_core.monitoring.audit import _controls
 from rlp_core.params.training import Audit
 from rlp_core.rollout.scoring import logprobs_in
-from rlp_core.training.audit import _controls
 from tests.training import steps
 from tests.training.steps import stopping
 
@@ -34,7 +34,7 @@ def by_hand(made, groups) -> dict[str, float]:
     rows = []
     marks = made.marks
     for i, group in enumerate(groups):
-        context, following = group.place.context, group.place.following
+        context, following = group.position.context, group.position.following
 
         def after(thought, context=context, following=following):
             row = [*context, marks.open, *thought, marks.close]
@@ -100,9 +100,9 @@ def test_a_sabotaged_baseline_raises_the_reward_and_no_true_gain() -> None:
     model = made.ema.model.requires_grad_(True)
     for _ in range(3):
         for group in groups:
-            place = group.place
-            row = [*place.context, *place.following]
-            loss = logprobs_in(model, [row], [range(place.position, len(row))]).sum()
+            position = group.position
+            row = [*position.context, *position.following]
+            loss = logprobs_in(model, [row], [range(position.index, len(row))]).sum()
             parameters = list(model.parameters())
             for p, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
                 p.data -= 0.02 * g / g.norm().clamp(min=1.0)
@@ -119,7 +119,7 @@ def test_a_sabotaged_baseline_raises_the_reward_and_no_true_gain() -> None:
 
 
 def test_an_audit_is_made_now_and_then_on_a_few_places_and_changes_nothing() -> None:
-    made, bare = (stopping(audit=Audit(every=every, places=2)) for every in (2, 0))
+    made, bare = (stopping(audit=Audit(every=every, positions=2)) for every in (2, 0))
     for number in range(3):
         audited, plain = (each.step(number).metrics for each in (made, bare))
         assert ("true_gain" in audited) == (number % 2 == 0)
@@ -132,7 +132,7 @@ def test_an_audit_is_made_now_and_then_on_a_few_places_and_changes_nothing() -> 
 
 def test_controls_are_read_by_the_policy_that_drew_the_thoughts() -> None:
     """And not by the one after the step: that would call a large step's effect content."""
-    made = stopping(audit=Audit(every=1, places=4))
+    made = stopping(audit=Audit(every=1, positions=4))
     twin = copy.deepcopy(made)
     expected = twin.audit(twin.groups(0))
     metrics = made.step(0).metrics
@@ -140,6 +140,6 @@ def test_controls_are_read_by_the_policy_that_drew_the_thoughts() -> None:
 
 
 def test_without_a_baseline_there_is_nothing_to_split() -> None:
-    made = stopping(ema_every=2, audit=Audit(every=1, places=2))
+    made = stopping(ema_every=2, audit=Audit(every=1, positions=2))
     assert "true_gain" in made.step(0).metrics
     assert "true_gain" not in made.step(1).metrics

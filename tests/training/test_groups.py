@@ -5,36 +5,44 @@ from __future__ import annotations
 import pytest
 
 from rlp_core.rollout.branches import Branch
+from rlp_core.training.groups import (
+    RolloutGroup,
+    ThinkPosition,
+    branches_of,
+    score_positions,
+    trunks_of,
+)
 from rlp_core.training.ledger import Ledger
-from rlp_core.training.rollouts import Group, Place, branches_of, score_places, trunks_of
 from tests import models
 from tests.training import steps
 from tests.training.steps import stopping, trainer
 
 
 def drawn(made, number: int = 0) -> dict[tuple[int, int], list[list[int]]]:
-    return {(g.place.text.number, g.place.position): g.tokens for g in made.groups(number)}
+    return {(g.position.document.number, g.position.index): g.tokens for g in made.groups(number)}
 
 
 def test_every_document_gives_its_places_and_every_place_its_thoughts() -> None:
     made = trainer(documents=3, positions=4, group_size=5, horizon=2)
     groups = made.groups(0)
-    numbers = [group.place.text.number for group in groups]
-    assert sorted(numbers) == sorted(4 * [text.number for text in made.texts])
+    numbers = [group.position.document.number for group in groups]
+    assert sorted(numbers) == sorted(4 * [text.number for text in made.documents])
     for group in groups:
         assert len(group.tokens) == len(group.predicted) == len(group.logprobs) == 5
         assert len(group.advantages) == 5
         assert [*map(len, group.tokens)] == [*map(len, group.logprobs)]
-        tokens, position = group.place.text.tokens, group.place.position
-        assert group.place.following == tokens[position : position + 2]
-        assert group.place.context == tokens[:position]
+        tokens, position = group.position.document.tokens, group.position.index
+        assert group.position.following == tokens[position : position + 2]
+        assert group.position.context == tokens[:position]
         assert position > 0
 
 
 def test_more_places_than_a_document_has_takes_all_of_them() -> None:
     made = trainer(positions=999)
-    found = {(place.text.number, place.position) for place in made.places(made.texts, 0)}
-    assert found == {(text.number, p) for text in made.texts for p in text.candidates}
+    found = {
+        (position.document.number, position.index) for position in made.positions(made.documents, 0)
+    }
+    assert found == {(text.number, p) for text in made.documents for p in text.candidates}
 
 
 def test_a_thought_depends_neither_on_the_batch_nor_on_the_order_of_documents() -> None:
@@ -42,7 +50,7 @@ def test_a_thought_depends_neither_on_the_batch_nor_on_the_order_of_documents() 
     small = stopping(documents=3, micro_batch=1)
     assert drawn(small) == expected
     turned = stopping(documents=3)
-    turned.texts = turned.texts[::-1]
+    turned.documents = turned.documents[::-1]
     assert drawn(turned) == expected
     assert drawn(stopping(documents=3, branching=False)) == expected
 
@@ -59,31 +67,33 @@ def test_a_thought_ends_with_its_close_or_at_the_limit() -> None:
 @pytest.mark.parametrize("discount", [1.0, 0.5, 0.0])
 def test_a_baseline_is_the_score_of_the_text_alone(discount: float) -> None:
     made = trainer()
-    text = made.texts[0]
+    text = made.documents[0]
     model = made.ema.model
-    places = [Place(text, 2, range(2, 4)), Place(text, 5, range(5, 6))]
+    positions = [ThinkPosition(text, 2, range(2, 4)), ThinkPosition(text, 5, range(5, 6))]
     logits = (
         steps.plain(model)(models.torch.tensor([text.tokens])).logits[0].detach().log_softmax(1)
     )
     by_hand = {p: float(logits[p - 1, text.tokens[p]]) for p in (2, 3, 5)}
     ledger = Ledger(model)
-    found = score_places(model, places, discount, 8, ledger, "ema")
+    found = score_positions(model, positions, discount, 8, ledger, "ema")
     assert found == pytest.approx([by_hand[2] + discount * by_hand[3], by_hand[5]], abs=1e-5)
     assert ledger.tokens == {"ema": 6}  # read once, to the last target
 
 
 def test_each_text_is_read_once_and_to_its_last_place() -> None:
-    one, two = steps.texts()[:2]
-    places = [Place(text, p, range(p, p + 1)) for text, p in ((two, 3), (two, 6), (one, 2))]
-    trunks, index = trunks_of(places)
+    one, two = steps.documents()[:2]
+    positions = [
+        ThinkPosition(text, p, range(p, p + 1)) for text, p in ((two, 3), (two, 6), (one, 2))
+    ]
+    trunks, index = trunks_of(positions)
     assert trunks == [two.tokens[:6], one.tokens[:2]]
     assert index == [0, 0, 1]
 
 
 def test_the_close_is_fed_once_and_the_last_token_never() -> None:
-    text = steps.texts()[0]
-    place = Place(text, 3, range(3, 5))
-    group = Group(place, 0, [[40, 41], [42, 9]], [False, True], [], [])
+    text = steps.documents()[0]
+    position = ThinkPosition(text, 3, range(3, 5))
+    group = RolloutGroup(position, 0, [[40, 41], [42, 9]], [False, True], [], [])
     marks = steps.Delimiters(8, 9)
     x, y = text.tokens[3:5]
     assert branches_of([group], marks, reasoned=True)[0] == [

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlp_core.data.records import Document
-from rlp_core.training.places import Text, choose, text_of
+from rlp_core.training.positions import TokenizedDocument, select_positions, tokenize_document
 from tests import models
 from tests.training.steps import plain, trainer
 
@@ -20,7 +20,7 @@ def text(selection: str, content: str = "Q: 3+4\nA:7\n", spans=((9, 10),), limit
     document = Document(
         id="d", key="k", source="s", licence="l", text=content, spans=[list(s) for s in spans]
     )
-    return text_of(models.codec(), document, limit, selection)
+    return tokenize_document(models.codec(), document, limit, selection)
 
 
 def test_answers_are_the_first_tokens_of_marked_spans():
@@ -43,22 +43,22 @@ def test_uniform_is_every_position_with_a_token_before_it():
 @given(st.integers(1, 30), st.integers(0, 99), st.integers(0, 99))
 def test_a_choice_is_distinct_ordered_and_repeats_itself(count, seed, step):
     found = text("uniform")
-    chosen = choose(found, count, "uniform", seed, step)
-    assert chosen == sorted(set(chosen)) == choose(found, count, "uniform", seed, step)
+    chosen = select_positions(found, count, "uniform", seed, step)
+    assert chosen == sorted(set(chosen)) == select_positions(found, count, "uniform", seed, step)
     assert len(chosen) == min(count, len(found.candidates))
     assert set(chosen) <= set(found.candidates)
 
 
 def test_every_place_is_chosen_now_and_then():
     found = text("uniform")
-    seen = {p for step in range(200) for p in choose(found, 1, "uniform", 0, step)}
+    seen = {p for step in range(200) for p in select_positions(found, 1, "uniform", 0, step)}
     assert seen == set(found.candidates)
 
 
 def test_a_document_shorter_than_two_tokens_has_no_place() -> None:
     for selection in ("uniform", "answer"):
         assert text(selection, content="", limit=1).candidates == []
-        assert choose(text(selection, content="", limit=1), 3, selection, 0, 0) == []
+        assert select_positions(text(selection, content="", limit=1), 3, selection, 0, 0) == []
     assert text("answer", spans=((0, 1),)).candidates == [1]  # after the beginning of the text
 
 
@@ -67,7 +67,7 @@ def test_without_a_start_token_the_first_one_is_still_no_place() -> None:
     document = Document(
         id="d", key="k", source="s", licence="l", text="Q: 3", spans=[[0, 1], [3, 4]]
     )
-    answers, anywhere = (text_of(codec, document, 99, s) for s in ("answer", "uniform"))
+    answers, anywhere = (tokenize_document(codec, document, 99, s) for s in ("answer", "uniform"))
     assert codec.decode(answers.tokens[:1]) == "Q"
     assert [codec.decode([answers.tokens[p]]) for p in answers.candidates] == ["3"]
     assert anywhere.candidates == list(range(1, len(anywhere.tokens)))
@@ -81,7 +81,9 @@ def test_spans_that_begin_in_one_token_are_one_place() -> None:
 def test_each_candidate_is_drawn_equally_often() -> None:
     found = text("uniform")
     steps = 4000
-    drawn = Counter(p for step in range(steps) for p in choose(found, 3, "uniform", 0, step))
+    drawn = Counter(
+        p for step in range(steps) for p in select_positions(found, 3, "uniform", 0, step)
+    )
     share = 3 / len(found.candidates)
     error = (share * (1 - share) / steps) ** 0.5
     assert drawn.keys() == set(found.candidates)
@@ -90,8 +92,8 @@ def test_each_candidate_is_drawn_equally_often() -> None:
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 99))
 def test_strides_are_even_and_each_candidate_may_begin_one(length: int, count: int, step: int):
-    found = Text(7, list(range(99)), list(range(1, length + 1)))
-    chosen = choose(found, count, "stride", 0, step)
+    found = TokenizedDocument(7, list(range(99)), list(range(1, length + 1)))
+    chosen = select_positions(found, count, "stride", 0, step)
     assert len(chosen) == len(set(chosen)) == min(count, length)
     assert chosen == sorted(chosen)
     gaps = [b - a for a, b in pairwise(chosen)]
@@ -100,15 +102,15 @@ def test_strides_are_even_and_each_candidate_may_begin_one(length: int, count: i
 
 
 def test_strides_begin_anywhere() -> None:
-    found = Text(7, list(range(99)), list(range(1, 21)))
-    begun = {choose(found, 4, "stride", 0, step)[0] for step in range(200)}
+    found = TokenizedDocument(7, list(range(99)), list(range(1, 21)))
+    begun = {select_positions(found, 4, "stride", 0, step)[0] for step in range(200)}
     assert begun == {1, 2, 3, 4, 5}
 
 
 @given(st.lists(st.floats(0, 30), min_size=1, max_size=20), st.integers(1, 9))
 def test_the_most_surprising_are_taken(surprise: list[float], count: int) -> None:
-    found = Text(7, list(range(99)), list(range(1, len(surprise) + 1)))
-    chosen = choose(found, count, "surprising", 0, 0, surprise)
+    found = TokenizedDocument(7, list(range(99)), list(range(1, len(surprise) + 1)))
+    chosen = select_positions(found, count, "surprising", 0, 0, surprise)
     left = [s for p, s in zip(found.candidates, surprise, strict=True) if p not in chosen]
     assert len(chosen) == min(count, len(surprise))
     assert not left or max(left) <= min(surprise[p - 1] for p in chosen)
@@ -131,18 +133,23 @@ def test_the_trainer_s_surprise_is_the_baseline_model_s() -> None:
 def test_a_candidate_s_number_knows_nothing_of_the_others(seed: int, step: int) -> None:
     """A drawn candidate stays drawn when one that was not drawn is taken away."""
     found = text("uniform")
-    chosen = choose(found, 3, "uniform", seed, step)
+    chosen = select_positions(found, 3, "uniform", seed, step)
     lost = next(p for p in found.candidates if p not in chosen)
-    fewer = Text(found.number, found.tokens, [p for p in found.candidates if p != lost])
-    assert choose(fewer, 3, "uniform", seed, step) == chosen
+    fewer = TokenizedDocument(
+        found.number, found.tokens, [p for p in found.candidates if p != lost]
+    )
+    assert select_positions(fewer, 3, "uniform", seed, step) == chosen
 
 
 def test_documents_draw_apart() -> None:
     candidates = list(range(1, 40))
-    one, two = (Text(number, candidates, candidates) for number in (1, 2))
+    one, two = (TokenizedDocument(number, candidates, candidates) for number in (1, 2))
     for selection in ("uniform", "stride"):
         pairs = [
-            (choose(one, 4, selection, 0, step), choose(two, 4, selection, 0, step))
+            (
+                select_positions(one, 4, selection, 0, step),
+                select_positions(two, 4, selection, 0, step),
+            )
             for step in range(20)
         ]
         assert any(a != b for a, b in pairs)

@@ -9,8 +9,8 @@ import numpy as np
 
 from rlp_core.rollout.rng import uniform
 from rlp_core.training.checkpoint import State
-from rlp_core.training.places import Text
-from rlp_core.training.rollouts import Group, Place
+from rlp_core.training.groups import RolloutGroup, ThinkPosition
+from rlp_core.training.positions import TokenizedDocument
 
 STREAM = 7
 """Keeps these draws apart from others of the same seed and step."""
@@ -28,13 +28,13 @@ class ReplayBuffer:
             seed: the run's.
         """
         self.capacity, self.max_age, self.seed = capacity, max_age, seed
-        self.groups: list[Group] = []
+        self.groups: list[RolloutGroup] = []
 
-    def add(self, groups: Sequence[Group]) -> None:
+    def add(self, groups: Sequence[RolloutGroup]) -> None:
         """Keep the groups of a step."""
         self.groups = [*self.groups, *groups][-self.capacity :]
 
-    def draw(self, count: int, step: int) -> list[Group]:
+    def draw(self, count: int, step: int) -> list[RolloutGroup]:
         """Up to `count` groups that are young enough, without replacement.
 
         A group's number depends on (seed, step, document, position, age) alone. By the smallest
@@ -44,7 +44,9 @@ class ReplayBuffer:
         self.groups = [group for group in self.groups if step - group.step <= self.max_age]
         if not count or not self.groups:
             return []
-        keys = np.array([(g.place.text.number, g.place.position, g.step) for g in self.groups])
+        keys = np.array(
+            [(g.position.document.number, g.position.index, g.step) for g in self.groups]
+        )
         number = uniform(self.seed, STREAM, step, *keys.T)
         priority = np.array([np.abs(_advantages(group)).mean() for group in self.groups])
         ticket = -np.log1p(-number) / np.maximum(priority, 1e-12)
@@ -54,7 +56,7 @@ class ReplayBuffer:
         """The groups, their texts by number."""
         return State(values={"groups": [_as_json(group) for group in self.groups]})
 
-    def restore(self, state: State, texts: Mapping[int, Text]) -> None:
+    def restore(self, state: State, documents: Mapping[int, TokenizedDocument]) -> None:
         """Take up what `state` gave.
 
         Args:
@@ -62,24 +64,26 @@ class ReplayBuffer:
             texts: every text that can be read, by number.
         """
         saved: Any = state.values["groups"]
-        self.groups = [_from_json(value, texts) for value in saved]
+        self.groups = [_from_json(value, documents) for value in saved]
 
 
-def _advantages(group: Group) -> list[float]:
+def _advantages(group: RolloutGroup) -> list[float]:
     if group.advantages:
         return group.advantages
     mean = sum(group.rewards) / len(group.rewards)  # `gae`: no advantage of a whole thought
     return [reward - mean for reward in group.rewards]
 
 
-def _as_json(group: Group) -> dict[str, Any]:
-    place = group.place
+def _as_json(group: RolloutGroup) -> dict[str, Any]:
+    position = group.position
     rest = {name: value for name, value in vars(group).items() if name != "place"}
-    where = [place.text.number, place.position, place.targets.stop]
+    where = [position.document.number, position.index, position.targets.stop]
     return {"place": where, **rest}
 
 
-def _from_json(value: Mapping[str, Any], texts: Mapping[int, Text]) -> Group:
+def _from_json(
+    value: Mapping[str, Any], documents: Mapping[int, TokenizedDocument]
+) -> RolloutGroup:
     number, position, end = value["place"]
-    place = Place(texts[number], position, range(position, end))
-    return Group(place, **{name: part for name, part in value.items() if name != "place"})
+    position = ThinkPosition(documents[number], position, range(position, end))
+    return RolloutGroup(position, **{name: part for name, part in value.items() if name != "place"})

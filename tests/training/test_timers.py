@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from rlp_core.training import stopwatch
-from rlp_core.training.stopwatch import Stopwatch
+from rlp_core.training import timers
+from rlp_core.training.timers import PhaseTimer
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that a test sets by hand."""
     now = [0.0]
-    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(timers.time, "perf_counter", lambda: now[0])
     return now
 
 
 def test_the_innermost_phase_is_charged_and_phases_add_up(clock: list[float]) -> None:
-    watch = Stopwatch()
+    watch = PhaseTimer()
     watch.begin("rest")
     clock[0] = 1
     with watch.phase("outer"):
@@ -31,7 +31,7 @@ def test_the_innermost_phase_is_charged_and_phases_add_up(clock: list[float]) ->
 
 
 def test_nothing_is_charged_between_steps(clock: list[float]) -> None:
-    watch = Stopwatch()
+    watch = PhaseTimer()
     for _ in range(2):
         watch.begin("rest")
         clock[0] += 1
@@ -42,7 +42,7 @@ def test_nothing_is_charged_between_steps(clock: list[float]) -> None:
 
 
 def test_a_phase_that_fails_is_closed(clock: list[float]) -> None:
-    watch = Stopwatch()
+    watch = PhaseTimer()
     watch.begin("rest")
     with pytest.raises(RuntimeError), watch.phase("failing"):
         raise RuntimeError
@@ -53,4 +53,4 @@ def test_a_phase_that_fails_is_closed(clock: list[float]) -> None:
 
 def test_a_step_must_begin_before_it_ends() -> None:
     with pytest.raises(ValueError, match="begun"):
-        Stopwatch().end()
+        PhaseTimer().end()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rlp_core.data.records import Demonstration
 from rlp_core.training.batches import demonstration_example
-from rlp_core.training.idle import mix_in
+from rlp_core.training.filler import mix_in
 from tests import models
 
 CODEC = models.codec()

@@ -1,7 +1,7 @@
-"""What can be wrong with an RLP run: one pure function per symptom, with words and advice.
+"""What can be wrong with an RLP run: one pure function per check, with message and advice.
 
-A symptom looks at robust summaries of a run (`View`): medians over windows of steps, so that one
-odd step says nothing. Which symptom is reported, when it begins and when it ends is the business
+A check looks at robust summaries of a run (`RunSummary`): medians over windows of steps, so that
+one odd step says nothing. Which check is reported, when it begins and when it ends is the business
 of `health.Monitor`.
 """
 
@@ -63,7 +63,7 @@ class HealthSettings:
 
 
 @dataclass(frozen=True)
-class View:
+class RunSummary:
     """A run in a few numbers; a metric that the trainer does not give is absent.
 
     Attributes:
@@ -89,21 +89,21 @@ class View:
 
 
 @dataclass(frozen=True)
-class Sign:
+class CheckResult:
     """What a symptom saw: how bad it is, and in words with numbers."""
 
     severity: Severity
-    words: str
+    message: str
 
 
-Look = Callable[[View, HealthSettings], Sign | None]
+CheckFunction = Callable[[RunSummary, HealthSettings], CheckResult | None]
 
 LEARNT = 0.25
 """Nats of gain over the start that are more than chance."""
 
 
 @dataclass(frozen=True)
-class Symptom:
+class HealthCheck:
     """A named look at a run.
 
     Attributes:
@@ -114,26 +114,26 @@ class Symptom:
     """
 
     name: str
-    look: Look
+    look: CheckFunction
     advice: str
     wait: Literal["now", "hold", "patience"] = "hold"
 
 
-def gain_collapsed(view: View, settings: HealthSettings) -> Sign | None:
+def gain_collapsed(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
     """Thoughts came to harm the prediction by many nats, and hardly one still helps."""
     gain, positive = view.now.get("information_gain"), view.now.get("positive", 0.0)
     if gain is None or view.best is None or gain >= 0 or positive > settings.rare:
         return None
     if view.best - gain < settings.collapse:
         return None
-    return Sign(
+    return CheckResult(
         "collapse",
         f"thinking harms: the information gain is {gain:.2f} nats, at its best it was "
         f"{view.best:.2f}, and {positive:.0%} of the thoughts still help",
     )
 
 
-def collapsed_to_empty(view: View, settings: HealthSettings) -> Sign | None:
+def collapsed_to_empty(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
     """All thoughts are the closing delimiter: equal rewards, no gradient, nothing left to learn.
 
     The gain does not matter here: what the delimiters alone give is not thinking.
@@ -143,7 +143,7 @@ def collapsed_to_empty(view: View, settings: HealthSettings) -> Sign | None:
         return None
     gain, first = (row.get("information_gain", math.nan) for row in (view.now, view.start))
     length = view.start.get("thought_tokens", math.nan)
-    return Sign(
+    return CheckResult(
         "collapse",
         f"thoughts are empty: {view.now['thought_tokens']:.1f} tokens with their delimiter "
         f"(at the start {length:.1f}), their rewards differ by "
@@ -152,37 +152,39 @@ def collapsed_to_empty(view: View, settings: HealthSettings) -> Sign | None:
     )
 
 
-def gain_falls(view: View, settings: HealthSettings) -> Sign | None:
+def gain_falls(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
     """The mean information gain is below zero and lies below what it was."""
     gain = view.now.get("information_gain")
     if gain is None or view.best is None or gain >= 0 or view.best - gain < settings.falling:
         return None
-    return Sign(
+    return CheckResult(
         "warning",
         f"the information gain is {gain:.2f} nats, and fell from {view.best:.2f}: "
         "thoughts make the text less likely",
     )
 
 
-def empty_thoughts(view: View, settings: HealthSettings) -> Sign | None:
+def empty_thoughts(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
     """Most thoughts are the closing delimiter alone."""
     if not _empty(view, settings):
         return None
-    return Sign("warning", f"thoughts have {view.now['thought_tokens']:.1f} tokens: most are empty")
+    return CheckResult(
+        "warning", f"thoughts have {view.now['thought_tokens']:.1f} tokens: most are empty"
+    )
 
 
-def flat_rewards(view: View, settings: HealthSettings) -> Sign | None:
+def flat_rewards(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
     """The thoughts of a place earn the same, so their advantages are zero."""
     spread = view.now.get("reward_std")
     if spread is None or spread >= settings.flat:
         return None
     seen = f"rewards differ by {spread:.3f} nats within a group"
     if view.has_learnt:
-        return Sign("note", f"{seen}, and thinking pays: the run has settled")
-    return Sign("warning", f"{seen}: there is next to nothing to learn from")
+        return CheckResult("note", f"{seen}, and thinking pays: the run has settled")
+    return CheckResult("warning", f"{seen}: there is next to nothing to learn from")
 
 
-def one_length(view: View, settings: HealthSettings) -> Sign | None:
+def one_length(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
     """All thoughts have the same length, without having been cut at L."""
     spread, length = view.now.get("thought_tokens_std"), view.now.get("thought_tokens", 0.0)
     forced = view.now.get("forced", 0.0)
@@ -190,41 +192,45 @@ def one_length(view: View, settings: HealthSettings) -> Sign | None:
         return None
     if _empty(view, settings):
         return None
-    return Sign("note" if view.has_learnt else "warning", f"all thoughts have {length:.0f} tokens")
+    return CheckResult(
+        "note" if view.has_learnt else "warning", f"all thoughts have {length:.0f} tokens"
+    )
 
 
-def forced_thoughts(view: View, settings: HealthSettings) -> Sign | None:
+def forced_thoughts(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
     """Many thoughts reach L and are closed by force."""
     share = view.now.get("forced")
     if share is None or share < settings.forced:
         return None
-    return Sign("warning", f"{share:.0%} of the thoughts reach the limit and are closed by force")
+    return CheckResult(
+        "warning", f"{share:.0%} of the thoughts reach the limit and are closed by force"
+    )
 
 
-def low_entropy(view: View, settings: HealthSettings) -> Sign | None:
+def low_entropy(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
     """The policy thinks the same thing every time; harmless where that pays."""
     entropy = view.now.get("entropy")
     if entropy is None or entropy >= settings.low_entropy:
         return None
     seen = f"the entropy of the thoughts is {entropy:.3f} nats per token"
     if view.has_learnt:
-        return Sign("note", f"{seen}, and thinking pays: the policy has settled")
-    return Sign("warning", f"{seen}: nothing is explored any more")
+        return CheckResult("note", f"{seen}, and thinking pays: the policy has settled")
+    return CheckResult("warning", f"{seen}: nothing is explored any more")
 
 
-def high_entropy(view: View, settings: HealthSettings) -> Sign | None:
+def high_entropy(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
     """Thoughts turn into noise."""
     entropy, first = view.now.get("entropy"), view.start.get("entropy")
     if entropy is None or first is None or entropy < first + settings.entropy_rise:
         return None
-    return Sign(
+    return CheckResult(
         "warning",
         f"the entropy of the thoughts rose from {first:.2f} to {entropy:.2f} nats per token: "
         "they turn into noise",
     )
 
 
-def high_gradient(view: View, settings: HealthSettings) -> Sign | None:
+def high_gradient(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
     """One step's gradient is far above the usual, and above the start's.
 
     Without the second a settled run would alarm: its usual gradient is nearly zero.
@@ -234,10 +240,10 @@ def high_gradient(view: View, settings: HealthSettings) -> Sign | None:
         return None
     if norm <= settings.gradient * max(usual, 0.0) or norm <= view.start.get("grad_norm", 0.0):
         return None
-    return Sign("warning", f"the gradient norm is {norm:.3g}, usual is {usual:.3g}")
+    return CheckResult("warning", f"the gradient norm is {norm:.3g}, usual is {usual:.3g}")
 
 
-def _empty(view: View, settings: HealthSettings) -> bool:
+def _empty(view: RunSummary, settings: HealthSettings) -> bool:
     """A thought of one token that was not closed by force is the closing delimiter itself."""
     length = view.now.get("thought_tokens")
     return (
@@ -254,33 +260,35 @@ BETTER_START = (
     "`base.steps`, `bootstrap.steps`)"
 )
 
-SYMPTOMS = (
-    Symptom(
+HEALTH_CHECKS = (
+    HealthCheck(
         "gain_collapsed", gain_collapsed, f"{SMALLER_STEPS}; if that fails, {BETTER_START}",
         "patience",
     ),
-    Symptom(
+    HealthCheck(
         "collapsed_to_empty", collapsed_to_empty,
         f"{BETTER_START}; or set `rlp.min_thought_tokens`", "patience",
     ),
-    Symptom("gain_falls", gain_falls, SMALLER_STEPS),
-    Symptom("empty_thoughts", empty_thoughts, f"{BETTER_START}; or set `rlp.min_thought_tokens`"),
-    Symptom(
+    HealthCheck("gain_falls", gain_falls, SMALLER_STEPS),
+    HealthCheck(
+        "empty_thoughts", empty_thoughts, f"{BETTER_START}; or set `rlp.min_thought_tokens`"
+    ),
+    HealthCheck(
         "flat_rewards", flat_rewards,
         "raise `rlp.temperature` or `rlp.group_size`; think where the text is hard to predict "
         "(`rlp.position_selection`)",
     ),
-    Symptom("one_length", one_length, "raise `rlp.temperature`, and read some of the thoughts"),
-    Symptom(
+    HealthCheck("one_length", one_length, "raise `rlp.temperature`, and read some of the thoughts"),
+    HealthCheck(
         "forced_thoughts", forced_thoughts,
         "raise `thought.max_tokens`, or show shorter thoughts in the `bootstrap` part",
     ),
-    Symptom("low_entropy", low_entropy, "raise `rlp.temperature` or `rlp.entropy_weight`"),
-    Symptom(
+    HealthCheck("low_entropy", low_entropy, "raise `rlp.temperature` or `rlp.entropy_weight`"),
+    HealthCheck(
         "high_entropy", high_entropy,
         f"{SMALLER_STEPS}; or lower `rlp.temperature` and `rlp.entropy_weight`",
     ),
-    Symptom(
+    HealthCheck(
         "high_gradient", high_gradient, f"lower `rlp.optimizer.clip_norm`; or {SMALLER_STEPS}",
         "now",
     ),

@@ -1,4 +1,4 @@
-"""`rlp replay`: a step that was not finite is run again, and the reading names the cause."""
+"""`rlp rerun`: a step that was not finite is run again, and the reading names the cause."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from rlp_core.cli import main
 from rlp_core.data.records import Document
 from rlp_core.errors import EXIT_DATA, EXIT_MISSING
+from rlp_core.monitoring.dump import DumpedDocuments, DumpWriter, StepDump
 from rlp_core.params import Rlp, Thought
 from rlp_core.training.batches import batch_indices
-from rlp_core.training.dump import Dumps, Step, StepTexts
-from rlp_core.training.places import text_of
-from rlp_core.training.rlp import STREAM, RlpTrainer
+from rlp_core.training.learner import STREAM, RLPLearner
+from rlp_core.training.positions import tokenize_document
 from tests import models
 from tests.training import steps
 
@@ -32,30 +32,30 @@ def settings() -> Rlp:
     return steps.settings(steps=6, documents=3)
 
 
-def texts() -> list:
+def documents() -> list:
     documents = [
         Document(id=f"d{i}", key=f"k{i}", source="s", licence="l", text=text, spans=[])
         for i, text in enumerate(LINES)
     ]
-    return [text_of(models.codec(), document, 40, "uniform") for document in documents]
+    return [tokenize_document(models.codec(), document, 40, "uniform") for document in documents]
 
 
-def trainer() -> RlpTrainer:
-    return RlpTrainer(models.model(SEED), models.codec(), settings(), THOUGHT, SEED, texts())
+def trainer() -> RLPLearner:
+    return RLPLearner(models.model(SEED), models.codec(), settings(), THOUGHT, SEED, documents())
 
 
-def spoil_policy(made: RlpTrainer) -> None:
+def spoil_policy(made: RLPLearner) -> None:
     """A weight so large that the layer's output overflows."""
     with torch.no_grad():
         made.policy.get_parameter(f"{LAYER}.weight")[0] = math.inf
 
 
-def spoil_target(made: RlpTrainer) -> None:
+def spoil_target(made: RLPLearner) -> None:
     with torch.no_grad():
         made.ema.model.get_parameter(f"{LAYER}.weight")[0] = math.nan
 
 
-def spare(_made: RlpTrainer) -> None:
+def spare(_made: RLPLearner) -> None:
     """No fault."""
 
 
@@ -68,9 +68,9 @@ def dumped(folder: Path, spoil) -> tuple[Path, dict[str, float]]:
     state = copy.deepcopy(made.state())  # a step that is not skipped changes the live tensors
     metrics = made.step(NUMBER).metrics
     chosen = batch_indices(len(LINES), settings().documents, NUMBER, SEED, STREAM)
-    kept = StepTexts.of(texts(), chosen)
-    step = Step(NUMBER, SEED, {}, settings(), THOUGHT, kept, state, metrics)
-    written = Dumps(folder).write(step, made.policy, made.codec)
+    kept = DumpedDocuments.of(documents(), chosen)
+    step = StepDump(NUMBER, SEED, {}, settings(), THOUGHT, kept, state, metrics)
+    written = DumpWriter(folder).write(step, made.policy, made.codec)
     assert written is not None
     return written, metrics
 
@@ -109,10 +109,10 @@ def test_a_healthy_step_is_not_reproduced(tmp_path: Path) -> None:
 
 def test_the_same_step_is_run_again(tmp_path: Path) -> None:
     """To the bit: texts, thoughts, optimizer and weights are those of the run."""
-    from rlp_core.replay import replay
+    from rlp_core.monitoring.rerun import rerun
 
     folder, metrics = dumped(tmp_path, spare)
-    assert replay(folder).metrics == metrics
+    assert rerun(folder).metrics == metrics
 
 
 def test_bad_input_is_told(tmp_path: Path) -> None:

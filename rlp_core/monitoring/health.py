@@ -14,14 +14,14 @@ from statistics import median
 from typing import Any
 
 from rlp_core.errors import TrainingError
-from rlp_core.training.symptoms import (
+from rlp_core.monitoring.health_checks import (
+    HEALTH_CHECKS,
     SMALLER_STEPS,
-    SYMPTOMS,
+    CheckResult,
     HealthSettings,
     Metrics,
+    RunSummary,
     Severity,
-    Sign,
-    View,
 )
 
 __all__ = ["Finding", "HealthSettings", "Monitor", "non_finite", "stopped"]
@@ -45,16 +45,16 @@ class Finding:
         severity: `note`, `warning`, or `collapse`, which ends the run.
         since: the step at which it was first seen, counted from 0.
         step: the step at which it is reported.
-        words: what is seen, with numbers.
+        message: what is seen, with numbers.
         advice: what to change.
-        ended: it is over; `words` are those it began with.
+        ended: it is over; `message` are those it began with.
     """
 
     name: str
     severity: Severity
     since: int
     step: int
-    words: str
+    message: str
     advice: str
     ended: bool = False
 
@@ -62,7 +62,7 @@ class Finding:
         if self.ended:
             return f"{self.name}: over at step {self.step}, seen since step {self.since}"
         return (
-            f"{self.severity}: {self.name}, since step {self.since}: {self.words}. "
+            f"{self.severity}: {self.name}, since step {self.since}: {self.message}. "
             f"Advice: {self.advice}"
         )
 
@@ -118,10 +118,10 @@ class Monitor:
         view = self._view(metrics, usual)
         if view is None:
             return changes
-        for symptom in SYMPTOMS:
-            wait = 1 if symptom.wait == "now" else int(getattr(self.settings, symptom.wait))
-            sign = symptom.look(view, self.settings)
-            changes += self._watch(symptom.name, step, sign, symptom.advice, wait)
+        for check in HEALTH_CHECKS:
+            wait = 1 if check.wait == "now" else int(getattr(self.settings, check.wait))
+            sign = check.look(view, self.settings)
+            changes += self._watch(check.name, step, sign, check.advice, wait)
         return changes
 
     @property
@@ -184,15 +184,15 @@ class Monitor:
         if (begun or len(memory.recent) == window) and gain is not None:
             memory.best = gain if memory.best is None else max(memory.best, gain)
 
-    def _view(self, last: Metrics, usual: float | None) -> View | None:
+    def _view(self, last: Metrics, usual: float | None) -> RunSummary | None:
         """The run so far; None in the first window, of which nothing can be said."""
         memory = self._memory
         if len(memory.recent) < self.settings.window:
             return None
-        return View(medians(memory.first), medians(memory.recent), last, memory.best, usual)
+        return RunSummary(medians(memory.first), medians(memory.recent), last, memory.best, usual)
 
     def _watch(
-        self, name: str, step: int, sign: Sign | None, advice: str, wait: int
+        self, name: str, step: int, sign: CheckResult | None, advice: str, wait: int
     ) -> Iterable[Finding]:
         """Count a symptom's steps; report it when seen `wait` times in a row.
 
@@ -210,14 +210,14 @@ class Monitor:
             watch.since = step
         watch.seen, watch.unseen = watch.seen + 1, 0
         if watch.found is None and watch.seen >= wait:
-            watch.found = Finding(name, sign.severity, watch.since, step, sign.words, advice)
+            watch.found = Finding(name, sign.severity, watch.since, step, sign.message, advice)
             yield watch.found
 
     def _watch_non_finite(self, step: int, bad: Sequence[str], left_out: bool) -> Iterable[Finding]:
         what = f"not finite: {', '.join(bad)}" if bad else "the step was skipped"
         many = f"{self._memory.bad_in_a_row} steps in a row could not be made; {what}"
-        once = Sign("warning", f"{what}; its update was not made") if left_out else None
-        run = Sign("collapse", many) if left_out else None
+        once = CheckResult("warning", f"{what}; its update was not made") if left_out else None
+        run = CheckResult("collapse", many) if left_out else None
         yield from self._watch(NON_FINITE, step, once, NON_FINITE_ADVICE, 1)
         yield from self._watch(
             NON_FINITE_RUN, step, run, NON_FINITE_ADVICE, self.settings.non_finite
@@ -244,7 +244,8 @@ def stopped(finding: Finding, good: str | None) -> TrainingError:
     """
     kept = f"last good checkpoint: {good}" if good else "no good checkpoint was kept"
     return TrainingError(
-        f"the run has collapsed ({finding.name}), seen since step {finding.since}: {finding.words}",
+        f"the run has collapsed ({finding.name}), seen since step {finding.since}: "
+        f"{finding.message}",
         where=f"step {finding.step}; {kept}",
         fix=f"{finding.advice}. docs/guides/when-a-run-is-unwell.md says more",
     )

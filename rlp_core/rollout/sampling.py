@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Uniforms = Callable[[int], npt.NDArray[np.float64]]
-"""Token index to the uniform number of every row, [places * copies]."""
+"""Token index to the uniform number of every row, [prompts * n]."""
 
 CELLS = 1 << 25
 """Logits at once: rows times vocabulary."""
 
 
 @dataclass(frozen=True)
-class Start:
+class Prompt:
     """Where thoughts begin.
 
     Attributes:
@@ -46,19 +46,19 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Draws:
+class SamplingParams:
     """How thoughts are drawn.
 
     Attributes:
-        copies: G, thoughts per start.
-        stop: the closing delimiter.
-        max_tokens: L; drawn tokens at most, `stop` counted.
+        n: G, thoughts per prompt.
+        stop_token_id: the closing delimiter.
+        max_tokens: L; drawn tokens at most, `stop_token_id` counted.
         temperature: 0 takes the likeliest token.
-        min_tokens: `stop` is not drawn before so many other tokens.
+        min_tokens: `stop_token_id` is not drawn before so many other tokens.
     """
 
-    copies: int
-    stop: int
+    n: int
+    stop_token_id: int
     max_tokens: int
     temperature: float
     min_tokens: int = 0
@@ -67,21 +67,21 @@ class Draws:
         """Check.
 
         Raises:
-            ValueError: a limit, number of copies or temperature that is not sensible.
+            ValueError: a limit, number of thoughts or temperature that is not sensible.
         """
-        if self.max_tokens < 1 or self.copies < 1 or self.temperature < 0:
-            raise ValueError("max_tokens and copies must be positive, temperature not negative")
+        if self.max_tokens < 1 or self.n < 1 or self.temperature < 0:
+            raise ValueError("max_tokens and n must be positive, temperature not negative")
         if not 0 <= self.min_tokens < self.max_tokens:
             raise ValueError("min_tokens must lie in [0, max_tokens)")
 
 
 @dataclass
-class Thoughts:
-    """What was drawn, one entry per row; rows of one start stand together.
+class Completions:
+    """What was drawn, one entry per row; rows of one prompt stand together.
 
     Attributes:
-        tokens: up to and including the drawn `stop`.
-        stopped: whether `stop` was drawn before the limit was reached.
+        tokens: up to and including the drawn `stop_token_id`.
+        stopped: whether `stop_token_id` was drawn before the limit was reached.
         logprobs: of each drawn token at the sampling temperature (0 for greedy), in nats.
         predicted: log-probability of each target at temperature 1, in nats.
         bytes_read: weights, keys and values that decoding read, for the share of the bandwidth.
@@ -97,20 +97,20 @@ class Thoughts:
     spent: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def check_starts(trunks: Sequence[Sequence[int]], starts: Sequence[Start]) -> None:
+def check_prompts(trunks: Sequence[Sequence[int]], prompts: Sequence[Prompt]) -> None:
     """Raise ValueError unless every position lies within its document or at its end."""
-    for start in starts:
-        if not 0 <= start.position <= len(trunks[start.trunk]):
+    for prompt in prompts:
+        if not 0 <= prompt.position <= len(trunks[prompt.trunk]):
             raise ValueError(
-                f"position {start.position} lies beyond a document of "
-                f"{len(trunks[start.trunk])} tokens"
+                f"position {prompt.position} lies beyond a document of "
+                f"{len(trunks[prompt.trunk])} tokens"
             )
 
 
-def choose_tokens(
+def sample_tokens(
     model: PreTrainedModel,
     hidden: Tensor,
-    draws: Draws,
+    params: SamplingParams,
     uniform: npt.NDArray[np.float64] | None,
     index: int,
     of: npt.NDArray[np.int64] | None = None,
@@ -132,12 +132,12 @@ def choose_tokens(
         logits = logits_of(model, hidden[start : start + size])
         mine = np.flatnonzero((of >= start) & (of < start + len(logits)))
         row = torch.from_numpy(of[mine] - start).to(hidden.device)
-        if index < draws.min_tokens:
-            logits[:, draws.stop] = -torch.inf
+        if index < params.min_tokens:
+            logits[:, params.stop_token_id] = -torch.inf
         if uniform is None:
             token = logits.argmax(dim=1)[row]
         else:
-            logits = logits / draws.temperature
+            logits = logits / params.temperature
             token = _inverse_transform(logits, uniform[mine], row)
             chosen = logits[row, token] - logits.logsumexp(dim=1)[row]
             logprobs[mine] = chosen.cpu().numpy()

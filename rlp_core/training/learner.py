@@ -10,27 +10,33 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from rlp_core.monitoring.audit import audit
+from rlp_core.monitoring.roofline import Peak
 from rlp_core.objective import advantage
 from rlp_core.objective.reward import clip_reward
 from rlp_core.params import Rlp, Thought
 from rlp_core.policy.compute import Compute
 from rlp_core.policy.ema import EmaTarget
 from rlp_core.policy.value import ValueHead
-from rlp_core.rollout.draws import Draws
-from rlp_core.training.audit import audit
+from rlp_core.rollout.sampling import SamplingParams
 from rlp_core.training.batches import batch_indices
 from rlp_core.training.checkpoint import State, module_state, restore_module
+from rlp_core.training.groups import (
+    Delimiters,
+    RolloutGroup,
+    ThinkPosition,
+    sample_groups,
+    score_positions,
+)
 from rlp_core.training.ledger import Ledger
 from rlp_core.training.loop import StepResult
-from rlp_core.training.machine import Peak
-from rlp_core.training.measures import replay_metrics, speed, thought_metrics
+from rlp_core.training.metrics import replay_metrics, speed, thought_metrics
 from rlp_core.training.optim import Stepper, optimizer_state, restore_optimizer
-from rlp_core.training.places import Text, choose
-from rlp_core.training.replay import ReplayBuffer
-from rlp_core.training.rollouts import Delimiters, Group, Place, draw_groups, score_places
+from rlp_core.training.positions import TokenizedDocument, select_positions
+from rlp_core.training.replay_buffer import ReplayBuffer
 from rlp_core.training.settings import options_of
-from rlp_core.training.stopwatch import Stopwatch
-from rlp_core.training.update import Exploring, Networks, Sums, accumulate
+from rlp_core.training.timers import PhaseTimer
+from rlp_core.training.update import Models, SamplingConstraints, UpdateMetrics, accumulate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -41,7 +47,7 @@ STREAM = 3
 """Keeps the order of documents apart from other stages' of the same seed."""
 
 
-class RlpTrainer:
+class RLPLearner:
     """Holds what changes during a run, and steps it; `loop.run` drives it.
 
     Attributes:
@@ -58,7 +64,7 @@ class RlpTrainer:
         settings: Rlp,
         thought: Thought,
         seed: int,
-        texts: Sequence[Text],
+        documents: Sequence[TokenizedDocument],
         *,
         micro_batch: int = 512,
         tokens: int = 16384,
@@ -79,7 +85,8 @@ class RlpTrainer:
             compute: what is sampled and updated in, float32 or bfloat16.
             ema_device: where the baseline lies; empty: beside the policy.
         """
-        self.policy, self.settings, self.seed, self.texts = policy.eval(), settings, seed, texts
+        self.policy, self.settings, self.seed = policy.eval(), settings, seed
+        self.documents = documents
         self.codec, self.thought = codec, thought
         self.micro_batch, self.tokens = micro_batch, tokens
         self.score_rows = max(1, tokens // settings.max_tokens)
@@ -104,7 +111,7 @@ class RlpTrainer:
         self.buffer = ReplayBuffer(settings.replay.capacity, settings.replay.max_age, seed)
         self.ledger = Ledger(policy)
         on_gpu = policy.device.type == "cuda"
-        self.watch = Stopwatch(torch.cuda.synchronize if on_gpu else None)
+        self.watch = PhaseTimer(torch.cuda.synchronize if on_gpu else None)
         self.peak: Peak | None = None
 
     def step(self, number: int) -> StepResult:
@@ -134,7 +141,7 @@ class RlpTrainer:
     def _step(self, number: int) -> dict[str, float]:
         groups = self.groups(number)
         replayed = self.buffer.draw(self.settings.replay.groups, number)
-        everything = sorted([*groups, *replayed], key=lambda group: group.place.text.number)
+        everything = sorted([*groups, *replayed], key=lambda group: group.position.document.number)
         with self.watch.phase("update"):
             sums = self.accumulate(everything, number)
         metrics = thought_metrics(groups, sums, self.options)
@@ -153,18 +160,18 @@ class RlpTrainer:
     def indices(self, number: int) -> list[int]:
         """Which texts a step reads, in an order of their own."""
         return sorted(
-            batch_indices(len(self.texts), self.settings.documents, number, self.seed, STREAM)
+            batch_indices(len(self.documents), self.settings.documents, number, self.seed, STREAM)
         )
 
-    def places(self, texts: Sequence[Text], number: int) -> list[Place]:
+    def positions(self, documents: Sequence[TokenizedDocument], number: int) -> list[ThinkPosition]:
         """Choose K positions per document; each is rewarded for up to H tokens."""
         surprise = None
         if self.settings.position_selection == "surprising":
-            surprise = self._surprise(texts)
+            surprise = self._surprise(documents)
         found = []
-        for index, text in enumerate(texts):
-            chosen = choose(
-                text,
+        for index, document in enumerate(documents):
+            chosen = select_positions(
+                document,
                 self.settings.positions,
                 self.settings.position_selection,
                 self.seed,
@@ -172,27 +179,27 @@ class RlpTrainer:
                 surprise[index] if surprise is not None else None,
             )
             for position in chosen:
-                end = min(position + self.settings.horizon, len(text.tokens))
-                found.append(Place(text, position, range(position, end)))
+                end = min(position + self.settings.horizon, len(document.tokens))
+                found.append(ThinkPosition(document, position, range(position, end)))
         return found
 
-    def groups(self, number: int) -> list[Group]:
+    def groups(self, number: int) -> list[RolloutGroup]:
         """Choose places, draw G thoughts at each under the policy, and say what they are worth."""
-        texts = [self.texts[i] for i in self.indices(number)]
-        places = self.places(texts, number)
+        documents = [self.documents[i] for i in self.indices(number)]
+        positions = self.positions(documents, number)
         with self.watch.phase("decode"):
-            groups = self.draw(places, number)
+            groups = self.draw(positions, number)
         with self.watch.phase("baseline"):
             self.reward(groups, number)
         return groups
 
-    def draw(self, places: Sequence[Place], number: int) -> list[Group]:
+    def draw(self, positions: Sequence[ThinkPosition], number: int) -> list[RolloutGroup]:
         """Draw G thoughts at every place."""
-        return draw_groups(
+        return sample_groups(
             self.compute.model,
-            places,
+            positions,
             self.marks,
-            Draws(
+            SamplingParams(
                 self.settings.group_size,
                 self.marks.close,
                 self.thought.max_tokens,
@@ -217,12 +224,12 @@ class RlpTrainer:
         done = number / (self.settings.steps - 1)
         return first + (last - first) * min(1.0, max(0.0, done))
 
-    def reward(self, groups: Sequence[Group], number: int) -> None:
+    def reward(self, groups: Sequence[RolloutGroup], number: int) -> None:
         """Score the baseline where this step measures it, and set the advantages."""
         if number % self.settings.ema_every == 0:
-            scores = score_places(
+            scores = score_positions(
                 self.ema.model,
-                [group.place for group in groups],
+                [group.position for group in groups],
                 self.settings.discount,
                 self.score_rows,
                 self.ledger,
@@ -241,26 +248,26 @@ class RlpTrainer:
         for group, values in zip(groups, steered.tolist(), strict=True):
             group.advantages = values
 
-    def accumulate(self, groups: Sequence[Group], number: int) -> Sums:
+    def accumulate(self, groups: Sequence[RolloutGroup], number: int) -> UpdateMetrics:
         """Gradients of the objective over all groups."""
         return accumulate(
-            Networks(self.compute, self.start if self.options.kl_weight else None, self.value),
+            Models(self.compute, self.start if self.options.kl_weight else None, self.value),
             groups,
             number,
             replace(self.options, temperature=self.temperature(number)),
-            Exploring(self.marks, self.settings.min_thought_tokens),
+            SamplingConstraints(self.marks, self.settings.min_thought_tokens),
             self.tokens,
             self.ledger,
         )
 
-    def audit(self, groups: Sequence[Group]) -> dict[str, float]:
+    def audit(self, groups: Sequence[RolloutGroup]) -> dict[str, float]:
         """Controls and the split of the reward, on the first places of the step."""
         if groups[0].baseline is None:
             return {}
         return audit(
             self.compute.model,
             self.start,
-            groups[: self.settings.audit.places],
+            groups[: self.settings.audit.positions],
             self.marks,
             self.vocabulary,
             self.settings.discount,
@@ -291,7 +298,8 @@ class RlpTrainer:
         restore_module(self.start, state.part("start"))
         self.stepper.restore(state.part("stepper"))
         self.ledger.restore(state.part("ledger"))
-        self.buffer.restore(state.part("buffer"), {text.number: text for text in self.texts})
+        known = {document.number: document for document in self.documents}
+        self.buffer.restore(state.part("buffer"), known)
         if self.value is not None:
             restore_module(self.value, state.part("value"))
             restore_optimizer(self.value_optimizer, state.part("value_optimizer"))
@@ -301,17 +309,17 @@ class RlpTrainer:
         """Whether something is done at this step that is done now and then."""
         return every > 0 and number % every == 0
 
-    def _surprise(self, texts: Sequence[Text]) -> list[list[float]]:
+    def _surprise(self, documents: Sequence[TokenizedDocument]) -> list[list[float]]:
         """-S_ema of the first target at every candidate position, in nats."""
-        places = [
-            Place(text, position, range(position, position + 1))
-            for text in texts
-            for position in text.candidates
+        positions = [
+            ThinkPosition(document, position, range(position, position + 1))
+            for document in documents
+            for position in document.candidates
         ]
         scores = iter(
-            score_places(self.ema.model, places, 1.0, self.score_rows, self.ledger, "ema")
+            score_positions(self.ema.model, positions, 1.0, self.score_rows, self.ledger, "ema")
         )
-        return [[-next(scores) for _ in text.candidates] for text in texts]
+        return [[-next(scores) for _ in document.candidates] for document in documents]
 
     def _apply(self, metrics: dict[str, float]) -> dict[str, float]:
         """Step the parameters and the baseline, or skip what is not finite."""

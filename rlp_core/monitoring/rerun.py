@@ -1,4 +1,4 @@
-"""`rlp replay`: run a dumped step again, and say where its numbers stop being finite."""
+"""`rlp rerun`: run a dumped step again, and say where its numbers stop being finite."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from rlp_core.errors import DataError
 
 if TYPE_CHECKING:
+    from rlp_core.monitoring.dump import StepDump
+    from rlp_core.monitoring.probe import Trace
     from rlp_core.training.checkpoint import State
-    from rlp_core.training.dump import Step
-    from rlp_core.training.probe import Trace
-    from rlp_core.training.rlp import RlpTrainer
+    from rlp_core.training.learner import RLPLearner
 
 WORST = 5
 """Places whose worst thought is shown."""
@@ -23,7 +23,7 @@ TAIL = 60
 
 
 @dataclass(frozen=True)
-class Row:
+class RerunRow:
     """One thought of the step; log-probabilities in nats."""
 
     context: str
@@ -42,7 +42,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Replay:
+class StepRerun:
     """What a step did when it was run again.
 
     Attributes:
@@ -53,11 +53,11 @@ class Replay:
         rows: its thoughts, the worst first.
     """
 
-    step: Step
+    step: StepDump
     metrics: dict[str, float]
     raised: str
     trace: Trace
-    rows: list[Row]
+    rows: list[RerunRow]
 
     @property
     def reproduced(self) -> bool:
@@ -72,7 +72,7 @@ class Replay:
     def lines(self) -> Iterator[str]:
         """The reading, for a person."""
         step, state = self.step, _bad_tensors(self.step.state)
-        yield f"step {step.number} of a run with seed {step.seed}: {len(step.texts.kept)} texts"
+        yield f"step {step.number} of a run with seed {step.seed}: {len(step.documents.kept)} texts"
         yield f"the run saw: {_told(step.metrics)}"
         yield f"this run sees: {self.raised or _told(self.metrics)}"
         yield ""
@@ -109,7 +109,7 @@ class Replay:
         return f"; first in {layer} of the {model}" if layer else ""
 
 
-def replay(folder: Path) -> Replay:
+def rerun(folder: Path) -> StepRerun:
     """Run the step of a dump again, on the CPU.
 
     Raises:
@@ -117,13 +117,13 @@ def replay(folder: Path) -> Replay:
     """
     import torch
 
-    from rlp_core.training.dump import read_dump
-    from rlp_core.training.probe import watching
+    from rlp_core.monitoring.dump import read_dump
+    from rlp_core.monitoring.probe import watching
 
     torch.use_deterministic_algorithms(True)
     step = read_dump(folder)
     trainer = _trainer(step, folder)
-    rows: list[Row] = []
+    rows: list[RerunRow] = []
     metrics: dict[str, float] = {}
     raised = ""
     with watching({"policy": trainer.policy, "target": trainer.ema.model}) as trace:
@@ -133,18 +133,18 @@ def replay(folder: Path) -> Replay:
         except (RuntimeError, IndexError, ValueError, FloatingPointError) as error:
             # numbers that are not finite may end a step in any way; what ended it is the reading
             raised = f"{type(error).__name__}: {error}"
-    return Replay(step, metrics, raised, trace, rows)
+    return StepRerun(step, metrics, raised, trace, rows)
 
 
-def _trainer(step: Step, folder: Path) -> RlpTrainer:
+def _trainer(step: StepDump, folder: Path) -> RLPLearner:
     """The trainer as it was before the step, on the CPU."""
-    from rlp_core.training.dump import model_of_dump
-    from rlp_core.training.rlp import RlpTrainer
+    from rlp_core.monitoring.dump import model_of_dump
+    from rlp_core.training.learner import RLPLearner
 
     model, codec = model_of_dump(folder, step.thought)
     try:
-        trainer = RlpTrainer(
-            model, codec, step.settings, step.thought, step.seed, step.texts, **step.runtime
+        trainer = RLPLearner(
+            model, codec, step.settings, step.thought, step.seed, step.documents, **step.runtime
         )
         trainer.restore(step.state)
     except (KeyError, TypeError, ValueError) as error:
@@ -156,13 +156,13 @@ def _trainer(step: Step, folder: Path) -> RlpTrainer:
     return trainer
 
 
-def _rows(trainer: RlpTrainer, number: int) -> Iterator[Row]:
+def _rows(trainer: RLPLearner, number: int) -> Iterator[RerunRow]:
     """The thoughts that the step draws, with what they are worth."""
     decode = trainer.codec.decode
     for group in trainer.groups(number):
         for i, tokens in enumerate(group.tokens):
-            yield Row(
-                context=decode(group.place.context),
+            yield RerunRow(
+                context=decode(group.position.context),
                 thought=decode(tokens),
                 thought_logprob=sum(group.logprobs[i]),
                 predicted=group.predicted[i],
@@ -172,7 +172,7 @@ def _rows(trainer: RlpTrainer, number: int) -> Iterator[Row]:
 
 def _bad_tensors(state: State) -> list[str]:
     """Tensors of a state that hold NaN or infinity."""
-    from rlp_core.training.probe import finite
+    from rlp_core.monitoring.probe import finite
 
     return [name for name, tensor in state.tensors.items() if not finite(tensor)]
 

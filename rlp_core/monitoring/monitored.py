@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from rlp_core.monitoring.dump import DumpedDocuments, DumpWriter, StepDump
+from rlp_core.monitoring.health import HealthSettings, Monitor, stopped
 from rlp_core.training.checkpoint import State, module_state, restore_module
-from rlp_core.training.dump import Dumps, Step, StepTexts
-from rlp_core.training.health import HealthSettings, Monitor, stopped
+from rlp_core.training.groups import score_positions
 from rlp_core.training.loop import StepResult
-from rlp_core.training.places import Text
-from rlp_core.training.rollouts import score_places
+from rlp_core.training.positions import TokenizedDocument
 
 if TYPE_CHECKING:
-    from rlp_core.training.rlp import RlpTrainer
+    from rlp_core.training.learner import RLPLearner
 
 HELDOUT = -1
 """The step number of the draws on held-out texts: the same places and numbers every time."""
 
 
-class WatchedRlp:
+class MonitoredLearner:
     """Steps a trainer and looks after it.
 
     Attributes:
@@ -41,8 +41,8 @@ class WatchedRlp:
 
     def __init__(
         self,
-        trainer: RlpTrainer,
-        heldout: Sequence[Text],
+        trainer: RLPLearner,
+        heldout: Sequence[TokenizedDocument],
         folder: Path,
         export: Callable[[Path], None],
     ) -> None:
@@ -68,7 +68,7 @@ class WatchedRlp:
                 empty=HealthSettings.empty + self.settings.min_thought_tokens,
             )
         )
-        self.dumps = Dumps(folder, health.dumps)
+        self.dumps = DumpWriter(folder, health.dumps)
         self.best: float | None = None
         self.kept: dict[str, dict[str, Tensor]] = {"best": {}, "good": {}}
         self.good_step: int | None = None
@@ -104,12 +104,14 @@ class WatchedRlp:
         """
         trainer = self.trainer
         spent = trainer.ledger.state()
-        places = trainer.places(self.heldout, HELDOUT)
-        groups = trainer.draw(places, HELDOUT)
+        positions = trainer.positions(self.heldout, HELDOUT)
+        groups = trainer.draw(positions, HELDOUT)
         discount, rows = self.settings.discount, trainer.score_rows
         models = {"ema": trainer.ema.model, "start": trainer.start, "direct": trainer.policy}
         scores = {
-            name: fmean(score_places(model, places, discount, rows, trainer.ledger, "heldout"))
+            name: fmean(
+                score_positions(model, positions, discount, rows, trainer.ledger, "heldout")
+            )
             for name, model in models.items()
         }
         trainer.ledger.restore(spent)
@@ -168,14 +170,14 @@ class WatchedRlp:
         """Keep a step that was skipped: it changed nothing that the step itself reads."""
         trainer = self.trainer
         chosen = trainer.indices(number)
-        buffered = [group.place.text.number for group in trainer.buffer.groups]
-        step = Step(
+        buffered = [group.position.document.number for group in trainer.buffer.groups]
+        step = StepDump(
             number=number,
             seed=trainer.seed,
             runtime={**trainer.runtime},
             settings=trainer.settings,
             thought=trainer.thought,
-            texts=StepTexts.of(trainer.texts, chosen, buffered),
+            documents=DumpedDocuments.of(trainer.documents, chosen, buffered),
             state=trainer.state(),
             metrics=metrics,
         )

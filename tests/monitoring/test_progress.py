@@ -1,4 +1,4 @@
-from rlp_core.training.progress import StepLog
+from rlp_core.monitoring.progress import StepLog
 
 
 class Tracker:

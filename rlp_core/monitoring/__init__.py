@@ -1,0 +1,1 @@
+"""What watches a run: health checks, audit, dumps and their rerun, progress, roofline."""
