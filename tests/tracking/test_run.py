@@ -18,58 +18,18 @@ from typing import Any
 import pytest
 
 from rlp_core.errors import TryAgainError
-from rlp_core.params import Params, load
+from rlp_core.params import Params
 from rlp_core.tracking import (
     close_pipeline_run,
     masked,
     note_reused,
     open_pipeline_run,
     open_run,
-    tracking_uri,
 )
 from rlp_core.workspace import Workspace
+from tests.tracking.runs import client_of, experiments_of, only_run, run_apart
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def workspace(tracked: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    return tracked
-
-
-@pytest.fixture
-def params(workspace: Workspace) -> Params:
-    return load(workspace.params)
-
-
-def client_of(workspace: Workspace) -> Any:
-    from mlflow.tracking import MlflowClient
-
-    return MlflowClient(tracking_uri(workspace))
-
-
-def run_apart(script: str, workspace: Workspace) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process of its own, the workspace's root as its argument."""
-    return subprocess.run(
-        [sys.executable, "-c", script, str(workspace.root)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-
-
-def only_run(workspace: Workspace) -> Any:
-    client = client_of(workspace)
-    experiment = client.get_experiment_by_name("rlp")
-    runs = client.search_runs([experiment.experiment_id])
-    assert len(runs) == 1
-    return runs[0]
-
-
-def experiments_of(workspace: Workspace) -> list[str]:
-    return [client_of(workspace).get_experiment_by_name("rlp").experiment_id]
 
 
 def record_of(workspace: Workspace, stage: str) -> dict[str, Any]:
