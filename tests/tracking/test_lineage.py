@@ -65,7 +65,7 @@ def test_fingerprint_changes_with_stage_parameter_and_input() -> None:
     assert len({base, *others}) == 4
 
 
-@pytest.mark.parametrize("stage", ["base", "bootstrap", "rlp", "cpt"])
+@pytest.mark.parametrize("stage", ["base", "rlp"])
 def test_every_default_that_is_not_written_is_in_the_fingerprint(stage: str) -> None:
     """What the model resolves a missing key to counts as if it had been written."""
     params = load(ROOT / "profiles" / "tiny.yaml")

@@ -15,7 +15,7 @@ from tests.tracking.runs import client_of, only_run, runs_of
 
 
 @pytest.fixture
-def inner(workspace: Workspace, params: Params) -> Workspace:  # noqa: ARG001: read before the move
+def inner(workspace: Workspace, params: Params) -> Workspace:  # noqa: ARG001
     """A checkout in a folder that can be moved."""
     root = workspace.root / "old"
     root.mkdir()
