@@ -40,7 +40,7 @@ def test_a_moved_checkout_is_followed(inner: Workspace, params: Params) -> None:
     first = only_run(inner).info.run_id
     moved = Workspace(inner.root.with_name("new (2)"))
     shutil.move(inner.root, moved.root)
-    stage_with_artifact(moved, params, "two.txt")
+    stage_with_artifact(moved, params.model_copy(update={"seed": 9}), "two.txt")
     assert not inner.root.exists()
     second = next(run.info.run_id for run in runs_of(moved) if run.info.run_id != first)
     assert read(moved, first, "one.txt") == "one.txt"
