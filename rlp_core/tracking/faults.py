@@ -79,4 +79,6 @@ def _status(error: Exception, chain: list[BaseException]) -> int | None:
         return 400
     if any(isinstance(inner, exc.SQLAlchemyError | sqlite3.Error) for inner in chain):
         return 500
-    return error.get_http_status_code() if isinstance(error, MlflowException) else None
+    if not isinstance(error, MlflowException):
+        return None
+    return int(error.get_http_status_code())  # type: ignore[no-untyped-call]

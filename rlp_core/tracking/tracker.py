@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rlp_core.tracking import lineage, naming
 from rlp_core.tracking.faults import RefusedError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _BUFFER = 200  # metrics held back at most
 _BUFFER_SECONDS = 5.0
-_BATCH = 100  # parameters or tags in one request: MLflow's limit
+_BATCH = 100  # entities in one request: MLflow's limit for parameters and tags
 _SMALL_FILE = 16 * 2**20  # bytes
 
 Entity = TypeVar("Entity", "Metric", "Param", "RunTag")
@@ -181,7 +181,8 @@ class Tracker:
         from mlflow.entities import RunTag
 
         rows = self._entries("tag", values, naming.TAG_LENGTH)
-        self._send("tag", "tags", [RunTag(key, value) for key, value in rows.items()])
+        tags = [RunTag(key, value) for key, value in rows.items()]
+        self._send("tag", tags, lambda to, some: to.log_batch(self.run, tags=some))
 
     def parameters(self, values: Mapping[str, str]) -> None:
         """Log parameters that the run does not hold yet: MLflow never changes one afterwards."""
@@ -193,39 +194,39 @@ class Tracker:
         known = self.store.call(what, lambda client: client.get_run(self.run).data.params) or {}
         rows = self._entries("parameter", values, naming.PARAMETER_LENGTH)
         new = [Param(key, value) for key, value in rows.items() if key not in known]
-        self._send("parameter", "params", new)
+        self._send("parameter", new, lambda to, some: to.log_batch(self.run, params=some))
 
     def flush(self) -> None:
         """Send what is held back."""
         pending, self._pending = self._pending, []
         self._flushed = time.monotonic()
-        self._send("metric", "metrics", pending, batch=_BUFFER)
+        self._send("metric", pending, lambda to, rows: to.log_batch(self.run, metrics=rows))
 
-    def _send(self, kind: str, field: str, rows: list[Entity], batch: int = _BATCH) -> None:
+    def _send(
+        self, kind: str, rows: list[Entity], log: Callable[[MlflowClient, list[Entity]], object]
+    ) -> None:
         """Log entities in batches. MLflow refuses a whole batch for one: then name by name."""
-        for start in range(0, len(rows), batch):
-            part = rows[start : start + batch]
-            refusal = self._refusal(field, part)
+        for start in range(0, len(rows), _BATCH):
+            part = rows[start : start + _BATCH]
+            refusal = self._refusal(part, log)
             if refusal is None:
                 continue
             by_name: dict[str, list[Entity]] = {}
             for row in part:
                 by_name.setdefault(row.key, []).append(row)
+            apart = refusal.of_content and len(by_name) > 1
             for name, same in by_name.items():
-                single = refusal
-                if refusal.of_content and len(by_name) > 1:
-                    single = self._refusal(field, same)
-                if single is not None and self.store is not None:
-                    self.store.refuse(f"{kind} {name}", str(single), count=len(same))
+                of_name = self._refusal(same, log) if apart else refusal
+                if of_name is not None and self.store is not None:
+                    self.store.refuse(f"{kind} {name}", str(of_name), count=len(same))
 
-    def _refusal(self, field: str, rows: list[Entity]) -> RefusedError | None:
+    def _refusal(
+        self, rows: list[Entity], log: Callable[[MlflowClient, list[Entity]], object]
+    ) -> RefusedError | None:
         """Log entities in one request; why they were refused, or None."""
-        work: Callable[[MlflowClient], Any] = lambda client: client.log_batch(  # noqa: E731
-            self.run, **{field: rows}
-        )
         try:
             if self.store is not None and self.active:
-                self.store.attempt(work)
+                self.store.attempt(lambda client: log(client, rows))
         except RefusedError as error:
             return error
         return None
