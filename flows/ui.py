@@ -1,6 +1,7 @@
 """`make ui`: the pages of MLflow and Prefect over what the runs left here, on loopback only.
 
-Both read the databases in `.rlp`; nothing is changed, and both end with Ctrl-C.
+Both read the databases in `.rlp`, or the SQLite file that MLFLOW_TRACKING_URI names, and end with
+Ctrl-C. Nothing is changed, but for the places of artifacts where the checkout was moved.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 from rlp_core import quiet
 from rlp_core.errors import MissingInputError, RlpError, UnavailableError
 from rlp_core.tracking import masked, tracking_uri
+from rlp_core.tracking.address import private_database, sqlite_file
+from rlp_core.tracking.sqlite import artifact_root, follow_move
 from rlp_core.workspace import Workspace
 
 HOST = "127.0.0.1"
@@ -74,10 +77,14 @@ def start_all(workspace: Workspace, pages: list[Page]) -> None:
     Raises:
         MissingInputError: nothing was run in this workspace.
     """
-    if not (workspace.private / "mlflow.db").is_file() and "MLFLOW_TRACKING_URI" not in os.environ:
+    database = sqlite_file(tracking_uri(workspace))
+    if database is not None and not database.is_file():
         raise MissingInputError(
-            "nothing was run here yet", where=str(workspace.private), fix="run `make run` first"
+            "nothing was run here yet: there is no MLflow database",
+            where=str(database),
+            fix="run `make run` first, or mend MLFLOW_TRACKING_URI if you set it",
         )
+    workspace.private.mkdir(parents=True, exist_ok=True)
     pages.append(_mlflow(workspace))
     pages.append(_prefect(workspace))
 
@@ -122,11 +129,17 @@ def _mlflow(workspace: Workspace) -> Page:
             where=masked(uri),
             fix="open that address; unset MLFLOW_TRACKING_URI to see the runs kept here",
         )
+    database = sqlite_file(uri) or private_database(workspace)
+    if database == private_database(workspace):
+        follow_move(workspace)
     port = _port(5000)
     command = ["mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", uri]
-    command += ["--artifacts-destination", str(workspace.private.absolute() / "mlartifacts")]
-    switches = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_ENABLE_AI_GATEWAY": "false"}
+    command += ["--artifacts-destination", str(artifact_root(database))]
+    switches = {
+        "MLFLOW_BACKEND_STORE_URI": uri,  # may hold a password: other users can read a command
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ENABLE_AI_GATEWAY": "false",
+    }
     return _start("MLflow", command, switches, port, "/health", workspace)
 
 

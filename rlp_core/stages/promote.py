@@ -49,7 +49,10 @@ def run(context: StageContext) -> None:
         champion = registered.champion or "none"
         print(f"registered as {REGISTERED_MODEL} version {registered.version}; champion {champion}")
     elif context.params.runtime.tracking:
-        print("not registered: MLflow is away; when it is back, run `dvc repro -f -s promote`")
+        print(
+            "not registered: MLflow is away or refused it (see the warning); when that is mended, "
+            "run `dvc repro -f -s promote`"
+        )
     else:
         print("not registered: runtime.tracking is off")
     context.tracker.metrics({"promoted": float(verdict["promoted"])})

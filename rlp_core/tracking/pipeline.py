@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rlp_core.params import Params
-from rlp_core.tracking import lineage
+from rlp_core.tracking import lineage, naming
+from rlp_core.tracking.lost import end_lost_runs_in, ownership
 from rlp_core.tracking.store import connect
 from rlp_core.workspace import Workspace
 
@@ -25,15 +26,28 @@ def open_pipeline_run(
 ) -> str | None:
     """Open a parent run; its id goes to the stages as `RLP_PARENT_RUN_ID`.
 
+    Runs of this workspace that a killed process left running are ended first.
+
     Returns:
         The run id; None with `runtime.tracking` off or when the store is away (a warning says so).
     """
     store = connect(workspace, params)
     if store is None:
         return None
-    all_tags = {**tags, **lineage.git_tags(workspace.root), "rlp.stage": "pipeline"}
+    end_lost_runs_in(store, workspace)
+    given = {
+        naming.acceptable_name(key): naming.acceptable_text(value, naming.TAG_LENGTH)
+        for key, value in tags.items()
+    }
+    all_tags = {
+        **given,
+        **lineage.git_tags(workspace.root),
+        **ownership(workspace),
+        "rlp.stage": "pipeline",
+    }
     made = store.call(
-        lambda client: client.create_run(store.experiment_id, tags=all_tags, run_name=name)
+        "the pipeline's run",
+        lambda client: client.create_run(store.experiment_id, tags=all_tags, run_name=name),
     )
     return str(made.info.run_id) if made else None
 
@@ -45,7 +59,8 @@ def close_pipeline_run(
     store = connect(workspace, params) if run_id else None
     if store is not None and run_id is not None:
         status = "FINISHED" if succeeded else "FAILED"
-        store.call(lambda client: client.set_terminated(run_id, status))
+        end = "the end of the pipeline's run"
+        store.call(end, lambda client: client.set_terminated(run_id, status))
 
 
 def note_reused(
@@ -67,11 +82,12 @@ def note_reused(
         run_id = _from_record(stage, workspace, outputs)
         if run_id is None and outputs:
             path, digest = next(iter(outputs.items()))
-            run_id = store.call(partial(_by_output, store.experiment_id, path, digest))
+            what = f"the search for the run of {stage}"
+            run_id = store.call(what, partial(_by_output, store.experiment_id, path, digest))
         if run_id:
             found[stage] = run_id
-            key = f"rlp.reuse.{stage.replace('@', '/')}"
-            store.call(partial(_tag, parent_run_id, key, run_id))
+            key = naming.acceptable_name(f"rlp.reuse.{stage.replace('@', '/')}")
+            store.call(f"tag {key}", partial(_tag, parent_run_id, key, run_id))
     return found
 
 
@@ -95,9 +111,10 @@ def _tag(run_id: str, key: str, value: str, client: MlflowClient) -> None:
 
 
 def _by_output(experiment: str, path: str, digest: str, client: MlflowClient) -> str | None:
+    tag = naming.acceptable_name(f"dvc.out.{path}.md5")
     rows = client.search_runs(
         [experiment],
-        f"tags.`dvc.out.{path}.md5` = '{digest}'",
+        f"tags.`{tag}` = '{digest}'",
         order_by=["attributes.start_time DESC"],
         max_results=1,
     )

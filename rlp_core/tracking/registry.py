@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlp_core.tracking import lineage
+from rlp_core.tracking import lineage, naming
 from rlp_core.tracking.store import Store
 from rlp_core.tracking.tracker import Tracker
 
@@ -79,7 +79,7 @@ def register(
             champion = number
         return Registration(number, created, champion)
 
-    return store.call(work)
+    return store.call(f"model {name} in the registry", work)
 
 
 def _version_of(client: MlflowClient, name: str, digest: str) -> str | None:
@@ -155,8 +155,11 @@ def _tags(verdict: Mapping[str, Any]) -> dict[str, str]:
         f"metric.{verdict['metric']}": json.dumps(verdict["value"]),
     }
     for reason in verdict["reasons"]:
-        key = re.sub(r"[^\w.\-]+", " ", f"gate.{reason['rule']}").strip()
+        rule = re.sub(r"[^\w.\-]+", " ", reason["rule"]).strip()
         word = "holds" if reason["holds"] else "fails"
         measured = "not measured" if reason["measured"] is None else reason["measured"]
-        tags[key[:250]] = f"{word}: {measured} (required {reason['required']})"
-    return tags
+        tags[f"gate.{rule}"] = f"{word}: {measured} (required {reason['required']})"
+    return {
+        naming.acceptable_name(key): naming.acceptable_text(value, naming.TAG_LENGTH)
+        for key, value in tags.items()
+    }

@@ -16,15 +16,20 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlp_core.errors import OutputError, TryAgainError
 from rlp_core.files import write_json
 from rlp_core.params import Params
 from rlp_core.tracking import lineage
-from rlp_core.tracking.store import Store, connect, masked, tracking_uri
+from rlp_core.tracking.address import shown, tracking_uri
+from rlp_core.tracking.lost import PROCESS, end_lost_runs_in, ownership
+from rlp_core.tracking.store import Store, connect
 from rlp_core.tracking.tracker import Tracker
 from rlp_core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 _SAMPLE_SECONDS = 5.0  # between samples of the system's metrics
 _WORK = "rlp.work"
@@ -34,8 +39,9 @@ _WORK = "rlp.work"
 def open_run(stage: str, params: Params, workspace: Workspace) -> Iterator[Tracker]:
     """Open the run of a stage, yield its tracker, and end the run with what became of it.
 
-    Writes the run record (`.rlp/runs/STAGE.json`): process id, run id, fingerprint, the work that
-    several attempts may share, and digests.
+    Runs of this workspace that a killed process left running are ended first. Writes the run
+    record (`.rlp/runs/STAGE.json`): process id, run id, fingerprint, the
+    work that several attempts may share, and digests.
     """
     started = time.time()
     spec = lineage.stage_spec(stage, params, workspace)
@@ -44,13 +50,17 @@ def open_run(stage: str, params: Params, workspace: Workspace) -> Iterator[Track
     record: dict[str, Any] = {
         "pid": os.getpid(),
         "fingerprint": lineage.fingerprint(stage, parameters, inputs),
-        "tracking_uri": masked(tracking_uri(workspace)) if params.runtime.tracking else None,
+        "tracking_uri": None,
     }
+    if params.runtime.tracking:
+        record["tracking_uri"] = shown(tracking_uri(workspace), workspace)
     earlier = _unfinished(stage, workspace, record)
     record["work"] = earlier or uuid.uuid4().hex
     write_json(workspace.run_record(stage), record)
     store = connect(workspace, params)
     tracker = _begin(store, stage, workspace, record["work"], again=earlier is not None)
+    if store is not None:
+        end_lost_runs_in(store, workspace)
     tracker.fingerprint = record["fingerprint"] if spec else None
     record["mlflow_run_id"] = tracker.run_id
     write_json(workspace.run_record(stage), record)
@@ -87,20 +97,28 @@ def _begin(
     """Continue the run of an attempt that did not end well, or create one."""
     if store is None or not store.open:
         return Tracker(store, None, workspace)
+    owner = ownership(workspace)
     if again:
+        mine = f"tags.`{_WORK}` = '{work}'"
         found = store.call(
-            lambda client: client.search_runs(
-                [store.experiment_id], f"tags.`{_WORK}` = '{work}'", max_results=1
-            )
+            "the search for the run to continue",
+            lambda client: client.search_runs([store.experiment_id], mine, max_results=1),
         )
         if found:
             run_id = found[0].info.run_id
-            store.call(lambda client: client.update_run(run_id, status="RUNNING"))
+
+            def reopen(client: MlflowClient) -> None:
+                client.set_tag(run_id, PROCESS, owner[PROCESS])  # first: it is not lost any more
+                client.update_run(run_id, status="RUNNING")
+
+            store.call(f"the run of stage {stage} as running", reopen)
             tracker = Tracker(store, run_id, workspace)
             tracker.continue_from(found[0].data._metric_objs)
             return tracker
+    tags = {_WORK: work, "rlp.stage": stage, **owner}
     made = store.call(
-        lambda client: client.create_run(store.experiment_id, tags={_WORK: work}, run_name=stage)
+        f"the run of stage {stage}",
+        lambda client: client.create_run(store.experiment_id, tags=tags, run_name=stage),
     )
     return Tracker(store, made.info.run_id if made else None, workspace)
 
@@ -124,11 +142,9 @@ def _describe(
     inputs: Mapping[str, str],
     fingerprint: str,
 ) -> None:
-    store = tracker.store
-    if store is None or not tracker.active:
+    if not tracker.active:
         return
-    known = store.call(lambda client: client.get_run(tracker.run).data.params) or {}
-    tracker.parameters({key: value for key, value in parameters.items() if key not in known})
+    tracker.parameters(parameters)
     tags = {
         "rlp.stage": stage,
         "rlp.fingerprint": fingerprint,

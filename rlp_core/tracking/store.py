@@ -1,27 +1,28 @@
-"""Where runs are kept, and what happens when it cannot be reached.
+"""Where runs are kept, and what happens when it cannot be reached or does not take something.
 
 Tracking is never worth a run: when the store is away, one line says so and the work goes on; the
 measurements are in `reports/` all the same. So every call goes through `Store.call`, with short
-time limits, and the first failure ends tracking for this process.
+time limits, and the first failure ends tracking for this process. What the store refuses is told
+by name and counted, and the rest is logged.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
 import os
-import re
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from rlp_core.errors import RlpError
-from rlp_core.files import replacing_file
 from rlp_core.params import Params
+from rlp_core.tracking.address import masked, private_database, shown, sqlite_file, tracking_uri
+from rlp_core.tracking.faults import AwayError, RefusedError, faults
+from rlp_core.tracking.naming import storable
+from rlp_core.tracking.sqlite import artifact_root, follow_move, make_database, one_at_a_time
 from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -39,16 +40,6 @@ _SETTINGS = {
 }
 
 
-def tracking_uri(workspace: Workspace) -> str:
-    """`MLFLOW_TRACKING_URI`, or the SQLite file of the workspace, by its absolute path."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_database(workspace)}"
-
-
-def masked(text: str) -> str:
-    """The text with every user and password in a URL hidden."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
-
-
 class Store:
     """An open MLflow store: the client, the experiment, and whether it still answers.
 
@@ -56,12 +47,14 @@ class Store:
         uri: address with credentials, for MLflow alone.
         address: address that may be shown.
         experiment_id: the experiment of this workspace; empty when the store is away.
+        refused: how often each thing was refused, by what it was.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, address: str | None = None) -> None:
         self.uri = uri
-        self.address = masked(uri)
+        self.address = masked(uri) if address is None else address
         self.experiment_id = ""
+        self.refused: Counter[str] = Counter()
         self._client: MlflowClient | None = None
 
     @property
@@ -69,46 +62,99 @@ class Store:
         """Whether calls still reach the store."""
         return self._client is not None
 
-    def call(self, work: Callable[[MlflowClient], Result]) -> Result | None:
-        """Do one piece of work; None, and one warning, when the store fails. None once closed."""
+    def call(self, what: str, work: Callable[[MlflowClient], Result]) -> Result | None:
+        """Do one piece of work.
+
+        Args:
+            what: what is lost if it is refused: `dataset rlp`.
+            work: what to do with the client.
+
+        Returns:
+            None, with a warning, when the store fails or refuses; None once it is closed.
+        """
+        try:
+            return self.attempt(work)
+        except RefusedError as error:
+            self.refuse(what, str(error))
+            return None
+
+    def attempt(self, work: Callable[[MlflowClient], Result]) -> Result | None:
+        """As `call`, for those who can do something about a refusal.
+
+        Raises:
+            RefusedError: the store does not take it.
+        """
         if self._client is None:
             return None
         try:
-            with _faults():
+            with faults():
                 return work(self._client)
-        except _AwayError as error:
+        except AwayError as error:
             self.give_up(str(error))
             return None
 
     def give_up(self, reason: str) -> None:
         """Say why, once, and make every later call do nothing."""
         self._client = None
-        line = " ".join(masked(reason).split())
-        print(
-            f"warning: MLflow at {self.address} is away ({line[:300]}); "
-            "the work goes on, its metrics are in reports/",
-            file=sys.stderr,
-            flush=True,
+        self._warn(
+            f"MLflow at {self.address} is away ({self._line(reason)}); "
+            "the work goes on, its metrics are in reports/"
         )
+
+    def refuse(self, what: str, reason: str, count: int = 1) -> None:
+        """Count what was not taken; say it the first time."""
+        if what not in self.refused:
+            self._warn(
+                f"MLflow at {self.address} refused {storable(what)} ({self._line(reason)}); "
+                "it is not logged, the rest is"
+            )
+        self.refused[what] += count
+
+    def tell_refused(self) -> None:
+        """Say how many things were refused so far; nothing where none was."""
+        if self.refused:
+            names = ", ".join(storable(what) for what in sorted(self.refused))
+            count = sum(self.refused.values())
+            self._warn(f"MLflow at {self.address} refused {count} values in all: {names}")
+
+    def _line(self, reason: str) -> str:
+        """A reason that may be shown, on one line."""
+        try:
+            password = urlsplit(self.uri).password
+        except ValueError:
+            password = None  # a part in brackets that is no address: MLflow will say so
+        for secret in (password, unquote(password)) if password else ():
+            reason = reason.replace(secret, "***")
+        return " ".join(storable(masked(reason)).split())[:300]
+
+    def _warn(self, text: str) -> None:
+        print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
 def connect(workspace: Workspace, params: Params) -> Store | None:
     """Open the store and its experiment; None when `runtime.tracking` is off.
 
-    A store that does not answer comes back closed, with a warning on standard error.
+    A store that does not answer, or gives no access to the experiment, comes back closed, with a
+    warning on standard error.
     """
     if not params.runtime.tracking:
         return None
-    store = Store(tracking_uri(workspace))
+    uri = tracking_uri(workspace)
+    store = Store(uri, shown(uri, workspace))
     reason = _unreachable(store.uri)
     if reason is not None:
         store.give_up(reason)
         return store
     try:
-        with _faults(), _one_at_a_time(store.uri):
+        with faults(), one_at_a_time(store.uri):
             store._client, store.experiment_id = _open(store.uri, workspace, params)
-    except _AwayError as error:
+    except AwayError as error:
         store.give_up(str(error))
+    except RefusedError as error:
+        store._warn(
+            f"MLflow at {store.address} refused the experiment {params.runtime.experiment!r} "
+            f"({store._line(str(error))}); nothing is logged there, the metrics are in reports/"
+        )
     return store
 
 
@@ -122,39 +168,22 @@ def _open(uri: str, workspace: Workspace, params: Params) -> tuple[MlflowClient,
     # MLflow sets its level on import. Its warnings repeat what `give_up` says, at more length.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-    database = _sqlite_file(uri)
+    database = sqlite_file(uri)
     if database is not None and not (database.is_file() and database.stat().st_size):
-        _make_database(database)
+        make_database(database)
+    if database == private_database(workspace):
+        follow_move(workspace)
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    return client, _experiment(client, uri, workspace, params.runtime.experiment)
+    return client, _experiment(client, uri, params.runtime.experiment)
 
 
-def _make_database(path: Path) -> None:
-    """Make the tables in a file aside and rename it.
-
-    MLflow makes them in dozens of migrations. A kill inside one of them would leave a database
-    that no later attempt can open: seen with MLflow 3.17, "table _alembic_tmp_... already exists".
-    """
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    for left in path.parent.glob(f".{path.name}.*"):
-        left.unlink()  # of a killed process: this one holds the lock
-    with replacing_file(path) as temporary:
-        artifacts = (path.absolute().parent / "mlartifacts").as_uri()
-        made = SqlAlchemyStore(  # type: ignore[no-untyped-call]
-            f"sqlite:///{temporary.absolute()}", artifacts
-        )
-        made.engine.dispose()
-
-
-def _experiment(client: MlflowClient, uri: str, workspace: Workspace, name: str) -> str:
+def _experiment(client: MlflowClient, uri: str, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
     if found is None:
-        location = None
-        if uri == f"sqlite:///{_database(workspace)}":
-            location = (_database(workspace).parent / "mlartifacts").as_uri()
+        database = sqlite_file(uri)
+        location = artifact_root(database).as_uri() if database is not None else None
         try:
             return str(client.create_experiment(name, artifact_location=location))
         except MlflowException:
@@ -166,70 +195,21 @@ def _experiment(client: MlflowClient, uri: str, workspace: Workspace, name: str)
     return str(found.experiment_id)
 
 
-def _database(workspace: Workspace) -> Path:
-    return workspace.private.absolute() / "mlflow.db"
-
-
-def _sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite store; None for other stores and for one in memory."""
-    name = urlsplit(uri).path.removeprefix("/")
-    return Path(name) if uri.startswith("sqlite") and name else None
-
-
 def _unreachable(uri: str) -> str | None:
     """Why a server cannot be reached; asked before the slow import of MLflow."""
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https"):
+    if not uri.startswith(("http:", "https:")):
         return None
-    if os.environ.get(f"{parts.scheme}_proxy") or os.environ.get(f"{parts.scheme.upper()}_PROXY"):
-        return None  # the proxy may know names that this machine does not
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        socket.create_connection((parts.hostname or "", port), timeout=_PROBE_SECONDS).close()
+        parts = urlsplit(uri)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        return f"no address: {error}"
+    host = parts.hostname or ""
+    proxied = parts.scheme in urllib.request.getproxies()
+    if proxied and not urllib.request.proxy_bypass(host):
+        return None  # the proxy may know names that this machine does not
+    try:
+        socket.create_connection((host, port), timeout=_PROBE_SECONDS).close()
     except OSError as error:
         return error.strerror or str(error)
     return None
-
-
-@contextlib.contextmanager
-def _one_at_a_time(uri: str) -> Iterator[None]:
-    """Serialise the opening of a SQLite store: MLflow corrupts a database made by two at once."""
-    database = _sqlite_file(uri)
-    if database is None:
-        yield
-        return
-    path = database.with_suffix(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-class _AwayError(Exception):
-    """The store failed; never leaves this file."""
-
-
-@contextlib.contextmanager
-def _faults() -> Iterator[None]:
-    """Turn what MLflow and its transports raise into `_AwayError`.
-
-    A signal that arrives inside MLflow may come out wrapped in its exception: it is taken out
-    again, so that Ctrl-C and SIGTERM are never mistaken for a server that is away.
-    """
-    import sqlite3
-
-    before = sys.exception()
-    try:
-        yield
-    except Exception as error:
-        inner: BaseException | None = error
-        while inner is not None and inner is not before:
-            if isinstance(inner, RlpError | KeyboardInterrupt):
-                raise inner from None
-            inner = inner.__cause__ or inner.__context__
-        module = type(error).__module__.partition(".")[0]
-        if module in ("mlflow", "sqlalchemy", "requests", "urllib3", "alembic") or isinstance(
-            error, OSError | sqlite3.Error
-        ):
-            raise _AwayError(f"{type(error).__name__}: {error}") from error
-        raise

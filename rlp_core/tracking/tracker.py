@@ -6,11 +6,12 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from rlp_core.tracking import lineage
+from rlp_core.tracking import lineage, naming
+from rlp_core.tracking.faults import RefusedError
 from rlp_core.tracking.store import Store
 from rlp_core.workspace import Workspace
 
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 
 _BUFFER = 200  # metrics held back at most
 _BUFFER_SECONDS = 5.0
-_BATCH = 100  # parameters or tags in one request: MLflow's limit
-_DIGEST_LENGTH = 36  # MLflow's limit
+_BATCH = 100  # entities in one request: MLflow's limit for parameters and tags
 _SMALL_FILE = 16 * 2**20  # bytes
+
+Entity = TypeVar("Entity", "Metric", "Param", "RunTag")
 
 
 class Tracker:
     """Takes what a stage measures. Without a store, or once it is away, it takes and drops.
+
+    Names and values that MLflow would refuse are logged as `naming` writes them; what the store
+    refuses all the same is told, counted, and named by the tag `rlp.refused`.
 
     Attributes:
         run_id: the MLflow run, or None.
@@ -43,6 +48,7 @@ class Tracker:
         self._last_step: dict[str, int] = {}
         self._continued = False
         self._infinite: set[str] = set()
+        self._told: set[str] = set()
 
     @property
     def active(self) -> bool:
@@ -60,7 +66,8 @@ class Tracker:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        for name, value in values.items():
+        for given, value in values.items():
+            name = self._name("metric", given)
             if step is not None and step <= self._last_step.get(name, -1):
                 continue  # a continued run logged it before it was killed
             number = float(value)
@@ -84,18 +91,21 @@ class Tracker:
             return
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        place = self._relative(path)
+        text = naming.acceptable_text
         entry = DatasetInput(
             Dataset(
-                name=name,
-                digest=digest[:_DIGEST_LENGTH],
+                name=text(name, naming.DATASET_NAME_LENGTH),
+                digest=digest[: naming.DIGEST_LENGTH],
                 source_type="local",
-                source=json.dumps({"uri": place}),
+                source=json.dumps({"uri": self._relative(path)}),
                 profile=json.dumps({"digest": digest}),
             ),
-            tags=[InputTag("mlflow.data.context", context), InputTag("rlp.digest", digest)],
+            tags=[
+                InputTag("mlflow.data.context", text(context, naming.INPUT_TAG_LENGTH)),
+                InputTag("rlp.digest", digest),
+            ],
         )
-        self.store.call(lambda client: client.log_inputs(self.run, [entry]))
+        self.store.call(f"data set {name}", lambda client: client.log_inputs(self.run, [entry]))
 
     def artifact(self, path: Path) -> None:
         """Copy one small file to the run. Larger files stay where DVC has them."""
@@ -109,7 +119,17 @@ class Tracker:
                 file=sys.stderr,
             )
             return
-        self.store.call(lambda client: client.log_artifact(self.run, str(path)))
+
+        def copy(client: MlflowClient) -> None:
+            try:
+                client.log_artifact(self.run, str(path))
+            except OSError as error:
+                if type(error).__module__ != "builtins" or isinstance(error, ConnectionError):
+                    raise
+                # Of the folder for artifacts: the database still takes numbers.
+                raise RefusedError(str(error), of_content=False) from error
+
+        self.store.call(f"file {self._relative(path)}", copy)
 
     def model(self, path: Path, arm: str) -> None:
         """Note a model as MLflow's logged model, by reference: DVC alone holds its weights.
@@ -130,11 +150,15 @@ class Tracker:
             "rlp.path": self._relative(path),
             "rlp.digest": digest,
         }
+        tags = {
+            key: naming.acceptable_text(value, naming.TAG_LENGTH) for key, value in tags.items()
+        }
+        name = naming.acceptable_model_name(arm)
 
         def note(client: MlflowClient) -> None:
             noted = self._noted(client, store.experiment_id, digest) if self._continued else None
             model = noted or client.create_logged_model(
-                store.experiment_id, name=arm, source_run_id=self.run, tags=tags
+                store.experiment_id, name=name, source_run_id=self.run, tags=tags
             )
             if str(model.status) != "READY":
                 client.finalize_logged_model(model.model_id, "READY")
@@ -143,7 +167,7 @@ class Tracker:
             if model.model_id not in linked:
                 client.log_outputs(self.run, [LoggedModelOutput(model.model_id, step=0)])
 
-        store.call(note)
+        store.call(f"model {arm}", note)
 
     def _noted(self, client: MlflowClient, experiment: str, digest: str) -> LoggedModel | None:
         """The model with these bytes that this run noted before it was killed."""
@@ -156,32 +180,78 @@ class Tracker:
             return
         from mlflow.entities import RunTag
 
-        self._send(tags=[RunTag(key, value) for key, value in values.items()])
+        rows = self._entries("tag", values, naming.TAG_LENGTH)
+        tags = [RunTag(key, value) for key, value in rows.items()]
+        self._send("tag", tags, lambda to, some: to.log_batch(self.run, tags=some))
 
     def parameters(self, values: Mapping[str, str]) -> None:
-        """Log parameters, which MLflow never changes afterwards."""
-        if not self.active:
+        """Log parameters that the run does not hold yet: MLflow never changes one afterwards."""
+        if self.store is None or not self.active:
             return
         from mlflow.entities import Param
 
-        self._send(params=[Param(key, value) for key, value in values.items()])
+        what = "the run's earlier parameters"
+        known = self.store.call(what, lambda client: client.get_run(self.run).data.params) or {}
+        rows = self._entries("parameter", values, naming.PARAMETER_LENGTH)
+        new = [Param(key, value) for key, value in rows.items() if key not in known]
+        self._send("parameter", new, lambda to, some: to.log_batch(self.run, params=some))
 
     def flush(self) -> None:
         """Send what is held back."""
         pending, self._pending = self._pending, []
         self._flushed = time.monotonic()
-        if self.store is not None and pending and self.active:
-            self.store.call(lambda client: client.log_batch(self.run, metrics=pending))
+        self._send("metric", pending, lambda to, rows: to.log_batch(self.run, metrics=rows))
 
-    def _send(self, *, params: Sequence[Param] = (), tags: Sequence[RunTag] = ()) -> None:
-        for start in range(0, max(len(params), len(tags)), _BATCH):
-            window = slice(start, start + _BATCH)
+    def _send(
+        self, kind: str, rows: list[Entity], log: Callable[[MlflowClient, list[Entity]], object]
+    ) -> None:
+        """Log entities in batches. MLflow refuses a whole batch for one: then name by name."""
+        for start in range(0, len(rows), _BATCH):
+            part = rows[start : start + _BATCH]
+            refusal = self._refusal(part, log)
+            if refusal is None:
+                continue
+            by_name: dict[str, list[Entity]] = {}
+            for row in part:
+                by_name.setdefault(row.key, []).append(row)
+            apart = refusal.of_content and len(by_name) > 1
+            for name, same in by_name.items():
+                of_name = self._refusal(same, log) if apart else refusal
+                if of_name is not None and self.store is not None:
+                    self.store.refuse(f"{kind} {name}", str(of_name), count=len(same))
 
-            def send(client: MlflowClient, window: slice = window) -> None:
-                client.log_batch(self.run, params=params[window], tags=tags[window])
+    def _refusal(
+        self, rows: list[Entity], log: Callable[[MlflowClient, list[Entity]], object]
+    ) -> RefusedError | None:
+        """Log entities in one request; why they were refused, or None."""
+        try:
+            if self.store is not None and self.active:
+                self.store.attempt(lambda client: log(client, rows))
+        except RefusedError as error:
+            return error
+        return None
 
-            if self.store is not None:
-                self.store.call(send)
+    def _entries(self, kind: str, values: Mapping[str, str], limit: int) -> dict[str, str]:
+        """Values by name, both as MLflow takes them; a value that is cut is told."""
+        rows: dict[str, str] = {}
+        for name, value in values.items():
+            key = self._name(kind, name)
+            rows[key] = naming.acceptable_text(value, limit)
+            if len(value) > limit:
+                self._tell(f"{kind} {key} is cut to {limit} of its {len(value)} characters")
+        return rows
+
+    def _name(self, kind: str, name: str) -> str:
+        """The name that it is logged under; another than its own is told once."""
+        accepted = naming.acceptable_name(name)
+        if accepted != name:
+            self._tell(f"{kind} {naming.storable(name)} is logged as {accepted}")
+        return accepted
+
+    def _tell(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            print(f"MLflow: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
     def close(self, status: str) -> None:
         """Send what is left and end the run as `FINISHED`, `FAILED` or `KILLED`."""
@@ -190,7 +260,11 @@ class Tracker:
         self.flush()
         if self._infinite:
             self.tags({"rlp.infinite": ", ".join(sorted(self._infinite))})
-        self.store.call(lambda client: client.set_terminated(self.run, status))
+        if refused := self.store.refused:
+            self.tags({"rlp.refused": ", ".join(sorted(refused))})
+            self.store.tell_refused()
+        end = "the end of the run"
+        self.store.call(end, lambda client: client.set_terminated(self.run, status))
 
     def continue_from(self, metrics: list[Metric]) -> None:
         """Skip what a continued run holds already: `metrics` are its last values by name."""
@@ -207,4 +281,5 @@ class Tracker:
     def _relative(self, path: Path) -> str:
         root = self._workspace.root.resolve()
         place = path.resolve()
-        return place.relative_to(root).as_posix() if place.is_relative_to(root) else path.name
+        inside = place.is_relative_to(root)
+        return naming.storable(place.relative_to(root).as_posix() if inside else path.name)

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from flows import ui
-from rlp_core.errors import EXIT_MISSING, EXIT_UNAVAILABLE
+from rlp_core.errors import EXIT_MISSING, EXIT_UNAVAILABLE, MissingInputError
+from rlp_core.params import load
+from rlp_core.tracking import open_run
 from rlp_core.workspace import Workspace
 
 
@@ -33,6 +35,35 @@ def test_a_tracking_server_has_its_own_page(
     said = capsys.readouterr().err
     assert "tracking.example:5000" in said
     assert "secret" not in said
+
+
+def test_a_relative_store_is_the_one_that_the_stages_wrote(
+    tracked: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
+    with pytest.raises(MissingInputError, match=r"mine\.db"):
+        ui.start_all(tracked, [])
+    with open_run("base", load(tracked.params), tracked):
+        pass
+    assert (tracked.root / "mine.db").is_file()
+    started: list[tuple[list[str], dict[str, str]]] = []
+
+    def start(_name: str, command: list[str], switches: dict[str, str], *_: object) -> None:
+        started.append((command, switches))
+
+    monkeypatch.setattr(ui, "_start", start)
+    ui._mlflow(tracked)
+    command, switches = started[0]
+    assert switches["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{tracked.root / 'mine.db'}"
+    assert str(tracked.root / "mlartifacts") in command
+
+
+def test_a_password_stands_in_no_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@host/runs")
+    commands: list[list[str]] = []
+    monkeypatch.setattr(ui, "_start", lambda _name, command, *_: commands.append(command))
+    ui._mlflow(Workspace(tmp_path))
+    assert "secret" not in " ".join(commands[0])
 
 
 def test_a_taken_port_is_not_used() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,20 @@ def test_fingerprint_changes_with_stage_parameter_and_input() -> None:
         fingerprint("rlp", {"a": "1"}, {"x": "n"}),
     ]
     assert len({base, *others}) == 4
+
+
+@pytest.mark.parametrize("stage", ["base", "rlp"])
+def test_every_default_that_is_not_written_is_in_the_fingerprint(stage: str) -> None:
+    """What the model resolves a missing key to counts as if it had been written."""
+    params = load(ROOT / "profiles" / "tiny.yaml")
+    spec = stage_spec(stage, params, Workspace(ROOT))
+    section = getattr(params, stage)
+    before = fingerprint(stage, stage_parameters(spec, params), {})
+    unwritten = set(type(section).model_fields) - section.model_fields_set
+    assert unwritten
+    for name in unwritten:
+        other = section.model_copy(update={name: "another default"})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pydantic: the value has another type
+            flat = stage_parameters(spec, params.model_copy(update={stage: other}))
+        assert fingerprint(stage, flat, {}) != before, name

@@ -18,58 +18,18 @@ from typing import Any
 import pytest
 
 from rlp_core.errors import TryAgainError
-from rlp_core.params import Params, load
+from rlp_core.params import Params
 from rlp_core.tracking import (
     close_pipeline_run,
     masked,
     note_reused,
     open_pipeline_run,
     open_run,
-    tracking_uri,
 )
 from rlp_core.workspace import Workspace
+from tests.tracking.runs import client_of, experiments_of, only_run, run_apart
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def workspace(tracked: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    return tracked
-
-
-@pytest.fixture
-def params(workspace: Workspace) -> Params:
-    return load(workspace.params)
-
-
-def client_of(workspace: Workspace) -> Any:
-    from mlflow.tracking import MlflowClient
-
-    return MlflowClient(tracking_uri(workspace))
-
-
-def run_apart(script: str, workspace: Workspace) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process of its own, the workspace's root as its argument."""
-    return subprocess.run(
-        [sys.executable, "-c", script, str(workspace.root)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-
-
-def only_run(workspace: Workspace) -> Any:
-    client = client_of(workspace)
-    experiment = client.get_experiment_by_name("rlp")
-    runs = client.search_runs([experiment.experiment_id])
-    assert len(runs) == 1
-    return runs[0]
-
-
-def experiments_of(workspace: Workspace) -> list[str]:
-    return [client_of(workspace).get_experiment_by_name("rlp").experiment_id]
 
 
 def record_of(workspace: Workspace, stage: str) -> dict[str, Any]:
@@ -265,15 +225,15 @@ def failing_server() -> Iterator[tuple[str, list[int]]]:
     server.server_close()
 
 
-def stage_with_store_away(
-    workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str]
+def stage_without_store(
+    workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str], word: str = "is away"
 ) -> str:
     with open_run("base", params, workspace) as tracker:
         tracker.metrics({"loss": 1.0}, step=1)
         tracker.model(workspace.root, "base")
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
-    assert "is away" in said
+    assert word in said
     assert "secret" not in said
     record = workspace.run_record("base").read_text()
     assert "secret" not in record
@@ -291,24 +251,34 @@ def test_refused_connection(
         taken.bind(("127.0.0.1", 0))  # bound, not listening: connecting is refused
         port = taken.getsockname()[1]
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://someone:secret@127.0.0.1:{port}")
-        said = stage_with_store_away(workspace, params, capsys)
+        said = stage_without_store(workspace, params, capsys)
         assert f"127.0.0.1:{port}" in said
         assert open_pipeline_run(workspace, params, "pipeline", {}) is None
 
 
-@pytest.mark.parametrize("code", [401, 403, 500, 503])
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        (401, "refused the experiment"),
+        (403, "refused the experiment"),
+        (404, "refused the experiment"),
+        (500, "is away"),
+        (503, "is away"),
+    ],
+)
 def test_server_that_answers_with_an_error(
     workspace: Workspace,
     params: Params,
     failing_server: tuple[str, list[int]],
     code: int,
+    word: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     address, codes = failing_server
     codes.append(code)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    assert str(code) in stage_with_store_away(workspace, params, capsys)
+    assert str(code) in stage_without_store(workspace, params, capsys, word)
 
 
 def test_store_that_goes_away_in_mid_run(
