@@ -1,67 +1,71 @@
-"""`python -m flows.pipeline`: the flows without a server set up by hand.
+"""The Prefect server of a command: the one that PREFECT_API_URL names, or a private one.
 
-A private Prefect server on loopback, with its SQLite under `.rlp/prefect`, starts first and lives
-as long as the command. It is started here and not by Prefect so that it boots while this process
+The private one, on loopback and with its SQLite under `.rlp/prefect`, starts first and lives as
+long as the command. It is started here and not by Prefect so that it boots while the command
 still imports, is out of reach of the terminal's Ctrl-C (the flow must report to it how it ended),
-writes to a log file, and dies with this process. A server named by PREFECT_API_URL is used instead.
+writes to a log file, and dies with this process.
 """
 
 from __future__ import annotations
 
-import argparse
 import atexit
-import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.graph import PHASES, load_graph
 from flows.process import GUARD
 from rlp_core import quiet
-from rlp_core.errors import EXIT_INTERRUPTED, RlpError, UnavailableError
-from rlp_core.params import load
+from rlp_core.errors import OutputError, UnavailableError
 from rlp_core.workspace import Workspace
 
 STARTUP_SECONDS = 120
-FLOW_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the pipeline or one phase in the current folder; return the exit code."""
-    options = _parser().parse_args(arguments)
-    root = Path.cwd()
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        load(Workspace(root).params)
-        configure(root)
-        wait_until_up = prefect_server(root)
-        load_graph(root)
-        _run_flow(options, wait_until_up)
-    except RlpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; the next run continues with what is finished", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    return 0
 
 
 def configure(root: Path) -> None:
-    """Set what Prefect reads when it is imported; what the user has set stays."""
+    """Set what Prefect reads when it is imported; what the user has set stays.
+
+    Raises:
+        OutputError: Prefect's folder cannot be written to.
+    """
     quiet.apply()
+    os.environ["PREFECT_HOME"] = str(prefect_home(Workspace(root)))
     for name, value in {
-        "PREFECT_HOME": str(root / ".rlp" / "prefect"),
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }.items():
         os.environ.setdefault(name, value)
-    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+
+
+def prefect_home(workspace: Workspace) -> Path:
+    """Make the folder of Prefect's database and logs, and return its absolute path.
+
+    It is the one that PREFECT_HOME names, or the workspace's own.
+
+    Raises:
+        OutputError: it cannot be made, or not be written to.
+    """
+    named = os.environ.get("PREFECT_HOME")
+    home = Path(named) if named else workspace.private / "prefect"
+    try:
+        home = home.expanduser().absolute()
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~someone` who is not known
+        reason = getattr(error, "strerror", None) or error
+        fix = "unset PREFECT_HOME, or name a folder" if named else "choose a place for the checkout"
+        raise OutputError(
+            f"Prefect's folder cannot be used: {reason}",
+            where=f"PREFECT_HOME={named}" if named else str(home),
+            fix=f"{fix} that you may write to",
+        ) from error
+    return home
 
 
 def prefect_server(root: Path) -> Callable[[], None]:
@@ -134,60 +138,6 @@ def _wait_until_up(server: subprocess.Popen[bytes], address: str, log: Path) -> 
     )
 
 
-def _run_flow(options: argparse.Namespace, wait_until_up: Callable[[], None]) -> None:
-    """Run the chosen flow in this process, with only the stages' own lines on the terminal."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
-    from flows.pipeline import FLOWS
-
-    _show_own_lines()
-    wait_until_up()
-    # The heartbeat thread is joined at the end, which costs a second; nobody listens to it here.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        FLOWS[options.phase](max_parallel=options.max_parallel, gpu_slots=options.gpu_slots)
-
-
-def _show_own_lines() -> None:
-    """On the terminal: what `flows` logs, and errors of Prefect outside of flow runs.
-
-    The whole, with Prefect's tracebacks, is in the run's log in the server's database.
-    """
-    folder = str(Path(__file__).parent)
-
-    def ours(record: logging.LogRecord) -> bool:
-        if record.name.startswith(FLOW_LOGGERS):
-            return record.pathname.startswith(folder)
-        return record.levelno >= logging.ERROR
-
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    handler.addFilter(ours)
-    logging.getLogger().handlers = [handler]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.pipeline",
-        description="Run the pipeline, or one phase of it, through Prefect; no server is needed.",
-    )
-    parser.add_argument(
-        "--phase",
-        choices=("rlp-pipeline", *PHASES),
-        default="rlp-pipeline",
-        metavar="NAME",
-        help=f"one of {', '.join(PHASES)}; default: all",
-    )
-    parser.add_argument("--max-parallel", type=_count, default=2, help="stages at once (2)")
-    parser.add_argument("--gpu-slots", type=_count, default=1, help="GPUs to share out (1)")
-    return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return int(text)
-
-
 def _answers(address: str) -> bool:
     try:
         with urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=5.0) as response:
@@ -202,5 +152,3 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
