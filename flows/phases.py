@@ -11,17 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.futures import PrefectFuture
 
-from flows import process
+from flows import gpus, process
 from flows.graph import PHASES, Stage, in_phases, load_graph
 from flows.lock import sort_lock
 from flows.plan import PlannedStage, as_markdown, make_plan, summary
-from flows.schedule import Limits, count_gpu_slots, walk
+from flows.schedule import Limits, walk
 from flows.stage_task import Run, StageFailedError, stage_task
 from rlp_core import quiet
 from rlp_core.errors import UsageError
@@ -112,7 +113,9 @@ def run_phases(phases: tuple[str, ...], max_parallel: int, gpu_slots: int) -> No
     logger.info("plan: %s", summary(plan))
     _refuse_stale_input(whole, chosen)
     with _pipeline_run(root, params, plan) as run:
-        reused = _run_stages(plan, Limits(max_parallel, count_gpu_slots(gpu_slots)), run)
+        devices = (params.runtime.device, params.runtime.ema_device)
+        limits = Limits(max_parallel, gpus.slots(gpu_slots, devices, logger.warning))
+        reused = _run_stages(plan, limits, run)
         sort_lock(root, [stage.name for stage in stages])
         # Stages that did not run have no run of their own: name the ones that made their outputs.
         note_reused(Workspace(root), params, run.parent_run or None, reused)
@@ -124,10 +127,11 @@ def _run_stages(plan: tuple[PlannedStage, ...], limits: Limits, run: Run) -> lis
     fresh = {line.stage.name: line.fresh for line in plan}
     futures: dict[str, PrefectFuture[bool]] = {}
 
-    def start(stage: Stage, finished: Callable[[bool], None]) -> None:
+    def start(stage: Stage, given: tuple[str, ...], finished: Callable[[bool], None]) -> None:
         options = stage_task.with_options(retries=stage.meta.retries, tags=[stage.meta.phase])
         above = [futures[name] for name in stage.upstream if name in futures]
-        future = options.submit(stage, run, fresh[stage.name], wait_for=above, return_state=False)
+        place = replace(run, gpus=given)
+        future = options.submit(stage, place, fresh[stage.name], wait_for=above, return_state=False)
         futures[stage.name] = future
         future.add_done_callback(lambda done: _tell(done, finished))
 

@@ -19,9 +19,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        phases, "stage_task", phases.stage_task.with_options(retry_delay_seconds=0)
-    )
+    monkeypatch.setattr(phases, "stage_task", phases.stage_task.with_options(retry_delay_seconds=0))
 
 
 def artifact(key: str) -> str:

@@ -70,9 +70,7 @@ def test_the_repeat_goes_on_from_the_checkpoint_in_the_same_run(
     monkeypatch.chdir(root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(project.REPOSITORY))
-    monkeypatch.setattr(
-        phases, "stage_task", phases.stage_task.with_options(retry_delay_seconds=0)
-    )
+    monkeypatch.setattr(phases, "stage_task", phases.stage_task.with_options(retry_delay_seconds=0))
     phases.il_bootstrap()
     assert (root / ".rlp" / "steps").read_text().split() == [str(i) for i in range(STEPS)]
     rows = (root / "reports" / "bootstrap" / "steps.csv").read_text().splitlines()
