@@ -36,7 +36,7 @@ class Limits:
             raise ValueError("a GPU must be named once")
 
     def take(self, stage: Stage, taken: set[str]) -> tuple[str, ...] | None:
-        """The GPUs for a stage: all of them, if it wants more than there are. None: it must wait."""
+        """The GPUs for a stage; all, if it wants more than there are. None: it has to wait."""
         wanted = min(stage.meta.gpus, len(self.gpus))
         free = [gpu for gpu in self.gpus if gpu not in taken]
         return tuple(free[:wanted]) if len(free) >= wanted else None

@@ -68,7 +68,7 @@ def test_an_unusable_home_of_prefect_is_told(tmp_path: Path) -> None:
 @pytest.mark.e2e
 def test_a_proxy_does_not_stand_before_the_private_server(tmp_path: Path) -> None:
     root = project.make(tmp_path / "p", project.stage("a"))
-    away = {name: "http://127.0.0.1:9" for name in ("http_proxy", "HTTP_PROXY", "https_proxy")}
+    away = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy"), "http://127.0.0.1:9")
     process = start(root, **away, no_proxy="", NO_PROXY="")
     said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said
