@@ -18,7 +18,7 @@ from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.futures import PrefectFuture
 
-from flows import gpus, process
+from flows import gpus, process, recovery
 from flows.graph import PHASES, Stage, in_phases, load_graph
 from flows.lock import sort_lock
 from flows.plan import PlannedStage, as_markdown, make_plan, summary
@@ -100,26 +100,39 @@ def run_phases(phases: tuple[str, ...], max_parallel: int, gpu_slots: int) -> No
     """
     quiet.apply()
     process.allow_start()
+    workspace = Workspace(Path.cwd())
+    with recovery.claimed(workspace, str(runtime.flow_run.id or "")):
+        params = load(workspace.params)
+        stages = load_graph(workspace.root)
+        recovery.recover(workspace, params, get_run_logger().warning)
+        _bring_up_to_date(workspace, params, stages, phases, max_parallel, gpu_slots)
+
+
+def _bring_up_to_date(
+    workspace: Workspace,
+    params: Params,
+    stages: tuple[Stage, ...],
+    phases: tuple[str, ...],
+    max_parallel: int,
+    gpu_slots: int,
+) -> None:
     logger = get_run_logger()
-    root = Path.cwd()
-    params = load(Workspace(root).params)
-    stages = load_graph(root)
     chosen = in_phases(stages, phases)
-    whole = make_plan(root, stages, logger.warning)
+    whole = make_plan(workspace.root, stages, logger.warning)
     plan = tuple(line for line in whole if line.stage in chosen)
     create_markdown_artifact(
         as_markdown(plan), key="rlp-plan", description="What this run will do, and why"
     )
     logger.info("plan: %s", summary(plan))
     _refuse_stale_input(whole, chosen)
-    with _pipeline_run(root, params, plan) as run:
+    with _pipeline_run(workspace, params, plan) as run:
         devices = (params.runtime.device, params.runtime.ema_device)
         limits = Limits(max_parallel, gpus.slots(gpu_slots, devices, logger.warning))
         reused = _run_stages(plan, limits, run)
-        sort_lock(root, [stage.name for stage in stages])
+        sort_lock(workspace.root, [stage.name for stage in stages])
         # Stages that did not run have no run of their own: name the ones that made their outputs.
-        note_reused(Workspace(root), params, run.parent_run or None, reused)
-    _publish_comparison(root)
+        note_reused(workspace, params, run.parent_run or None, reused)
+    _publish_comparison(workspace)
 
 
 def _run_stages(plan: tuple[PlannedStage, ...], limits: Limits, run: Run) -> list[str]:
@@ -178,27 +191,32 @@ def _refuse_stale_input(whole: tuple[PlannedStage, ...], chosen: tuple[Stage, ..
 
 
 @contextmanager
-def _pipeline_run(root: Path, params: Params, plan: tuple[PlannedStage, ...]) -> Iterator[Run]:
+def _pipeline_run(
+    workspace: Workspace, params: Params, plan: tuple[PlannedStage, ...]
+) -> Iterator[Run]:
     """The MLflow run that the stages' runs become children of; none if there is nothing to do."""
     flow_run = str(runtime.flow_run.id or "")
     if all(line.fresh for line in plan):
-        yield Run(str(root), flow_run=flow_run)
+        yield Run(str(workspace.root), flow_run=flow_run)
         return
-    workspace = Workspace(root)
-    name = runtime.flow_run.name or "pipeline"
-    tags = {"prefect.flow_run_id": flow_run, "prefect.flow": runtime.flow_run.flow_name or ""}
-    parent = open_pipeline_run(workspace, params, name, tags)
+    flow = runtime.flow_run.flow_name or "pipeline"
+    tags = {
+        "prefect.flow_run_id": flow_run,
+        "prefect.flow_run_name": runtime.flow_run.name or "",
+        "prefect.flow": flow,
+    }
+    parent = open_pipeline_run(workspace, params, flow, tags)
     succeeded = False
     try:
-        yield Run(str(root), parent_run=parent or "", flow_run=flow_run)
+        yield Run(str(workspace.root), parent_run=parent or "", flow_run=flow_run)
         succeeded = True
     finally:
         close_pipeline_run(workspace, params, parent, succeeded)
 
 
-def _publish_comparison(root: Path) -> None:
+def _publish_comparison(workspace: Workspace) -> None:
     """Show the comparison on the flow run's page, where there is one."""
-    path = Workspace(root).reports / "comparison.md"
+    path = workspace.reports / "comparison.md"
     if path.is_file():
         create_markdown_artifact(
             path.read_text(encoding="utf-8"),

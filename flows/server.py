@@ -77,14 +77,8 @@ def prefect_server(root: Path) -> Callable[[], None]:
     Raises:
         UnavailableError: the named server does not answer.
     """
-    named = os.environ.get("PREFECT_API_URL")
-    if named:
-        if not _answers(named):
-            raise UnavailableError(
-                "the Prefect server does not answer",
-                where=f"PREFECT_API_URL={named}",
-                fix="start it (`prefect server start`), or unset PREFECT_API_URL to run without",
-            )
+    if os.environ.get("PREFECT_API_URL"):
+        answering_server()
         return lambda: None
     log = Path(os.environ["PREFECT_HOME"]) / "server.log"
     address = f"http://127.0.0.1:{_free_port()}/api"
@@ -92,6 +86,27 @@ def prefect_server(root: Path) -> Callable[[], None]:
     atexit.register(_stop_server, server)
     os.environ["PREFECT_API_URL"] = address
     return lambda: _wait_until_up(server, address, log)
+
+
+def answering_server() -> None:
+    """Make sure that PREFECT_API_URL names a server that answers.
+
+    Raises:
+        UnavailableError: it names none, or one that does not answer.
+    """
+    named = os.environ.get("PREFECT_API_URL")
+    if not named:
+        raise UnavailableError(
+            "no Prefect server is named",
+            where="PREFECT_API_URL",
+            fix="`export PREFECT_API_URL=http://127.0.0.1:4200/api`, and `prefect server start`",
+        )
+    if not _answers(named):
+        raise UnavailableError(
+            "the Prefect server does not answer",
+            where=f"PREFECT_API_URL={named}",
+            fix="start it (`prefect server start`), or unset PREFECT_API_URL to run without",
+        )
 
 
 def _stop_server(server: subprocess.Popen[bytes]) -> None:

@@ -4,7 +4,12 @@ No other part of the package imports MLflow, and this one imports it only inside
 that takes one to two seconds.
 """
 
-from rlp_core.tracking.pipeline import close_pipeline_run, note_reused, open_pipeline_run
+from rlp_core.tracking.pipeline import (
+    close_pipeline_run,
+    end_lost_runs,
+    note_reused,
+    open_pipeline_run,
+)
 from rlp_core.tracking.run import open_run
 from rlp_core.tracking.store import masked, tracking_uri
 from rlp_core.tracking.tracker import Tracker
@@ -12,6 +17,7 @@ from rlp_core.tracking.tracker import Tracker
 __all__ = [
     "Tracker",
     "close_pipeline_run",
+    "end_lost_runs",
     "masked",
     "note_reused",
     "open_pipeline_run",
