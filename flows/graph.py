@@ -97,7 +97,8 @@ def load_graph(root: Path) -> tuple[Stage, ...]:
         raise ConfigError(
             f"DVC cannot read the pipeline: {error}",
             where=str(root / "dvc.yaml"),
-            fix="mend what it names; `dvc stage list` shows the same error",
+            fix="mend what it names (if it is your data folder: `prepare.folder` in params.yaml "
+            "must lie outside of what stages write); `dvc stage list` shows the same error",
         ) from error
 
 
