@@ -20,6 +20,7 @@ PLACES = {  # the only files that may import a library
     "matplotlib": ("rlp_core/reporting/",),
     "datasets": ("rlp_core/data/hub.py",),
 }
+KNOWN_CIRCLES = [{"benchmarks.trl_peer", "benchmarks.trl_trainer"}]  # for types alone
 ENGINE = ("rollout", "objective", "policy")
 ENGINE_MAY = {"torch", "transformers", "numpy"}
 
@@ -104,13 +105,13 @@ def modules() -> dict[str, Path]:
 
 
 def imported_modules(name: str, path: Path, known: dict[str, Path]) -> set[str]:
-    """The modules of the project that a module imports anywhere, functions included.
+    """The modules of the project that a module imports anywhere: in functions, for types too.
 
     `from package import name` counts for the module `name` where there is one, else for the
-    package. What only a type checker imports is left out: it is never loaded.
+    package.
     """
     found: set[str] = set()
-    for node in ast.walk(without_type_checking(ast.parse(path.read_text(encoding="utf-8")))):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -119,13 +120,6 @@ def imported_modules(name: str, path: Path, known: dict[str, Path]) -> set[str]:
                 inner = f"{node.module}.{alias.name}"
                 found.add(inner if inner in known else str(node.module))
     return found & set(known) - {name}
-
-
-def without_type_checking(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            node.body = [ast.Pass()]
-    return tree
 
 
 def circles(graph: dict[str, set[str]]) -> list[set[str]]:
@@ -171,4 +165,4 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     known = modules()
     graph = {name: imported_modules(name, path, known) for name, path in known.items()}
     assert "flows.phases" in graph["flows.pipeline"]  # in a function
-    assert circles(graph) == []
+    assert [circle for circle in circles(graph) if circle not in KNOWN_CIRCLES] == []
