@@ -21,7 +21,8 @@ from pathlib import Path
 
 from flows.process import GUARD
 from rlp_core import quiet
-from rlp_core.errors import OutputError, UnavailableError
+from rlp_core.errors import ConfigError, OutputError, UnavailableError
+from rlp_core.tracking import masked
 from rlp_core.workspace import Workspace
 
 STARTUP_SECONDS = 120
@@ -32,14 +33,39 @@ def configure(root: Path) -> None:
 
     Raises:
         OutputError: Prefect's folder cannot be written to.
+        ConfigError: a proxy in the environment is none that can be used.
     """
     quiet.apply()
+    refuse_unusable_proxy()
     os.environ["PREFECT_HOME"] = str(prefect_home(Workspace(root)))
     for name, value in {
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }.items():
         os.environ.setdefault(name, value)
+
+
+def refuse_unusable_proxy() -> None:
+    """Prefect's client reads every proxy of the environment, those it does not need too.
+
+    Raises:
+        ConfigError: it cannot work with one of them.
+    """
+    import httpx
+
+    try:
+        httpx.Client().close()
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        variables = [
+            f"{name}={masked(value)}"
+            for name, value in sorted(os.environ.items())
+            if value and name.lower() in ("http_proxy", "https_proxy", "all_proxy")
+        ]
+        raise ConfigError(
+            f"a proxy in the environment cannot be used: {error}",
+            where=", ".join(variables) or "the environment",
+            fix="unset or mend that variable; for a SOCKS proxy, `pip install socksio`",
+        ) from error
 
 
 def prefect_home(workspace: Workspace) -> Path:

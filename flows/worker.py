@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from flows import recovery
-from flows.server import answering_server
+from flows.server import answering_server, refuse_unusable_proxy
 from rlp_core import quiet
 from rlp_core.errors import EXIT_INTERRUPTED, RlpError
 from rlp_core.params import load
@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     workspace = Workspace(Path.cwd())
     try:
         params = load(workspace.params)
+        refuse_unusable_proxy()
         answering_server()
         recovery.recover(workspace, params, lambda line: print(line, flush=True))
     except RlpError as error:

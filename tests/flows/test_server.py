@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.server import configure, prefect_home
-from rlp_core.errors import EXIT_OUTPUT, OutputError
+from rlp_core.errors import EXIT_OUTPUT, ConfigError, OutputError
 from rlp_core.workspace import Workspace
 
 
@@ -40,3 +40,16 @@ def test_a_relative_home_is_the_same_folder_for_every_process(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PREFECT_HOME", "mine")
     assert prefect_home(Workspace(tmp_path)) == tmp_path / "mine"
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks4://me:secret@inner.example:9", "nonsense://", "http://a:b"]
+)
+def test_a_proxy_that_cannot_be_used_is_named(
+    proxy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setenv("all_proxy", proxy)
+    with pytest.raises(ConfigError, match="all_proxy=") as caught:
+        configure(tmp_path)
+    assert "secret" not in str(caught.value)
