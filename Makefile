@@ -8,11 +8,24 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
 	&& { command -v $$p; break; }; done)
 
+# A virtual environment holds its own path: one that was moved starts the programs of its old place.
+MADE_FOR := $(shell sed -nE 's/^ *(export )?VIRTUAL_ENV=["'"'"']?(\/[^"'"'"']*)["'"'"']?$$/\2/p' \
+	'$(CURDIR)/$(VENV)/bin/activate' 2>/dev/null)
+IS_AT := $(shell readlink -f '$(CURDIR)/$(VENV)')
+ifneq ($(MADE_FOR),)
+ifneq ($(MADE_FOR),$(CURDIR)/$(VENV))
+ifneq ($(MADE_FOR),$(IS_AT))
+MOVED := moved
+endif
+endif
+endif
+
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help install run repro ui test test-fast check format params-reference clean
+.PHONY: help install run repro ui test test-fast check format params-reference clean \
+	purge worker moved
 
 help:  ## list what can be typed
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
@@ -20,7 +33,7 @@ help:  ## list what can be typed
 
 install: $(STAMP)  ## make .venv with every version of requirements.lock (minutes, once)
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml $(MOVED)
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found" \
 	"(fix: install one, or run make PYTHON=/path/to/python3.11)" >&2; exit 69; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
@@ -31,6 +44,10 @@ $(STAMP): requirements.lock pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+moved:
+	@echo "$(VENV) was made for $(MADE_FOR) and was moved: it is made anew" >&2
+	@rm -rf $(VENV)
+
 run: install  ## the whole pipeline, through Prefect; then open reports/index.html
 	@python -m flows.pipeline
 
@@ -39,6 +56,9 @@ repro: install  ## the same graph through DVC alone
 
 ui: install  ## the pages of MLflow and Prefect over what the runs left
 	@python -m flows.ui
+
+worker: install  ## a worker for the Prefect server that PREFECT_API_URL names
+	@python -m flows.worker
 
 test: install  ## all tests
 	@python -m pytest $(PYTEST)
@@ -59,6 +79,23 @@ format: install  ## mend what ruff can mend
 params-reference: install  ## write docs/reference/params.md anew from the models
 	@python -m rlp_core.reporting.reference
 
-clean:  ## remove caches and untracked state of runs (models, data, reports and .dvc/cache stay)
-	rm -rf .rlp .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean:  ## remove caches of tools; what runs left (.rlp, models, data, reports) stays
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+purge:  ## remove the history in .rlp: MLflow's runs, the registry, the champion, checkpoints; asks
+	@test -d .rlp || { echo "nothing to remove: there is no .rlp"; exit 0; }; \
+	echo "This removes .rlp: all runs of MLflow, the model registry with its champion, Prefect's"; \
+	echo "history and the checkpoints of unfinished stages. It cannot be undone. Models, data,"; \
+	echo "reports and your former parameter files (.rlp/params.previous.*) stay."; \
+	for lock in .rlp/locks/*.lock .rlp/flow-runs/*.lock; do \
+	test ! -e "$$lock" || ! command -v flock >/dev/null \
+	|| flock -n "$$lock" true || { echo "error: a run is using it ($$lock)" \
+	"(fix: wait for it to end, or end it)" >&2; exit 75; }; done; \
+	if test "$(YES)" != 1; then \
+	test -t 0 || { echo "error: nobody to ask, so nothing is removed (fix: make purge YES=1)" >&2; \
+	exit 64; }; \
+	read -r -p 'Type "purge" to go on: ' said; \
+	test "$$said" = purge || { echo "nothing was removed"; exit 1; }; fi; \
+	find .rlp -mindepth 1 -maxdepth 1 ! -name 'params.previous.*' -exec rm -rf {} + \
+	&& echo "removed"

@@ -62,7 +62,7 @@ def load_graph(root: Path) -> tuple[Stage, ...]:
     """Read every stage of `dvc.yaml` at `root`, in the order in which `dvc repro` runs them.
 
     Raises:
-        MissingInputError: `root` is no DVC project.
+        MissingInputError: `root` is no DVC project, or has no git.
         ConfigError: DVC cannot read the file, or a `meta:` is incomplete or unknown.
     """
     from dvc.exceptions import DvcException
@@ -74,6 +74,7 @@ def load_graph(root: Path) -> tuple[Stage, ...]:
         raise MissingInputError(
             "no pipeline here", where=str(root), fix="start from the root of the checkout"
         )
+    refuse_without_git(root)
     try:
         with Repo(str(root)) as repo:
             graph = get_active_graph(repo.index.graph)
@@ -96,8 +97,28 @@ def load_graph(root: Path) -> tuple[Stage, ...]:
         raise ConfigError(
             f"DVC cannot read the pipeline: {error}",
             where=str(root / "dvc.yaml"),
-            fix="mend what it names; `dvc stage list` shows the same error",
+            fix="mend what it names (if it is your data folder: `prepare.folder` in params.yaml "
+            "must lie outside of what stages write); `dvc stage list` shows the same error",
         ) from error
+
+
+def refuse_without_git(root: Path) -> None:
+    """DVC works in a git checkout, or where it was told that there is none.
+
+    Raises:
+        MissingInputError: there is none, and DVC was not told: an archive was unpacked here.
+    """
+    from dvc.config import Config
+
+    if any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return
+    if (root / ".dvc").is_dir() and not Config(str(root / ".dvc"))["core"].get("no_scm"):
+        raise MissingInputError(
+            "no git checkout here, and DVC needs one",
+            where=str(root),
+            fix="`git init`, or `git clone` the project; to do without git, "
+            "`dvc config --local core.no_scm true`",
+        )
 
 
 def in_phases(stages: tuple[Stage, ...], phases: tuple[str, ...]) -> tuple[Stage, ...]:

@@ -1,210 +1,105 @@
-"""The flows: one for each phase, and `rlp-pipeline`, which chains them all.
+"""`python -m flows.pipeline`: the whole pipeline or one phase, without a server set up by hand.
 
-With a Prefect server and a worker they are deployed by `prefect.yaml`. Without either,
-`python -m flows.pipeline` runs them on a private server that lives as long as the command.
-
-The whole pipeline is one walk of the graph with the phases as tags, not six flows in a row: a
-stage starts as soon as what it needs is there, so `evaluate@base` runs beside `rlp`.
+Prefect reads its settings when it is imported, and the flows import Prefect: so both are imported
+only after the private server was started.
 """
 
 from __future__ import annotations
 
-if __name__ == "__main__":  # before Prefect is imported: it reads its settings then
-    import sys
-
-    from flows.local import main
-
-    sys.exit(main())
-
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from prefect import flow, get_run_logger, runtime
-from prefect.artifacts import create_markdown_artifact
-from prefect.futures import PrefectFuture
-
-from flows import process
-from flows.graph import PHASES, Stage, in_phases, load_graph
-from flows.lock import sort_lock
-from flows.plan import PlannedStage, as_markdown, make_plan, summary
-from flows.schedule import Limits, count_gpu_slots, walk
-from flows.stage_task import Run, StageFailedError, stage_task
-from rlp_core import quiet
-from rlp_core.errors import UsageError
-from rlp_core.params import Params, load
-from rlp_core.tracking import close_pipeline_run, note_reused, open_pipeline_run
+from flows.graph import PHASES, load_graph, refuse_without_git
+from flows.server import configure, prefect_server
+from rlp_core.errors import EXIT_INTERRUPTED, RlpError
+from rlp_core.params import load
 from rlp_core.workspace import Workspace
 
-
-@flow(name="rlp-pipeline", persist_result=False)
-def rlp_pipeline(max_parallel: int = 2, gpu_slots: int = 1) -> None:
-    """From raw data to a compared, registered model.
-
-    Args:
-        max_parallel: stages at once, at most.
-        gpu_slots: GPUs to share out among the stages that use some; ignored where there is none.
-    """
-    run_phases(PHASES, max_parallel, gpu_slots)
+FLOW_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 
 
-@flow(name="validate-data", persist_result=False)
-def validate_data(max_parallel: int = 2, gpu_slots: int = 1) -> None:
-    """Make or read the records, and let only sound ones in."""
-    run_phases(("validate-data",), max_parallel, gpu_slots)
-
-
-@flow(name="il-bootstrap", persist_result=False)
-def il_bootstrap(max_parallel: int = 2, gpu_slots: int = 1) -> None:
-    """The base model, and imitation of experts who think."""
-    run_phases(("il-bootstrap",), max_parallel, gpu_slots)
-
-
-@flow(name="rlp-pretrain", persist_result=False)
-def rlp_pretrain(max_parallel: int = 2, gpu_slots: int = 1) -> None:
-    """Reinforcement as a pretraining objective, and its compute-matched control."""
-    run_phases(("rlp-pretrain",), max_parallel, gpu_slots)
-
-
-@flow(name="fine-tune", persist_result=False)
-def fine_tune(max_parallel: int = 2, gpu_slots: int = 1) -> None:
-    """The same fine-tuning for every arm."""
-    run_phases(("fine-tune",), max_parallel, gpu_slots)
-
-
-@flow(name="evaluate", persist_result=False)
-def evaluate(max_parallel: int = 2, gpu_slots: int = 1) -> None:
-    """Measure every arm, and compare them."""
-    run_phases(("evaluate",), max_parallel, gpu_slots)
-
-
-@flow(name="promote", persist_result=False)
-def promote(max_parallel: int = 2, gpu_slots: int = 1) -> None:
-    """Register the winner, and make it champion if the gate holds."""
-    run_phases(("promote",), max_parallel, gpu_slots)
-
-
-FLOWS = {
-    item.name: item
-    for item in (
-        rlp_pipeline,
-        validate_data,
-        il_bootstrap,
-        rlp_pretrain,
-        fine_tune,
-        evaluate,
-        promote,
-    )
-}
-
-
-def run_phases(phases: tuple[str, ...], max_parallel: int, gpu_slots: int) -> None:
-    """Bring the stages of some phases up to date in the checkout of the current folder.
-
-    Raises:
-        RlpError: a parameter, the graph or the workspace is at fault, or a stage failed.
-    """
-    quiet.apply()
-    process.allow_start()
-    logger = get_run_logger()
+def main(arguments: list[str] | None = None) -> int:
+    """Run the pipeline or one phase in the current folder; return the exit code."""
+    options = _parser().parse_args(arguments)
     root = Path.cwd()
-    params = load(Workspace(root).params)
-    stages = load_graph(root)
-    chosen = in_phases(stages, phases)
-    whole = make_plan(root, stages, logger.warning)
-    plan = tuple(line for line in whole if line.stage in chosen)
-    create_markdown_artifact(
-        as_markdown(plan), key="rlp-plan", description="What this run will do, and why"
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        load(Workspace(root).params)
+        configure(root)
+        refuse_without_git(root)
+        wait_until_up = prefect_server(root)
+        load_graph(root)
+        _run_flow(options, wait_until_up)
+    except RlpError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; the next run continues with what is finished", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _run_flow(options: argparse.Namespace, wait_until_up: Callable[[], None]) -> None:
+    """Run the chosen flow in this process, with only the stages' own lines on the terminal."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from flows.phases import FLOWS
+
+    _show_own_lines()
+    wait_until_up()
+    # The heartbeat thread is joined at the end, which costs a second; nobody listens to it here.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        FLOWS[options.phase](max_parallel=options.max_parallel, gpu_slots=options.gpu_slots)
+
+
+def _show_own_lines() -> None:
+    """On the terminal: what `flows` logs, and errors of Prefect outside of flow runs.
+
+    The whole, with Prefect's tracebacks, is in the run's log in the server's database.
+    """
+    folder = str(Path(__file__).parent)
+
+    def ours(record: logging.LogRecord) -> bool:
+        if record.name.startswith(FLOW_LOGGERS):
+            return record.pathname.startswith(folder)
+        return record.levelno >= logging.ERROR
+
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.addFilter(ours)
+    logging.getLogger().handlers = [handler]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.pipeline",
+        description="Run the pipeline, or one phase of it, through Prefect; no server is needed.",
     )
-    logger.info("plan: %s", summary(plan))
-    _refuse_stale_input(whole, chosen)
-    with _pipeline_run(root, params, plan) as run:
-        reused = _run_stages(plan, Limits(max_parallel, count_gpu_slots(gpu_slots)), run)
-        sort_lock(root, [stage.name for stage in stages])
-        # Stages that did not run have no run of their own: name the ones that made their outputs.
-        note_reused(Workspace(root), params, run.parent_run or None, reused)
-    _publish_comparison(root)
+    parser.add_argument(
+        "--phase",
+        choices=("rlp-pipeline", *PHASES),
+        default="rlp-pipeline",
+        metavar="NAME",
+        help=f"one of {', '.join(PHASES)}; default: all",
+    )
+    parser.add_argument("--max-parallel", type=_count, default=2, help="stages at once (2)")
+    parser.add_argument("--gpu-slots", type=_count, default=1, help="GPUs to share out (1)")
+    return parser
 
 
-def _run_stages(plan: tuple[PlannedStage, ...], limits: Limits, run: Run) -> list[str]:
-    """Run the plan; return the names of the stages whose command did not have to run."""
-    fresh = {line.stage.name: line.fresh for line in plan}
-    futures: dict[str, PrefectFuture[bool]] = {}
-
-    def start(stage: Stage, finished: Callable[[bool], None]) -> None:
-        options = stage_task.with_options(retries=stage.meta.retries, tags=[stage.meta.phase])
-        above = [futures[name] for name in stage.upstream if name in futures]
-        future = options.submit(stage, run, fresh[stage.name], wait_for=above, return_state=False)
-        futures[stage.name] = future
-        future.add_done_callback(lambda done: _tell(done, finished))
-
-    try:
-        unfinished = walk(tuple(line.stage for line in plan), limits, start)
-    except BaseException:  # cancelled, or Ctrl-C: no process may outlive the flow
-        process.end_all()
-        raise
-    if unfinished:
-        _raise_failure(unfinished, futures)
-    return [name for name, future in futures.items() if not future.result()]
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
-def _tell(future: PrefectFuture[bool], finished: Callable[[bool], None]) -> None:
-    good = False
-    try:
-        future.wait()
-        good = future.state.is_completed()
-    finally:
-        finished(good)
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
-def _raise_failure(unfinished: list[str], futures: dict[str, PrefectFuture[bool]]) -> None:
-    """Raise the first stage's error, with what did not run because of it."""
-    failure = futures[unfinished[0]].result(raise_on_failure=False)
-    if not isinstance(failure, StageFailedError):
-        raise RuntimeError(f"stage {unfinished[0]} failed: {failure}")
-    if left := [name for name in unfinished if name not in futures]:
-        get_run_logger().error("not started: %s", ", ".join(left))
-    raise failure
-
-
-def _refuse_stale_input(whole: tuple[PlannedStage, ...], chosen: tuple[Stage, ...]) -> None:
-    """A phase run by itself needs the phases above it up to date."""
-    names = {stage.name for stage in chosen}
-    needed = {name for stage in chosen for name in stage.upstream} - names
-    for line in whole:
-        if line.stage.name in needed and not line.fresh:
-            raise UsageError(
-                f"stage {line.stage.name}, which this phase reads, is not up to date: {line.why}",
-                where=f"phase {line.stage.meta.phase}",
-                fix=f"run that phase first (`--phase {line.stage.meta.phase}`), or rlp-pipeline",
-            )
-
-
-@contextmanager
-def _pipeline_run(root: Path, params: Params, plan: tuple[PlannedStage, ...]) -> Iterator[Run]:
-    """The MLflow run that the stages' runs become children of; none if there is nothing to do."""
-    flow_run = str(runtime.flow_run.id or "")
-    if all(line.fresh for line in plan):
-        yield Run(str(root), flow_run=flow_run)
-        return
-    workspace = Workspace(root)
-    name = runtime.flow_run.name or "pipeline"
-    tags = {"prefect.flow_run_id": flow_run, "prefect.flow": runtime.flow_run.flow_name or ""}
-    parent = open_pipeline_run(workspace, params, name, tags)
-    succeeded = False
-    try:
-        yield Run(str(root), parent_run=parent or "", flow_run=flow_run)
-        succeeded = True
-    finally:
-        close_pipeline_run(workspace, params, parent, succeeded)
-
-
-def _publish_comparison(root: Path) -> None:
-    """Show the comparison on the flow run's page, where there is one."""
-    path = Workspace(root).reports / "comparison.md"
-    if path.is_file():
-        create_markdown_artifact(
-            path.read_text(encoding="utf-8"),
-            key="rlp-comparison",
-            description="The arms, compared",
-        )
+if __name__ == "__main__":
+    sys.exit(main())

@@ -58,11 +58,14 @@ class Run:
         root: the checkout.
         parent_run: MLflow run that the stage's run becomes a child of; empty without one.
         flow_run: Prefect's flow run, for lineage.
+        gpus: the stage sees these alone, named as `CUDA_VISIBLE_DEVICES` does; empty: whatever
+            this process sees.
     """
 
     root: str
     parent_run: str = ""
     flow_run: str = ""
+    gpus: tuple[str, ...] = ()
 
 
 def run_stage(stage: Stage, run: Run, on_line: Callable[[str], None]) -> bool:
@@ -113,6 +116,8 @@ def stage_environment(run: Run) -> dict[str, str]:
     environment = {**SWITCHES, **os.environ, **log}
     folder = str(Path(sys.executable).parent)  # not resolved: a virtual environment is a link
     environment["PATH"] = os.pathsep.join([folder, environment.get("PATH", os.defpath)])
+    if run.gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(run.gpus)
     for name, value in (
         ("RLP_PARENT_RUN_ID", run.parent_run),
         ("RLP_PREFECT_FLOW_RUN_ID", run.flow_run),

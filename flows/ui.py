@@ -16,6 +16,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.server import prefect_home
 from rlp_core import quiet
 from rlp_core.errors import MissingInputError, RlpError, UnavailableError
 from rlp_core.tracking import masked, tracking_uri
@@ -145,11 +146,9 @@ def _mlflow(workspace: Workspace) -> Page:
 
 def _prefect(workspace: Workspace) -> Page:
     port = _port(4200)
-    home = workspace.private.absolute() / "prefect"
-    home.mkdir(parents=True, exist_ok=True)
     command = ["prefect", "server", "start", "--host", HOST, "--port", str(port)]
     switches = {
-        "PREFECT_HOME": os.environ.get("PREFECT_HOME", str(home)),
+        "PREFECT_HOME": str(prefect_home(workspace)),
         "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
     }
     return _start("Prefect", command, switches, port, "/api/health", workspace)

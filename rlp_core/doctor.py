@@ -87,8 +87,12 @@ def _git(root: Path) -> Finding:
     try:
         commit = _output(root, "git", "rev-parse", "--short", "HEAD")
         changed = len(_output(root, "git", "status", "--porcelain").splitlines())
+        shallow = _output(root, "git", "rev-parse", "--is-shallow-repository") == "true"
     except (OSError, subprocess.SubprocessError):
-        text = "no git checkout: runs carry no commit, `dvc exp` does not work"
+        text = "no git checkout: runs carry no commit, `dvc exp` does not work; `git init`"
+        return Finding("git", text, fine=False)
+    if shallow:
+        text = f"{commit}, a shallow clone: `dvc exp` may lose its result; `git fetch --unshallow`"
         return Finding("git", text, fine=False)
     return Finding("git", f"{commit}, {changed} files changed" if changed else f"{commit}, clean")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from rlp_core.errors import MissingInputError, UsageError, did_you_mean
-from rlp_core.files import write_text
+from rlp_core.files import replacing_file, write_text
 from rlp_core.params import load
 from rlp_core.workspace import Workspace
 
@@ -67,7 +68,8 @@ def use(root: Path, name: str) -> Path | None:
     """Check a profile and write it as `params.yaml`.
 
     Returns:
-        Where the former `params.yaml` is kept, if it was nobody's but the user's own.
+        Where the former `params.yaml` is kept, if it was nobody's but the user's own: a file of
+        its own each time, so that none is ever overwritten.
 
     Raises:
         UsageError: no profile has this name.
@@ -78,10 +80,23 @@ def use(root: Path, name: str) -> Path | None:
     workspace = Workspace(root)
     kept = None
     if workspace.params.is_file() and current(root) is None:
-        kept = workspace.private / "params.previous.yaml"
-        write_text(kept, workspace.params.read_text(encoding="utf-8"))
+        kept = _keep(workspace)
     write_text(workspace.params, wanted)
     return kept
+
+
+def _keep(workspace: Workspace) -> Path:
+    """Copy `params.yaml`, byte for byte, to the first number that is free, or find it there."""
+    content = workspace.params.read_bytes()
+    for number in itertools.count(1):
+        kept = workspace.private / f"params.previous.{number}.yaml"
+        if not kept.exists():
+            with replacing_file(kept) as temporary:
+                temporary.write_bytes(content)
+            return kept
+        if kept.read_bytes() == content:
+            return kept
+    raise AssertionError("whole numbers do not end")
 
 
 def _path(root: Path, name: str) -> Path:

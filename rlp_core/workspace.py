@@ -19,6 +19,9 @@ PRETRAINED_ARMS = ("base", "bootstrap", "cpt", "rlp")
 FINETUNED_ARMS = ("bootstrap", "cpt", "rlp")
 ARMS = PRETRAINED_ARMS + tuple(f"{arm}-ft" for arm in FINETUNED_ARMS)
 
+WRITTEN = ("data/prepared", "data/validated", "data/quarantine", "models", "reports", ".rlp")
+"""Folders that stages write to."""
+
 
 @dataclass(frozen=True)
 class Workspace:

@@ -40,9 +40,9 @@ def test_use_writes_the_profile_and_keeps_what_was_edited(checkout: Path) -> Non
     params.write_text("seed: 99\n")
     said = rlp(checkout, "profile", "use", "tiny")
     assert said.exit_code == 0
-    assert ".rlp/params.previous.yaml" in said.output
+    assert ".rlp/params.previous.1.yaml" in said.output
     assert params.read_bytes() == (checkout / "profiles" / "tiny.yaml").read_bytes()
-    assert (checkout / ".rlp" / "params.previous.yaml").read_text() == "seed: 99\n"
+    assert (checkout / ".rlp" / "params.previous.1.yaml").read_text() == "seed: 99\n"
     assert "kept" not in rlp(checkout, "profile", "use", "tiny").output
 
 
@@ -101,6 +101,37 @@ def test_doctor_reports_and_fails_where_something_is_wrong(checkout: Path) -> No
 def test_doctor_tries_the_store(tracked: Workspace) -> None:
     said = rlp(tracked.root, "doctor")
     assert f"sqlite:///{tracked.private.absolute() / 'mlflow.db'}, experiment rlp" in said.output
+
+
+def test_every_former_params_is_kept(checkout: Path) -> None:
+    mine = [f"seed: {number}\n" for number in (7, 8, 7, 9)]
+    for text in mine:
+        (checkout / "params.yaml").write_text(text)
+        assert rlp(checkout, "profile", "use", "tiny").exit_code == 0
+    kept = sorted((checkout / ".rlp").glob("params.previous.*.yaml"))
+    assert [path.read_text() for path in kept] == ["seed: 7\n", "seed: 8\n", "seed: 9\n"]
+
+
+def test_doctor_warns_of_a_shallow_clone(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init", "-q", "whole")
+    for message in ("one", "two"):
+        git("-C", "whole", "commit", "-q", "--allow-empty", "-m", message)
+    git("clone", "-q", "--depth", "1", f"file://{tmp_path / 'whole'}", "shallow")
+    lines = {
+        name: next(
+            line
+            for line in rlp(tmp_path / name, "doctor").output.splitlines()
+            if line[6:].startswith("git ")
+        )
+        for name in ("whole", "shallow")
+    }
+    assert lines["whole"].startswith("ok  ")
+    assert lines["shallow"].startswith("LOOK")
+    assert "git fetch --unshallow" in lines["shallow"]
 
 
 def test_a_stage_is_run_as_its_own_process_would(checkout: Path) -> None:

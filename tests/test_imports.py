@@ -20,6 +20,7 @@ PLACES = {  # the only files that may import a library
     "matplotlib": ("rlp_core/reporting/",),
     "datasets": ("rlp_core/data/hub.py",),
 }
+KNOWN_CIRCLES = [{"benchmarks.trl_peer", "benchmarks.trl_trainer"}]  # for types alone
 ENGINE = ("rollout", "objective", "policy")
 ENGINE_MAY = {"torch", "transformers", "numpy"}
 
@@ -91,3 +92,77 @@ def test_help_loads_nothing_slow() -> None:
 )
 def test_what_every_process_imports_loads_nothing_slow(module: str) -> None:
     assert loaded_by(f"import {module}") & set(SLOW) == set()
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the project by its full name."""
+    found = {}
+    for top in ("rlp_core", "flows", "benchmarks"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported_modules(name: str, path: Path, known: dict[str, Path]) -> set[str]:
+    """The modules of the project that a module imports anywhere: in functions, for types too.
+
+    `from package import name` counts for the module `name` where there is one, else for the
+    package.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: imports are absolute"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in known else str(node.module))
+    return found & set(known) - {name}
+
+
+def circles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """The sets of modules that import each other, directly or through others."""
+    left = dict(graph)
+    while free := [name for name in left if not left[name] & left.keys()]:  # import nothing left
+        for name in free:
+            del left[name]
+    above: dict[str, set[str]] = {name: reached(name, left) for name in left}
+    groups = {
+        frozenset(other for other in above[name] if name in above[other])
+        for name in left
+        if name in above[name]
+    }
+    return sorted((set(group) for group in groups), key=sorted)
+
+
+def reached(start: str, graph: dict[str, set[str]]) -> set[str]:
+    """Every module that is imported from `start` on, itself only if a way leads back."""
+    seen: set[str] = set()
+    todo = [start]
+    while todo:
+        for name in graph[todo.pop()] & graph.keys() - seen:
+            seen.add(name)
+            todo.append(name)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("graph", "found"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
+        ({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}, [{"b", "c"}]),
+        ({"a": {"b"}, "b": {"a", "c"}, "c": {"d"}, "d": {"c"}}, [{"a", "b"}, {"c", "d"}]),
+    ],
+)
+def test_circles_are_found(graph: dict[str, set[str]], found: list[set[str]]) -> None:
+    assert circles(graph) == found
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """In functions neither: a late import hides a circle and does not end it."""
+    known = modules()
+    graph = {name: imported_modules(name, path, known) for name, path in known.items()}
+    assert "flows.phases" in graph["flows.pipeline"]  # in a function
+    assert [circle for circle in circles(graph) if circle not in KNOWN_CIRCLES] == []

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from rlp_core import params
 from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, ConfigError, MissingInputError
 from rlp_core.params import Params, load
-from rlp_core.workspace import ARMS, PARTS
+from rlp_core.workspace import ARMS, PARTS, WRITTEN
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
@@ -230,3 +230,26 @@ def test_what_the_readme_sets_by_dvc_stands_in_params_yaml() -> None:
     assert len(found) > 3
     for section, key in found:
         assert key in tree[section], f"{section}.{key}"
+
+
+@pytest.mark.parametrize("output", WRITTEN)
+@pytest.mark.parametrize("form", ["{}", "./{}/", "{}/mine", "x/../{}", "{}/.."])
+def test_a_data_folder_among_the_outputs_is_refused_by_name(
+    form: str, output: str, tmp_path: Path
+) -> None:
+    folder = form.format(output)
+    tree = copy.deepcopy(TINY)
+    tree["prepare"]["folder"] = folder
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    with pytest.raises(ConfigError, match=r"`prepare\.folder`"):
+        load(path)
+
+
+@pytest.mark.parametrize("folder", ["data/external", "data/preparedness", "/elsewhere", "../data"])
+def test_a_data_folder_beside_the_outputs_is_accepted(folder: str, tmp_path: Path) -> None:
+    tree = copy.deepcopy(TINY)
+    tree["prepare"]["folder"] = folder
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    assert load(path).prepare.folder == folder

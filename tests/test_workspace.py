@@ -17,6 +17,7 @@ from rlp_core.workspace import (
     FINETUNED_ARMS,
     PARTS,
     TRAINING_PARTS,
+    WRITTEN,
     Workspace,
 )
 
@@ -106,3 +107,11 @@ def test_reports_and_records_have_one_place_per_stage() -> None:
     assert len({WORKSPACE.report(stage) for stage in STAGES}) == len(STAGES)
     assert len({WORKSPACE.run_record(stage) for stage in STAGES}) == len(STAGES)
     assert WORKSPACE.report("evaluate@rlp-ft") == ROOT / "reports" / "evaluate" / "rlp-ft"
+
+
+def test_the_folders_that_stages_write_to_are_known() -> None:
+    for stage in STAGES:
+        spec = stage_spec(stage, PARAMS, WORKSPACE)
+        assert spec is not None
+        for path in spec.outs:
+            assert any(path == folder or path.startswith(f"{folder}/") for folder in WRITTEN), path

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rlp_core.params.section import Count, Positive, Section, Share
-from rlp_core.workspace import PARTS
+from rlp_core.workspace import PARTS, WRITTEN
 
 
 class Mapping(Section):
@@ -100,6 +101,10 @@ Source = Annotated[Procedural | Files | Hub, Field(discriminator="kind")]
 Sources = Annotated[tuple[Source, ...], Field(strict=False)]
 
 
+def _below(inner: str, outer: str) -> bool:
+    return inner.startswith(f"{outer}/")
+
+
 class Prepare(Section):
     """Stage `prepare`: sources to records."""
 
@@ -116,6 +121,19 @@ class Prepare(Section):
     bootstrap: Sources = Field(description="Demonstrations for imitation.")
     finetune: Sources = Field(description="Demonstrations for fine-tuning.")
     problems: Sources = Field(description="Problems for evaluation.")
+
+    @field_validator("folder")
+    @classmethod
+    def _is_no_output(cls, folder: str) -> str:
+        """What a stage writes cannot be a dependency of the first: DVC would refuse the graph."""
+        path = posixpath.normpath(folder)
+        for output in WRITTEN:
+            if path == "." or path == output or _below(path, output) or _below(output, path):
+                raise ValueError(
+                    f"stages write to `{output}`, so the folder of your files must not be, hold or "
+                    "lie in it; put them in a folder of their own, such as `data/external`"
+                )
+        return folder
 
     @model_validator(mode="after")
     def _all_parts(self) -> Prepare:

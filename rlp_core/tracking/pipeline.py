@@ -21,8 +21,22 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 
+def pipeline_name(workspace: Workspace, params: Params, flow: str) -> str:
+    """What tells one pipeline run from another in a list: `rlp-pipeline, tiny, seed 1`.
+
+    The second part is the profile that `params.yaml` equals, or `own parameters`.
+    """
+    return f"{flow}, {_profile(workspace) or 'own parameters'}, seed {params.seed}"
+
+
+def _profile(workspace: Workspace) -> str | None:
+    written = workspace.params.read_bytes() if workspace.params.is_file() else b""
+    found = sorted((workspace.root / "profiles").glob("*.yaml"))
+    return next((path.stem for path in found if path.read_bytes() == written), None)
+
+
 def open_pipeline_run(
-    workspace: Workspace, params: Params, name: str, tags: Mapping[str, str]
+    workspace: Workspace, params: Params, flow: str, tags: Mapping[str, str]
 ) -> str | None:
     """Open a parent run; its id goes to the stages as `RLP_PARENT_RUN_ID`.
 
@@ -35,6 +49,7 @@ def open_pipeline_run(
     if store is None:
         return None
     end_lost_runs_in(store, workspace)
+    name = pipeline_name(workspace, params, flow)
     given = {
         naming.acceptable_name(key): naming.acceptable_text(value, naming.TAG_LENGTH)
         for key, value in tags.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,12 @@ def test_a_broken_file_is_an_error(tmp_path: Path) -> None:
     (root / "dvc.yaml").write_text("stages:\n  a: {cmd: [}\n")
     with pytest.raises(ConfigError, match="DVC cannot read"):
         load_graph(root)
+
+
+def test_an_unpacked_archive_says_how_to_go_on(tmp_path: Path) -> None:
+    root = project.make(tmp_path / "p", project.stage("a"))
+    shutil.rmtree(root / ".git")
+    with pytest.raises(MissingInputError, match="git init"):
+        load_graph(root)
+    project.dvc(root, "config", "--local", "core.no_scm", "true")
+    assert [stage.name for stage in load_graph(root)] == ["a"]

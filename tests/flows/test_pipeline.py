@@ -1,117 +1,109 @@
-"""The flows themselves, on a real Prefect server."""
+"""The command that needs no server: what it says, its exit codes, and Ctrl-C."""
 
 from __future__ import annotations
 
-import runpy
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from flows import pipeline
-from flows.graph import PHASES
-from rlp_core.errors import ConfigError, UsageError
 from tests.flows import project
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
 
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        pipeline, "stage_task", pipeline.stage_task.with_options(retry_delay_seconds=0)
+def start(root: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.pipeline", *arguments],
+        cwd=root,
+        env={**kept, "PYTHONPATH": str(project.REPOSITORY), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
 
 
-def artifact(key: str) -> str:
-    from prefect.artifacts import Artifact
-
-    found: Any = Artifact.get(key)
-    return "" if found is None else str(found.data)
-
-
-@pytest.mark.usefixtures("at_once")
-def test_a_passing_fault_is_repeated_and_the_lock_is_that_of_plain_repro(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = project.stage
-    root = project.make(
-        tmp_path / "p",
-        stage("first"),
-        stage("long", "ok 2", ("first",)),
-        stage("short", "passing", ("first",)),
-        stage("last", "ok", ("long", "short"), phase="promote"),
-    )
-    monkeypatch.chdir(root)
-    reports = root / "reports"
-    reports.mkdir()
-    (reports / "comparison.md").write_text("| arm |\n")
-    pipeline.rlp_pipeline(max_parallel=2)
-    assert (root / ".rlp" / "short.count").read_text() == "2"
-    assert "has not run here" in artifact("rlp-plan")
-    assert artifact("rlp-comparison") == "| arm |\n"
-    ours = (root / "dvc.lock").read_bytes()
-    (root / "dvc.lock").unlink()
-    project.dvc(root, "repro")
-    assert (root / "dvc.lock").read_bytes() == ours
-    pipeline.rlp_pipeline()
-    assert "0 to run, 4 fresh" in artifact("rlp-plan")
-    assert (root / ".rlp" / "long.count").read_text() == "1"
-
-
-@pytest.mark.usefixtures("at_once")
-def test_a_lasting_fault_is_not_repeated_and_stops_what_follows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = project.make(
-        tmp_path / "p", project.stage("bad", "65"), project.stage("below", "ok", ("bad",))
-    )
-    monkeypatch.chdir(root)
-    with pytest.raises(Exception, match="exit code 65"):
-        pipeline.rlp_pipeline()
-    assert (root / ".rlp" / "bad.count").read_text() == "1"
-    assert not (root / ".rlp" / "below.count").exists()
-
-
-def test_a_phase_refuses_input_that_is_not_up_to_date(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = project.make(
-        tmp_path / "p", project.stage("a"), project.stage("b", "ok", ("a",), phase="promote")
-    )
-    monkeypatch.chdir(root)
-    with pytest.raises(UsageError, match="stage a, which this phase reads, is not up to date"):
-        pipeline.promote()
-    pipeline.validate_data()
-    pipeline.promote()
-    assert (root / "out" / "b.txt").is_file()
-
-
-def test_an_impossible_parameter_stops_it_before_any_stage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_away_stops_it_before_any_work(tmp_path: Path) -> None:
     root = project.make(tmp_path / "p", project.stage("a"))
-    (root / "params.yaml").write_text((root / "params.yaml").read_text() + "  thread: 1\n")
-    monkeypatch.chdir(root)
-    with pytest.raises(ConfigError, match="did you mean `threads`"):
-        pipeline.rlp_pipeline()
+    process = start(root, PREFECT_API_URL="http://127.0.0.1:9/api")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 69
+    assert "the Prefect server does not answer" in said
+    assert "http://127.0.0.1:9/api" in said
+    assert "Traceback" not in said
     assert not (root / "out").exists()
 
 
-def test_every_phase_has_a_flow_and_every_flow_a_deployment() -> None:
-    assert set(pipeline.FLOWS) == {"rlp-pipeline", *PHASES}
-    deployed = yaml.safe_load((project.REPOSITORY / "prefect.yaml").read_text())["deployments"]
-    entries = [entry["entrypoint"].partition(":")[2] for entry in deployed]
-    assert sorted(entries) == sorted(flow.fn.__name__ for flow in pipeline.FLOWS.values())
-    assert all(entry["entrypoint"].startswith("flows/pipeline.py:") for entry in deployed)
+def test_a_folder_without_a_project_is_left_alone(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 66
+    assert "no parameters here" in said
+    assert not list(tmp_path.iterdir())
 
 
-def test_the_automation_waits_for_several_heartbeats() -> None:
-    path = project.REPOSITORY / "infra" / "automations" / "zombie.py"
-    automation = runpy.run_path(str(path))["automation"]()
-    deployed = yaml.safe_load((project.REPOSITORY / "prefect.yaml").read_text())["deployments"]
-    for entry in deployed:
-        variables = entry["work_pool"]["job_variables"]["env"]
-        every = int(variables["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
-        assert automation.trigger.within.total_seconds() >= 3 * every
+@pytest.mark.parametrize(
+    "arguments", [["--phase", "nowhere"], ["--max-parallel", "0"], ["--gpu-slots", "x"]]
+)
+def test_an_unknown_argument_is_refused(arguments: list[str], tmp_path: Path) -> None:
+    process = start(tmp_path, *arguments)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert arguments[1] in said
+
+
+def test_an_unusable_home_of_prefect_is_told(tmp_path: Path) -> None:
+    root = project.make(tmp_path / "p", project.stage("a"))
+    process = start(root, PREFECT_HOME="/dev/null/home")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 73
+    assert "PREFECT_HOME=/dev/null/home" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.e2e
+def test_a_proxy_does_not_stand_before_the_private_server(tmp_path: Path) -> None:
+    root = project.make(tmp_path / "p", project.stage("a"))
+    away = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy"), "http://127.0.0.1:9")
+    process = start(root, **away, no_proxy="", NO_PROXY="")
+    said, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+
+
+@pytest.mark.e2e
+def test_a_failed_stage_gives_its_message_and_its_code(tmp_path: Path) -> None:
+    root = project.make(tmp_path / "p", project.stage("bad", "65"))
+    process = start(root)
+    said, _ = process.communicate(timeout=240)
+    assert process.returncode == 65
+    assert "bad | line one of bad" in said
+    assert "ended with exit code 65" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_tree_with_one_line(number: signal.Signals, tmp_path: Path) -> None:
+    root = project.make(tmp_path / "p", project.stage("hang", "hang"))
+    process = start(root)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "hanging" in line:
+            break
+    pids = [int(pid) for pid in (root / ".rlp" / "pids").read_text().split()]
+    assert all(project.alive(pid) for pid in pids)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert said.splitlines() == ["interrupted; the next run continues with what is finished"]
+    give_up = time.monotonic() + 20
+    while any(project.alive(pid) for pid in pids) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert not [pid for pid in pids if project.alive(pid)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows import pipeline
+from flows import phases
 from tests.flows import project
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -70,10 +70,8 @@ def test_the_repeat_goes_on_from_the_checkpoint_in_the_same_run(
     monkeypatch.chdir(root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(project.REPOSITORY))
-    monkeypatch.setattr(
-        pipeline, "stage_task", pipeline.stage_task.with_options(retry_delay_seconds=0)
-    )
-    pipeline.il_bootstrap()
+    monkeypatch.setattr(phases, "stage_task", phases.stage_task.with_options(retry_delay_seconds=0))
+    phases.il_bootstrap()
     assert (root / ".rlp" / "steps").read_text().split() == [str(i) for i in range(STEPS)]
     rows = (root / "reports" / "bootstrap" / "steps.csv").read_text().splitlines()
     assert rows == [

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.graph import Meta, Stage
-from flows.schedule import Limits, count_gpu_slots, walk
+from flows.schedule import Limits, walk
 
 
 def make(name: str, *upstream: str, gpus: int = 0) -> Stage:
@@ -25,18 +25,20 @@ class Recorder:
         self.fail, self.seconds = fail, seconds
         self.lock = threading.Lock()
         self.running: set[str] = set()
-        self.most = self.most_gpus = 0
+        self.most = 0
         self.finished: list[str] = []
         self.began: dict[str, set[str]] = {}
-        self.gpus: dict[str, int] = {}
+        self.given: dict[str, tuple[str, ...]] = {}
+        self.shared: list[str] = []  # stages that were given the GPU of another
 
-    def start(self, stage: Stage, finished: Callable[[bool], None]) -> None:
+    def start(self, stage: Stage, gpus: tuple[str, ...], finished: Callable[[bool], None]) -> None:
         with self.lock:
+            if any(set(gpus) & set(self.given[name]) for name in self.running):
+                self.shared.append(stage.name)
             self.running.add(stage.name)
-            self.gpus[stage.name] = stage.meta.gpus
+            self.given[stage.name] = gpus
             self.began[stage.name] = set(self.finished)
             self.most = max(self.most, len(self.running))
-            self.most_gpus = max(self.most_gpus, sum(self.gpus[name] for name in self.running))
 
         def end() -> None:
             time.sleep(self.seconds)
@@ -59,42 +61,46 @@ def graphs(draw: st.DrawFn) -> tuple[Stage, ...]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(graphs(), st.integers(1, 3), st.integers(1, 2))
-def test_every_stage_runs_once_after_what_it_needs_within_limits(
-    stages: tuple[Stage, ...], parallel: int, gpu_slots: int
+@given(graphs(), st.integers(1, 3), st.integers(0, 3))
+def test_every_stage_runs_once_after_what_it_needs_on_gpus_of_its_own(
+    stages: tuple[Stage, ...], parallel: int, count: int
 ) -> None:
     recorder = Recorder()
-    assert walk(stages, Limits(parallel, gpu_slots), recorder.start) == []
+    gpus = tuple(f"GPU-{number}" for number in range(count))
+    assert walk(stages, Limits(parallel, gpus), recorder.start) == []
     assert sorted(recorder.finished) == sorted(stage.name for stage in stages)
     assert recorder.most <= parallel
+    assert recorder.shared == []
     for stage in stages:
         assert recorder.began[stage.name].issuperset(stage.upstream)
+        assert len(recorder.given[stage.name]) == min(stage.meta.gpus, count)
 
 
 def test_independent_stages_do_run_side_by_side() -> None:
     recorder = Recorder(seconds=0.1)
-    walk((make("a"), make("b"), make("c")), Limits(2, 0), recorder.start)
+    walk((make("a"), make("b"), make("c")), Limits(2), recorder.start)
     assert recorder.most == 2
 
 
-def test_gpu_stages_wait_for_a_slot() -> None:
+def test_two_gpus_serve_two_stages_at_once() -> None:
     stages = tuple(make(f"s{number}", gpus=1) for number in range(4))
-    recorder = Recorder(seconds=0.02)
-    walk(stages, Limits(4, 1), recorder.start)
-    assert recorder.most_gpus == 1
+    recorder = Recorder(seconds=0.05)
+    walk(stages, Limits(4, ("3", "5")), recorder.start)
+    assert recorder.most == 2
+    assert {recorder.given["s0"], recorder.given["s1"]} == {("3",), ("5",)}
 
 
 def test_without_a_gpu_only_the_number_of_stages_counts() -> None:
     stages = tuple(make(f"s{number}", gpus=1) for number in range(4))
     recorder = Recorder(seconds=0.05)
-    walk(stages, Limits(4, 0), recorder.start)
+    walk(stages, Limits(4), recorder.start)
     assert recorder.most == 4
 
 
 def test_after_a_failure_nothing_new_starts_and_what_runs_is_waited_for() -> None:
     stages = (make("bad"), make("other"), make("below", "bad"), make("free"))
     recorder = Recorder(fail=("bad",), seconds=0.02)
-    unfinished = walk(stages, Limits(2, 0), recorder.start)
+    unfinished = walk(stages, Limits(2), recorder.start)
     assert unfinished[0] == "bad"
     assert "below" in unfinished
     assert "below" not in recorder.finished
@@ -103,15 +109,10 @@ def test_after_a_failure_nothing_new_starts_and_what_runs_is_waited_for() -> Non
 
 def test_stages_outside_the_walk_count_as_finished() -> None:
     recorder = Recorder()
-    assert walk((make("b", "a"),), Limits(1, 0), recorder.start) == []
+    assert walk((make("b", "a"),), Limits(1), recorder.start) == []
 
 
-@pytest.mark.parametrize(("parallel", "slots"), [(0, 1), (1, -1)])
-def test_impossible_limits_are_refused(parallel: int, slots: int) -> None:
+@pytest.mark.parametrize(("parallel", "gpus"), [(0, ()), (1, ("0", "0"))])
+def test_impossible_limits_are_refused(parallel: int, gpus: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="must"):
-        Limits(parallel, slots)
-
-
-def test_hidden_gpus_are_no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert count_gpu_slots(3) == 0
+        Limits(parallel, gpus)
