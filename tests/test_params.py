@@ -88,7 +88,7 @@ def test_every_setting_is_explained() -> None:
         for one in vars(params).values()
         if isinstance(one, type)
         and issubclass(one, BaseModel)
-        and one.__module__ == params.__name__
+        and one.__module__.startswith(params.__name__)
     ]
     bare = [
         f"{section.__name__}.{name}"
@@ -96,6 +96,7 @@ def test_every_setting_is_explained() -> None:
         for name, field in section.model_fields.items()
         if not field.description and name != "kind" and section is not Params
     ]
+    assert len(sections) > 15
     assert not bare
     assert all(section.__doc__ for section in sections)
 
@@ -180,7 +181,19 @@ INVALID: list[tuple[str, object, str]] = [
     # sources of files
     ("prepare.base.0", FILES | {"licence": ""}, "at least 1 character"),
     ("prepare.base.0", FILES | {"mapping": {"txet": "{a}"}}, "did you mean `text`?"),
-    ("prepare.base.0", FILES | {"mapping": {"only": {"split": 1}}}, "valid string"),
+    ("prepare.base.0", FILES | {"mapping": {"only": {"split": [1]}}}, "valid string"),
+    ("prepare.base.0", FILES | {"encoding": "utf-99"}, "no text encoding is called that"),
+    ("prepare.base.0", FILES | {"encoding": "base64"}, "no text encoding is called that"),
+    ("prepare.base.0", FILES | {"separator": ";;"}, "at most 1 character"),
+    ("prepare.base.0", FILES | {"separator": '"'}, "cannot separate fields"),
+    ("prepare.base.0", FILES | {"block_chars": 9}, "set `take` to one of them"),
+    ("prepare.base.0", FILES | {"take": "train", "gap_chars": 9}, "set `block_chars` too"),
+    (
+        "prepare.base.0",
+        FILES | {"take": "train", "block_chars": 9, "gap_chars": 3},
+        "at least four times `gap_chars`",
+    ),
+    ("validate.min_chars", 401, "`min_chars` must not exceed `max_chars`"),
 ]
 
 
