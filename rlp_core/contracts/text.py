@@ -41,9 +41,9 @@ def tokens(text: str) -> list[str]:
 def least_tokens(text: str) -> int:
     """How many tokens of any usual tokenizer a text takes at least: its words and numbers.
 
-    No merge crosses from one word or number into the next; signs, which merge
-    with one another and with what stands beside them, do not count, and neither do the commas
-    between thousands, which an answer may leave out.
+    No merge crosses from one word or number into the next. Signs, which merge with one another
+    and with what stands beside them, do not count, and neither do the commas between thousands,
+    which an answer may leave out.
     """
     return len(_WORD_OR_NUMBER.findall(_THOUSANDS.sub("", text)))
 

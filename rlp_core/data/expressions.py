@@ -50,7 +50,7 @@ def compiled(pattern: str, place: str) -> Expression:
     Raises:
         ConfigError: it is no expression, holds what RE2 has not, or names no group.
     """
-    import re2
+    import re2  # type: ignore[import-untyped]
 
     options = re2.Options()
     options.log_errors = False

@@ -94,7 +94,7 @@ def metrics(manifest: dict[str, Any]) -> dict[str, int]:
     Rows that no record was made from are named by the reason; reasons that did not occur are left
     out.
     """
-    found = {}
+    found: dict[str, int] = {}
     for name, part in manifest["parts"].items():
         found |= {f"{name}_{figure}": part[figure] for figure in ("records", "characters")}
         found |= {f"{name}_rows_passed_over_{why}": n for why, n in passed_over(part).items()}

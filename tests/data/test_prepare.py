@@ -162,7 +162,7 @@ def test_one_book_feeds_both_sides_when_it_is_parted_within(tmp_path: Path) -> N
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "book.txt").write_text(BOOK)
     book = files(pattern="*.txt", block_chars=600, gap_chars=100)
-    parts = {"base": [book | {"take": "train"}], "heldout": [book | {"take": "heldout"}]}
+    parts: dict[str, Any] = {"base": [book | {"take": "train"}], "heldout": [book | {"take": "heldout"}]}
     out, manifest = run(tmp_path, **parts)
     texts = {
         part: [r.text for r in records(out, part) if isinstance(r, Document)] for part in parts
@@ -187,9 +187,9 @@ def test_a_split_that_leaves_nothing_names_the_option(tmp_path: Path) -> None:
             run(tmp_path, take, base=[book])
         except DataError as error:
             told.append(error)
-    [error] = told
-    assert "of 1 rows 1 by `take` passed over" in error.what
-    assert "set `block_chars` (with `gap_chars`)" in error.fix
+    [only] = told
+    assert "of 1 rows 1 by `take` passed over" in only.what
+    assert "set `block_chars` (with `gap_chars`)" in only.fix
 
 
 def test_every_row_is_used_or_counted_with_its_reason(tmp_path: Path) -> None:
