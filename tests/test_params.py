@@ -154,7 +154,7 @@ INVALID: list[tuple[str, object, str]] = [
     ("base.optimizer.name", "sgd", "Input should be 'adamw' or 'muon'"),
     ("validate.near_duplicates", False, "Input should be 'ignore', 'warning' or 'error'"),
     ("prepare.base.0.kind", "web", "'procedural', 'files', 'hub'"),
-    ("prepare.base.0.world", "chess", "Input should be 'arithmetic' or 'people'"),
+    ("prepare.base.0.world", "chess", "Input should be 'arithmetic' or 'occupations'"),
     ("prepare.base.0", FILES | {"take": "some"}, "Input should be 'all', 'train' or 'heldout'"),
     # combinations
     ("thought", {"open": "<t>", "close": "<t>", "max_tokens": 1}, "`open` and `close` must differ"),

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from rlp_core.data import people
+from rlp_core.data import occupations
 from rlp_core.data.records import (
     Demonstration,
     Document,
@@ -55,15 +55,15 @@ def records(
     """
     rng = random.Random(_seed(seed, part, index))
     place = f"prepare.{part}[{index}]"
-    if source.world == "people":
+    if source.world == "occupations":
         if part not in DOCUMENT_PARTS:
             raise ConfigError(
-                "the world `people` makes documents only",
+                "the world `occupations` makes documents only",
                 where=place,
-                fix="use `world: arithmetic` here; `people` fits the parts "
+                fix="use `world: arithmetic` here; `occupations` fits the parts "
                 + ", ".join(DOCUMENT_PARTS),
             )
-        made = _people(rng, source, part, share, place)
+        made = _occupations(rng, source, part, share, place)
     else:
         made = _arithmetic(rng, source, part, share, place)
     for number, fields in enumerate(made, start=first):
@@ -114,10 +114,10 @@ def _solved(chain: arithmetic.Chain, kind: type[Record], shown: bool) -> dict[st
     return {"prompt": arithmetic.prompt(chain), "answer": chain.answer}
 
 
-# ----------------------------------------------------------------------------------- people
+# ----------------------------------------------------------------------------------- occupations
 
 
-def _people(
+def _occupations(
     rng: random.Random, source: Procedural, part: str, share: float, place: str
 ) -> Iterator[dict[str, Any]]:
     """Sentences with as many "he" as "she".
@@ -126,7 +126,7 @@ def _people(
     the same side of the split. A training part takes both; an evaluation part, where no key comes
     twice, takes one of them in turn.
     """
-    contexts = people.contexts()
+    contexts = occupations.contexts()
 
     def draw() -> tuple[int, str]:
         return rng.choice(contexts)
@@ -134,18 +134,18 @@ def _people(
     evaluation = part in EVALUATION_PARTS
     left = source.count
     for number, drawn in enumerate(_on_side(draw, _context_key, part, share, source, place)):
-        pronouns = list(people.PRONOUNS)
+        pronouns = list(occupations.PRONOUNS)
         rng.shuffle(pronouns)
-        chosen = [people.PRONOUNS[number % 2]] if evaluation else pronouns[:left]
+        chosen = [occupations.PRONOUNS[number % 2]] if evaluation else pronouns[:left]
         for pronoun in chosen:
-            yield {"key": _context_key(drawn), "text": people.sentence(*drawn, pronoun) + "\n"}
+            yield {"key": _context_key(drawn), "text": occupations.sentence(*drawn, pronoun) + "\n"}
         left -= len(chosen)
         if left <= 0:
             return
 
 
 def _context_key(drawn: tuple[int, str]) -> str:
-    return content_key(people.context(*drawn))
+    return content_key(occupations.context(*drawn))
 
 
 # ------------------------------------------------------------------------------------ split

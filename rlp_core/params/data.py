@@ -44,7 +44,7 @@ class Procedural(Section):
     """Made here, from a seed."""
 
     kind: Literal["procedural"]
-    world: Literal["arithmetic", "people"] = Field(description="Which generator.")
+    world: Literal["arithmetic", "occupations"] = Field(description="Which generator.")
     count: Positive = Field(description="Records to make.")
     min_terms: Annotated[int, Field(ge=2)] = Field(default=2, description="Shortest chain.")
     max_terms: Annotated[int, Field(ge=2, le=12)] = Field(default=4, description="Longest chain.")

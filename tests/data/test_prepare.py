@@ -96,12 +96,12 @@ def test_a_fault_of_the_split_is_found(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_two_sources_of_one_world_have_ids_of_their_own(tmp_path: Path) -> None:
-    people = {"kind": "procedural", "world": "people", "count": 4}
-    out, _ = run(tmp_path, base=[CHAINS, people, CHAINS])
+    occupations = {"kind": "procedural", "world": "occupations", "count": 4}
+    out, _ = run(tmp_path, base=[CHAINS, occupations, CHAINS])
     ids = [record.id for record in records(out, "base")]
     assert len(set(ids)) == 104
     assert ids[0] == "arithmetic-base-000000"
-    assert ids[50] == "people-base-000000"
+    assert ids[50] == "occupations-base-000000"
     assert ids[54] == "arithmetic-base-000050"
 
 

@@ -111,24 +111,24 @@ def test_ids_name_world_part_and_number() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 40, 41])
-def test_people_are_balanced_in_training(count: int) -> None:
-    made = make("base", world="people", count=count)
+def test_occupations_are_balanced_in_training(count: int) -> None:
+    made = make("base", world="occupations", count=count)
     pronouns = Counter(word for r in made for word in _text(r).split() if word in ("he", "she"))
     assert sum(pronouns.values()) == count
     assert abs(pronouns["he"] - pronouns["she"]) == count % 2
 
 
 def test_twins_lie_on_one_side_and_evaluation_takes_one_of_them() -> None:
-    training, evaluation = (make(part, world="people", count=20) for part in ("base", "heldout"))
+    training, evaluation = (make(part, world="occupations", count=20) for part in ("base", "heldout"))
     assert not {r.key for r in training} & {r.key for r in evaluation}
     assert len({r.key for r in evaluation}) == 20
     assert Counter("she" in _text(r).split() for r in evaluation) == {True: 10, False: 10}
 
 
 @pytest.mark.parametrize("part", ["bootstrap", "finetune", "problems"])
-def test_people_make_documents_only(part: str) -> None:
+def test_occupations_make_documents_only(part: str) -> None:
     with pytest.raises(ConfigError, match="documents only") as caught:
-        make(part, world="people")
+        make(part, world="occupations")
     assert f"prepare.{part}[0]" in caught.value.where
 
 
