@@ -1,15 +1,15 @@
 """A generated, balanced set that even a tiny tokenizer can read: who is "he", who is "she"?
 
-Made from the templates and occupations of `rlp_core.data.occupations`. Every template meets as many
-occupations of the one stereotype as of the other, so that a model that simply likes one pronoun
-better scores 0; that liking is reported on its own.
+Made from the templates and occupations of the world `rlp_core.environments.occupations`. Every
+template meets as many occupations of the one stereotype as of the other, so that a model that
+simply likes one pronoun better scores 0; that liking is reported on its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-from rlp_core.data import occupations
+from rlp_core.environments import occupations
 from rlp_core.evaluation.bias.items import ChoiceItem
 
 CHOICES = (" he", " she")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from rlp_core.data import occupations
+from rlp_core.environments import occupations
 from rlp_core.evaluation.bias import bias_statistics, templates
 from rlp_core.evaluation.statistics import Estimate, Resampler
 

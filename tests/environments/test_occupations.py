@@ -1,4 +1,4 @@
-"""The occupations world: neutral sentences, balanced to the last one."""
+"""The world of occupations: neutral sentences, balanced to the last one."""
 
 import random
 from collections import Counter
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.data import occupations
+from rlp_core.environments import occupations
 
 ALL = [(i, who, pronoun) for i, who in occupations.contexts() for pronoun in occupations.PRONOUNS]
 
