@@ -166,6 +166,7 @@ INVALID: list[tuple[str, object, str]] = [
     ("prepare.base.0", FILES | {"take": "some"}, "Input should be 'all', 'train' or 'heldout'"),
     # combinations
     ("thought", {"open": "<t>", "close": "<t>", "max_tokens": 1}, "`open` and `close` must differ"),
+    ("thought.prompt", "tersely", "no prompt is called 'tersely'; did you mean `terse`?"),
     ("prepare.base", [], "`base` needs at least one source"),
     ("prepare.base.0.min_terms", 9, "`min_terms` must not exceed `max_terms`"),
     ("base.checkpoint", "Qwen/Qwen3-1.7B-Base", "give either `checkpoint` or `architecture`"),
