@@ -102,5 +102,5 @@ def _fault(problem: Any, known: list[str] | None = None) -> InitErrorDetails:
 
 def _custom(name: str, text: str, place: tuple[Any, ...], value: Any) -> InitErrorDetails:
     # Braces in a message would be read as slots of a template; a slot of our own holds it all.
-    kind = PydanticCustomError(name, "{text}", {"text": text})  # type: ignore[arg-type]
+    kind = PydanticCustomError(name, "{text}", {"text": text})
     return InitErrorDetails(type=kind, loc=place, input=value)
