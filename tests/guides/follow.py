@@ -65,8 +65,8 @@ class Follower:
     def _git(self, *arguments: str) -> str:
         return self.process("git", *arguments)
 
-    def process(self, *command: str, code: int = 0) -> str:
-        """What a command prints in the copy; it must end with an exit code."""
+    def process(self, *command: str) -> str:
+        """What a command that succeeds prints in the copy."""
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -75,7 +75,7 @@ class Follower:
             text=True,
             check=False,
         )
-        assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
 
