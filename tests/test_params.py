@@ -159,10 +159,19 @@ INVALID: list[tuple[str, object, str]] = [
     ("base.optimizer.name", "sgd", "Input should be 'adamw' or 'muon'"),
     ("validate.near_duplicates", False, "Input should be 'ignore', 'warning' or 'error'"),
     ("prepare.base.0.kind", "web", "'procedural', 'files', 'hub'"),
-    ("prepare.base.0.world", "chess", "Input should be 'arithmetic' or 'people'"),
+    ("prepare.base.0.world", "chess", "no world is called 'chess'; known: arithmetic, occup"),
+    ("prepare.base.0.world", "arithmetics", "did you mean `arithmetic`?"),
+    ("prepare.base.1.world", "people", "called `occupations` now; write `occupations`"),
+    ("prepare.base.0.world", GONE, "world`: missing"),
+    ("prepare.base.0.world", 3, "world` = 3: Input should be a valid string"),
+    ("prepare.base.0.min_trems", 3, " = 3: unknown key; did you mean `min_terms`? (known"),
+    ("prepare.base.1.min_terms", 3, "min_terms` = 3: unknown key (known here: count, kind, world)"),
+    ("prepare.base.0.worked", 1.5, "worked` = 1.5: Input should be less than or equal to 1"),
+    ("prepare.base.0.count", 0, "count` = 0: Input should be greater than or equal to 1"),
     ("prepare.base.0", FILES | {"take": "some"}, "Input should be 'all', 'train' or 'heldout'"),
     # combinations
     ("thought", {"open": "<t>", "close": "<t>", "max_tokens": 1}, "`open` and `close` must differ"),
+    ("thought.prompt", "tersely", "no prompt is called 'tersely'; did you mean `terse`?"),
     ("prepare.base", [], "`base` needs at least one source"),
     ("prepare.base.0.min_terms", 9, "`min_terms` must not exceed `max_terms`"),
     ("base.checkpoint", "Qwen/Qwen3-1.7B-Base", "give either `checkpoint` or `architecture`"),
@@ -242,7 +251,7 @@ def test_a_number_may_be_written_as_everybody_writes_it(tmp_path: Path, written:
     assert load(path).rlp.optimizer.lr == 1e-4
 
 
-WRITTEN = ["1e-4", "5E+3", "off", "yes", "010", "0o10", "1_000", "~", "1.5e3", ".inf"]
+AS_WRITTEN = ["1e-4", "5E+3", "off", "yes", "010", "0o10", "1_000", "~", "1.5e3", ".inf"]
 
 
 @pytest.mark.parametrize("written", WRITTEN)

@@ -76,7 +76,8 @@ class Codec:
         tokenizer: any fast Hugging Face tokenizer.
         open_id: token that opens a thought.
         close_id: token that closes it.
-        prefix: what every text begins with: the start-of-text token, where there is one.
+        prefix: what every text begins with: the start-of-text token, where there is one, and the
+            prompt that asks for thoughts, where there is one. None of it is learnt or thought in.
         end_id: end-of-text token.
         pad_id: padding; never attended to.
     """
@@ -89,8 +90,15 @@ class Codec:
     pad_id: int
 
     @staticmethod
-    def of(tokenizer: PreTrainedTokenizerFast, delimiters: tuple[str, str]) -> Codec:
-        """Look up the delimiters.
+    def of(
+        tokenizer: PreTrainedTokenizerFast, delimiters: tuple[str, str], prompt_text: str = ""
+    ) -> Codec:
+        """Look up the delimiters, and set what every text begins with.
+
+        Args:
+            tokenizer: any fast Hugging Face tokenizer.
+            delimiters: what opens and closes a thought.
+            prompt_text: words put before every text, after the start-of-text token.
 
         Raises:
             ConfigError: a delimiter is several tokens, or there is no end-of-text token.
@@ -120,10 +128,21 @@ class Codec:
             tokenizer,
             ids[0],
             ids[1],
-            () if start is None else (int(start),),
+            (
+                *(() if start is None else (int(start),)),
+                *tokenizer.encode(prompt_text, add_special_tokens=False),
+            ),
             end,
             end if pad is None else int(pad),
         )
+
+    @property
+    def first(self) -> int:
+        """Index of the first token that may be learnt or thought before.
+
+        Nothing predicts token 0, and the prefix is given.
+        """
+        return max(1, len(self.prefix))
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a text, without anything around them."""
