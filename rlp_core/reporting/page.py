@@ -14,7 +14,7 @@ import jinja2
 import markupsafe
 
 from rlp_core.evaluation.abilities import DESCRIPTIONS
-from rlp_core.reporting import examples, tables, words
+from rlp_core.reporting import examples, tables, verdicts
 from rlp_core.reporting.figures import Figure
 from rlp_core.reporting.sources import Sources
 from rlp_core.workspace import PARTS, PRETRAINED_ARMS
@@ -51,7 +51,7 @@ def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
         trade=_trade(tree),
         examples=examples.choose(sources.comparison.items),
         ledger=_ledger(sources),
-        bias=words.bias_findings(tree),
+        bias=verdicts.bias_findings(tree),
         bias_table=tables.bias_table(tree),
         bias_columns=tables.BIAS_HEADINGS,
         data=_data(sources),
@@ -87,21 +87,21 @@ def _tiles(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _findings(tree: Mapping[str, Any]) -> list[words.Finding]:
+def _findings(tree: Mapping[str, Any]) -> list[verdicts.Finding]:
     return [
-        words.thinking_helps(tree, "rlp"),
-        words.against(tree, "rlp", "bootstrap"),
-        words.against(tree, "rlp", "cpt"),
-        words.against(tree, "rlp-ft", "cpt-ft"),
-        words.gain(tree, "rlp"),
+        verdicts.thinking_helps(tree, "rlp"),
+        verdicts.against(tree, "rlp", "bootstrap"),
+        verdicts.against(tree, "rlp", "cpt"),
+        verdicts.against(tree, "rlp-ft", "cpt-ft"),
+        verdicts.gain(tree, "rlp"),
     ]
 
 
 def _trade(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Who wins each group, and where the control beats reinforcement and the reverse."""
-    theirs, ours = words.where_better(tree, "rlp", "cpt")
+    theirs, ours = verdicts.where_better(tree, "rlp", "cpt")
     return {
-        "winners": {name: words.winner(tree, arms) for name, arms in _arms(tree).items() if arms},
+        "winners": {name: verdicts.winner(tree, arms) for name, arms in _arms(tree).items() if arms},
         "cpt": theirs,
         "rlp": ours,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rlp_core.reporting import words
+from rlp_core.reporting import verdicts
 
 
 def entry(value: float | None, low: float | None, high: float | None) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def test_verdict_follows_the_interval(
     low: float | None, high: float | None, verdict: str, word: str
 ) -> None:
     tree = {"arms": {"rlp": {"pass_at_1_gain": entry(0.1, low, high)}}}
-    found = words.thinking_helps(tree, "rlp")
+    found = verdicts.thinking_helps(tree, "rlp")
     assert found.verdict == verdict
     assert word in found.sentence
 
@@ -40,7 +40,7 @@ def test_where_better_knows_which_way_is_up() -> None:
         "thought_tokens": entry(5.0, 4.0, 6.0),
         "bias/templates/score_direct": entry(0.5, 0.4, 0.6),
     }
-    theirs, ours = words.where_better({"differences": {"rlp": {"cpt": metrics}}}, "rlp", "cpt")
+    theirs, ours = verdicts.where_better({"differences": {"rlp": {"cpt": metrics}}}, "rlp", "cpt")
     assert [line.split(" +")[0] for line in theirs] == ["cross-entropy (nats/token)"]
     assert [line.split(" +")[0] for line in ours] == ["pass@1, thinking"]
 
@@ -62,11 +62,11 @@ def bias(p_holm: float, p_equivalent: float, low: float, high: float) -> dict[st
     ],
 )
 def test_bias_is_claimed_only_after_holm(tree: dict[str, Any], verdict: str, word: str) -> None:
-    (found,) = words.bias_findings(tree)
+    (found,) = verdicts.bias_findings(tree)
     assert found.verdict == verdict
     assert word in found.sentence
 
 
 def test_winner_of_equals_is_the_first() -> None:
     arms = {arm: {"pass_at_1_thinking": entry(0.9, 0.8, 1.0)} for arm in ("base", "cpt", "rlp")}
-    assert words.winner({"arms": arms}, ["base", "cpt", "rlp"]) == "base"
+    assert verdicts.winner({"arms": arms}, ["base", "cpt", "rlp"]) == "base"
