@@ -12,9 +12,10 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 
 from rlp_core import params
+from rlp_core.arms import declared
 from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, ConfigError, MissingInputError
 from rlp_core.params import Params, load
-from rlp_core.workspace import ARMS, PARTS
+from rlp_core.workspace import PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
@@ -29,7 +30,7 @@ def test_the_three_profiles_are_there() -> None:
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_a_profile_loads(path: Path) -> None:
     loaded = load(path)
-    assert set(loaded.promote.candidates) <= set(ARMS)
+    assert set(loaded.promote.candidates) <= set(declared().names)
     assert all(getattr(loaded.prepare, part) for part in PARTS)
 
 
