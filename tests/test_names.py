@@ -8,7 +8,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "rlp_core"
 
-KNOWN = {"Finding", "Row", "Group", "Step", "Replay", "Place", "Thought", "Thoughts"}
+KNOWN = {"Finding", "Row", "Replay", "Place", "Thought"}
 """Names that stand twice as yet. The list only shrinks."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from rlp_core.contracts import text as texts
 from rlp_core.contracts.contamination import Contamination
 from rlp_core.contracts.near_duplicates import near_duplicates
-from rlp_core.contracts.read import Part, Row
+from rlp_core.contracts.read import PreparedPart, RawRow
 from rlp_core.contracts.rules import Holds, Rule
 from rlp_core.contracts.steps import marked_steps, steps
 from rlp_core.contracts.suites import NEVER_EMPTY, PAYLOAD
@@ -56,7 +56,7 @@ class Table:
 class Evaluations:
     """What training records are held against: keys and n-grams of all evaluation records."""
 
-    def __init__(self, parts: Iterable[Part], n: int) -> None:
+    def __init__(self, parts: Iterable[PreparedPart], n: int) -> None:
         """Collect keys and prompts; `n` as in `validate.contamination_ngram`."""
         rows = [
             (f"{part.name} {row.name(number)}", row, _question(part.name, row))
@@ -77,7 +77,9 @@ class Evaluations:
         return ("", 0.0) if found is None else (self._names[found.evaluation], found.share)
 
 
-def build(part: Part, rules: Sequence[Rule], evaluations: Evaluations, settings: Validate) -> Table:
+def build(
+    part: PreparedPart, rules: Sequence[Rule], evaluations: Evaluations, settings: Validate
+) -> Table:
     """Measure a part: every column that its rules name."""
     # What UTF-8 cannot hold is spelled out, so that every library can pass the text on.
     raw = [joined(part.name, row) for row in part.rows]
@@ -108,12 +110,12 @@ def build(part: Part, rules: Sequence[Rule], evaluations: Evaluations, settings:
     return table
 
 
-def joined(part: str, row: Row) -> str:
+def joined(part: str, row: RawRow) -> str:
     """All text of a record, as it is read from top to bottom."""
     return "".join(row.text(name) for name in PAYLOAD[kind_of(part)])
 
 
-def _question(part: str, row: Row) -> str:
+def _question(part: str, row: RawRow) -> str:
     return row.text("prompt" if kind_of(part) is Problem else "text")
 
 
@@ -129,7 +131,7 @@ def _plain(value: Any) -> str | None:
 
 
 def _across_rows(
-    part: Part, whole: Sequence[str], evaluations: Evaluations, settings: Validate
+    part: PreparedPart, whole: Sequence[str], evaluations: Evaluations, settings: Validate
 ) -> dict[str, Callable[[], dict[int, str]]]:
     return {
         "repeated": lambda: _repeated(part),
@@ -146,7 +148,7 @@ def _across_rows(
     }
 
 
-def _repeated(part: Part) -> dict[int, str]:
+def _repeated(part: PreparedPart) -> dict[int, str]:
     first: dict[str, int] = {}
     found: dict[int, str] = {}
     for number, row in enumerate(part.rows):
@@ -168,29 +170,29 @@ def _contaminated(whole: Sequence[str], evaluations: Evaluations, limit: float) 
 # ------------------------------------------------------------------------ rules over one row
 
 
-def _schema(_part: str, row: Row) -> str:
+def _schema(_part: str, row: RawRow) -> str:
     return row.fault
 
 
-def _not_empty(part: str, row: Row) -> str:
+def _not_empty(part: str, row: RawRow) -> str:
     empty = [name for name in NEVER_EMPTY[kind_of(part)] if not row.text(name).strip()]
     return ", ".join(f"`{name}`" for name in empty)
 
 
-def _surrogates(_part: str, row: Row) -> str:
+def _surrogates(_part: str, row: RawRow) -> str:
     whole = json.dumps(row.record, ensure_ascii=False)
     return "half a pair" if texts.has_unpaired_surrogate(whole) else ""
 
 
-def _mojibake(part: str, row: Row) -> str:
+def _mojibake(part: str, row: RawRow) -> str:
     return texts.mojibake(joined(part, row)) or ""
 
 
-def _personal_data(part: str, row: Row) -> str:
+def _personal_data(part: str, row: RawRow) -> str:
     return texts.personal_data(joined(part, row)) or ""
 
 
-def _spans(_part: str, row: Row) -> str:
+def _spans(_part: str, row: RawRow) -> str:
     spans, length = row.record.get("spans"), len(row.text("text"))
     if row.fault or not isinstance(spans, list):
         return ""
@@ -198,7 +200,7 @@ def _spans(_part: str, row: Row) -> str:
     return f"{wrong[0]} in a text of {length} characters" if wrong else ""
 
 
-def _steps_hold(part: str, row: Row) -> str:
+def _steps_hold(part: str, row: RawRow) -> str:
     if row.text("source") == ARITHMETIC:
         return _first_false_modulo(row.text("thought") or row.text("text"))
     found = (
@@ -214,7 +216,7 @@ def _first_false_modulo(text: str) -> str:
     return next((piece for piece in pieces if arithmetic.step_holds(piece) is False), "")
 
 
-def _answer_in_choices(_part: str, row: Row) -> str:
+def _answer_in_choices(_part: str, row: RawRow) -> str:
     choices = row.record.get("choices")
     if row.fault or not isinstance(choices, list) or not choices:
         return ""
@@ -223,7 +225,7 @@ def _answer_in_choices(_part: str, row: Row) -> str:
     return "a choice comes twice" if len(set(choices)) < len(choices) else ""
 
 
-def _answer_number(_part: str, row: Row) -> str:
+def _answer_number(_part: str, row: RawRow) -> str:
     answer = row.text("answer").strip()
     numeric = set(answer) <= _NUMERIC and any(sign.isdigit() for sign in answer)
     if row.record.get("choices") or not numeric:
@@ -238,7 +240,7 @@ def _reads_as_number(answer: str) -> bool:
     return found[3] is None or Fraction(found[3]) != 0
 
 
-def _answer_holds(part: str, row: Row) -> str:
+def _answer_holds(part: str, row: RawRow) -> str:
     """The world's verifier; a source without one is not judged."""
     if row.text("source") != ARITHMETIC or row.fault:
         return ""
@@ -252,13 +254,13 @@ def _answer_holds(part: str, row: Row) -> str:
     return f"{chain.question} is {chain.answer}, not {wrong[0]!r}" if wrong else ""
 
 
-def _given_answers(kind: type, row: Row) -> list[str]:
+def _given_answers(kind: type, row: RawRow) -> list[str]:
     if kind is Document:
         return [row.text("text")[start:end].strip() for start, end in row.record.get("spans", [])]
     return [row.text("continuation" if kind is Demonstration else "answer").strip()]
 
 
-_JUDGES: dict[str, Callable[[str, Row], str]] = {
+_JUDGES: dict[str, Callable[[str, RawRow], str]] = {
     "schema": _schema,
     "not_empty": _not_empty,
     "surrogates": _surrogates,
