@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlp_core import arms
 from rlp_core.data import files
 from rlp_core.data.mapping import Mapper
 from rlp_core.data.records import kind_of
@@ -19,7 +20,7 @@ from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError,
 from rlp_core.evaluation.abilities import DESCRIPTIONS
 from rlp_core.params import Files, Params, Procedural
 from rlp_core.params.root import sequence_lengths
-from rlp_core.workspace import ARMS, PARTS
+from rlp_core.workspace import PARTS
 
 POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
 """What configurations call the longest sequence, in order of preference."""
@@ -57,18 +58,19 @@ def _faults(params: Params, root: Path, *, data: bool) -> Iterator[RlpError]:
 
 
 def _promotion(params: Params) -> Iterator[RlpError]:
+    known = arms.declared().names
     for arm in params.promote.candidates:
-        if arm not in ARMS:
+        if arm not in known:
             yield ConfigError(
                 f"no arm is called {arm!r}",
                 where="params.yaml, key promote.candidates",
-                fix=f"{did_you_mean(arm, ARMS)}choose among: {', '.join(ARMS)}",
+                fix=f"{did_you_mean(arm, known)}choose among: {', '.join(known)}",
             )
     if not params.promote.candidates:
         yield ConfigError(
             "no arm may win",
             where="params.yaml, key promote.candidates",
-            fix=f"name at least one of: {', '.join(ARMS)}",
+            fix=f"name at least one of: {', '.join(known)}",
         )
     metric = params.promote.metric
     if metric not in DESCRIPTIONS and not metric.startswith("bias/"):

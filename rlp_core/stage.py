@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlp_core import quiet
+from rlp_core import arms, quiet
 from rlp_core.checks import check
 from rlp_core.errors import (
     EXIT_INTERRUPTED,
@@ -35,23 +35,25 @@ from rlp_core.errors import (
 from rlp_core.files import write_json
 from rlp_core.interruption import end_at_sigterm
 from rlp_core.params import Params, load
-from rlp_core.workspace import ARMS, FINETUNED_ARMS, Workspace
+from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from rlp_core.tracking import Tracker
 
-STAGES = (
-    "prepare",
-    "validate",
-    "base",
-    "bootstrap",
-    "rlp",
-    "cpt",
-    *(f"finetune@{arm}" for arm in FINETUNED_ARMS),
-    *(f"evaluate@{arm}" for arm in ARMS),
-    "compare",
-    "promote",
-)
+
+def stage_names() -> tuple[str, ...]:
+    """Every stage: those that stand alone, and one of each kind per arm.
+
+    Raises:
+        ConfigError: the arms are not declared soundly.
+    """
+    declared = arms.declared()
+    return (
+        *("prepare", "validate", "base", "bootstrap", "rlp", "cpt"),
+        *(f"finetune@{arm}" for arm in declared.starts),
+        *(f"evaluate@{arm}" for arm in declared.names),
+        *("compare", "promote"),
+    )
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,11 @@ def run_stage(name: str, root: Path) -> None:
     Raises:
         RlpError: anything a person can mend.
     """
-    if name not in STAGES:
-        hint = did_you_mean(name, STAGES)
+    known = stage_names()
+    if name not in known:
+        hint = did_you_mean(name, known)
         raise UsageError(
-            f"no stage is called {name!r}", where="rlp_core.stage", fix=f"{hint}{', '.join(STAGES)}"
+            f"no stage is called {name!r}", where="rlp_core.stage", fix=f"{hint}{', '.join(known)}"
         )
     workspace = Workspace(root)
     params = load(workspace.params)
@@ -135,8 +138,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error in stage {name}: {full}", file=sys.stderr)
         code = full.exit_code
     finally:
-        if name in STAGES:
-            _record(name, Workspace(root), started, code)
+        with contextlib.suppress(RlpError):  # arms that are not sound were told above
+            if name in stage_names():
+                _record(name, Workspace(root), started, code)
     return code
 
 

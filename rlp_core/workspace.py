@@ -15,10 +15,6 @@ PARTS = DOCUMENT_PARTS + DEMONSTRATION_PARTS + PROBLEM_PARTS
 TRAINING_PARTS = ("base", "rlp", "bootstrap", "finetune")
 EVALUATION_PARTS = ("heldout", "problems")
 
-PRETRAINED_ARMS = ("base", "bootstrap", "cpt", "rlp")
-FINETUNED_ARMS = ("bootstrap", "cpt", "rlp")
-ARMS = PRETRAINED_ARMS + tuple(f"{arm}-ft" for arm in FINETUNED_ARMS)
-
 WRITTEN = ("data/prepared", "data/validated", "data/quarantine", "models", "reports", ".rlp")
 """Folders that stages write to."""
 

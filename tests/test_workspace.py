@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
+from rlp_core.arms import declared
 from rlp_core.params import load
-from rlp_core.stage import STAGES
+from rlp_core.stage import stage_names
 from rlp_core.tracking.lineage import stage_spec
 from rlp_core.workspace import (
-    ARMS,
     EVALUATION_PARTS,
-    FINETUNED_ARMS,
     PARTS,
     TRAINING_PARTS,
     WRITTEN,
@@ -22,6 +21,8 @@ from rlp_core.workspace import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
+ARMS = declared()
+STAGES = stage_names()
 WORKSPACE = Workspace(ROOT)
 PARAMS = load(ROOT / "profiles" / "tiny.yaml")
 GRAPH: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -42,16 +43,20 @@ def deps(stage: str) -> set[Path]:
 def test_the_graph_has_the_stages_of_the_code() -> None:
     names = []
     for name, entry in GRAPH["stages"].items():
-        arms = entry.get("matrix", {}).get("arm")
+        each = {"${arms}": ("key", ARMS.names), "${finetuned}": ("item", ARMS.starts)}
+        variable, arms = each.get(entry.get("foreach"), ("", ()))
         names += [f"{name}@{arm}" for arm in arms] if arms else [name]
-        wanted = f"python -m rlp_core.stage {name}" + ("@${item.arm}" if arms else "")
-        assert entry["cmd"] == wanted
+        wanted = f"python -m rlp_core.stage {name}" + (f"@${{{variable}}}" if arms else "")
+        assert entry.get("do", entry)["cmd"] == wanted
     assert names == list(STAGES)
 
 
-def test_the_arms_are_those_of_the_code() -> None:
-    assert tuple(GRAPH["stages"]["finetune"]["matrix"]["arm"]) == FINETUNED_ARMS
-    assert tuple(GRAPH["stages"]["evaluate"]["matrix"]["arm"]) == ARMS
+def test_what_the_last_stages_read_of_every_arm_is_named() -> None:
+    compare, promote = deps("compare"), deps("promote")
+    for arm in ARMS.all:
+        assert WORKSPACE.report(f"evaluate@{arm.name}") in compare, arm.name
+        assert arm.stage is None or WORKSPACE.report(arm.stage) / "steps.csv" in compare, arm.name
+        assert arm.name == ARMS.base or WORKSPACE.model(arm.name) in promote, arm.name
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -15,7 +15,7 @@ from rlp_core.errors import DataError, MissingInputError
 
 
 @dataclass(frozen=True)
-class Row:
+class RawRow:
     """A line of a part.
 
     Attributes:
@@ -37,7 +37,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Part:
+class PreparedPart:
     """All rows of a part, and what its manifest promised.
 
     Attributes:
@@ -48,7 +48,7 @@ class Part:
     """
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[RawRow, ...]
     promised: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
 
@@ -62,7 +62,7 @@ class Part:
         )
 
 
-def read_part(path: Path) -> tuple[Row, ...]:
+def read_part(path: Path) -> tuple[RawRow, ...]:
     """Read a part line by line; no line is passed over, and none can stop the reading.
 
     Raises:
@@ -80,20 +80,20 @@ def read_part(path: Path) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _row(line: bytes, kind: Any) -> Row:
+def _row(line: bytes, kind: Any) -> RawRow:
     try:
         record = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        return Row({"line": line.decode("utf-8", errors="replace").rstrip("\n")}, str(error))
+        return RawRow({"line": line.decode("utf-8", errors="replace").rstrip("\n")}, str(error))
     if not isinstance(record, dict):
-        return Row({"line": record}, "no JSON object")
+        return RawRow({"line": record}, "no JSON object")
     try:
         kind.model_validate(record, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(key) for key in first["loc"])
-        return Row(record, f"{place}: {first['msg']}")
-    return Row(record)
+        return RawRow(record, f"{place}: {first['msg']}")
+    return RawRow(record)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

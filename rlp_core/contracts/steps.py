@@ -42,27 +42,27 @@ _NESTED_FRACTION = re.compile(r"/ +[\d.]+/")
 
 
 @dataclass(frozen=True)
-class Step:
+class Equation:
     """An equation found in a text, and whether it is true."""
 
     text: str
     holds: bool
 
 
-def marked_steps(text: str) -> Iterator[Step]:
+def marked_steps(text: str) -> Iterator[Equation]:
     """The equations in GSM8K's marks that can be read."""
     for mark in MARK.finditer(text):
         yield from _equations(mark.group(1))
 
 
-def steps(text: str) -> Iterator[Step]:
+def steps(text: str) -> Iterator[Equation]:
     """Every equation of a text that can be read, marked ones first."""
     yield from marked_steps(text)
     for line in MARK.sub("", text).splitlines():
         yield from _equations(line)
 
 
-def _equations(line: str) -> Iterator[Step]:
+def _equations(line: str) -> Iterator[Equation]:
     pieces = line.translate(_SIGNS).split("=")
     for i in range(1, len(pieces)):
         left, right = _left_side(pieces[i - 1], first=i == 1), _right_side(pieces[i])
@@ -73,7 +73,7 @@ def _equations(line: str) -> Iterator[Step]:
             continue
         holds = _agrees(value, right)
         if holds or "%" not in left:  # `1.2 x 100% = 120` is loose, not false
-            yield Step(f"{left.strip()}={right.group().strip()}", holds)
+            yield Equation(f"{left.strip()}={right.group().strip()}", holds)
 
 
 def _left_side(piece: str, *, first: bool) -> str | None:

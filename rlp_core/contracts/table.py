@@ -16,7 +16,7 @@ from rlp_core import environments
 from rlp_core.contracts import text as texts
 from rlp_core.contracts.contamination import Contamination
 from rlp_core.contracts.near_duplicates import near_duplicates
-from rlp_core.contracts.read import Part, Row
+from rlp_core.contracts.read import PreparedPart, RawRow
 from rlp_core.contracts.rules import Holds, Rule
 from rlp_core.contracts.steps import marked_steps, steps
 from rlp_core.contracts.suites import NEVER_EMPTY, PAYLOAD
@@ -54,7 +54,7 @@ class Table:
 class Evaluations:
     """What training records are held against: keys and n-grams of all evaluation records."""
 
-    def __init__(self, parts: Iterable[Part], n: int) -> None:
+    def __init__(self, parts: Iterable[PreparedPart], n: int) -> None:
         """Collect keys and prompts; `n` as in `validate.contamination_ngram`."""
         rows = [
             (f"{part.name} {row.name(number)}", row, _question(part.name, row))
@@ -75,7 +75,9 @@ class Evaluations:
         return ("", 0.0) if found is None else (self._names[found.evaluation], found.share)
 
 
-def build(part: Part, rules: Sequence[Rule], evaluations: Evaluations, settings: Validate) -> Table:
+def build(
+    part: PreparedPart, rules: Sequence[Rule], evaluations: Evaluations, settings: Validate
+) -> Table:
     """Measure a part: every column that its rules name."""
     # What UTF-8 cannot hold is spelled out, so that every library can pass the text on.
     raw = [joined(part.name, row) for row in part.rows]
@@ -110,12 +112,12 @@ def build(part: Part, rules: Sequence[Rule], evaluations: Evaluations, settings:
     return table
 
 
-def joined(part: str, row: Row) -> str:
+def joined(part: str, row: RawRow) -> str:
     """All text of a record, as it is read from top to bottom."""
     return "".join(row.text(name) for name in PAYLOAD[kind_of(part)])
 
 
-def _question(part: str, row: Row) -> str:
+def _question(part: str, row: RawRow) -> str:
     return row.text("prompt" if kind_of(part) is Problem else "text")
 
 
@@ -131,7 +133,7 @@ def _plain(value: Any) -> str | None:
 
 
 def _across_rows(
-    part: Part, whole: Sequence[str], evaluations: Evaluations, settings: Validate
+    part: PreparedPart, whole: Sequence[str], evaluations: Evaluations, settings: Validate
 ) -> dict[str, Callable[[], dict[int, str]]]:
     return {
         "repeated": lambda: _repeated(part),
@@ -148,7 +150,7 @@ def _across_rows(
     }
 
 
-def _repeated(part: Part) -> dict[int, str]:
+def _repeated(part: PreparedPart) -> dict[int, str]:
     first: dict[str, int] = {}
     found: dict[int, str] = {}
     for number, row in enumerate(part.rows):
@@ -170,29 +172,29 @@ def _contaminated(whole: Sequence[str], evaluations: Evaluations, limit: float) 
 # ------------------------------------------------------------------------ rules over one row
 
 
-def _schema(_part: Part, row: Row) -> str:
+def _schema(_part: PreparedPart, row: RawRow) -> str:
     return row.fault
 
 
-def _not_empty(part: Part, row: Row) -> str:
+def _not_empty(part: PreparedPart, row: RawRow) -> str:
     empty = [name for name in NEVER_EMPTY[kind_of(part.name)] if not row.text(name).strip()]
     return ", ".join(f"`{name}`" for name in empty)
 
 
-def _surrogates(_part: Part, row: Row) -> str:
+def _surrogates(_part: PreparedPart, row: RawRow) -> str:
     whole = json.dumps(row.record, ensure_ascii=False)
     return "half a pair" if texts.has_unpaired_surrogate(whole) else ""
 
 
-def _mojibake(part: Part, row: Row) -> str:
+def _mojibake(part: PreparedPart, row: RawRow) -> str:
     return texts.mojibake(joined(part.name, row)) or ""
 
 
-def _personal_data(part: Part, row: Row) -> str:
+def _personal_data(part: PreparedPart, row: RawRow) -> str:
     return texts.personal_data(joined(part.name, row)) or ""
 
 
-def _spans(_part: Part, row: Row) -> str:
+def _spans(_part: PreparedPart, row: RawRow) -> str:
     spans, length = row.record.get("spans"), len(row.text("text"))
     if row.fault or not isinstance(spans, list):
         return ""
@@ -200,7 +202,7 @@ def _spans(_part: Part, row: Row) -> str:
     return f"{wrong[0]} in a text of {length} characters" if wrong else ""
 
 
-def _steps_hold(part: Part, row: Row) -> str:
+def _steps_hold(part: PreparedPart, row: RawRow) -> str:
     world = _environment(part, row)
     if world is not None:
         return _first_unsound(world, part, row)
@@ -212,7 +214,7 @@ def _steps_hold(part: Part, row: Row) -> str:
     return next((step.text for step in found if not step.holds), "")
 
 
-def _first_unsound(world: Environment[Any, Any], part: Part, row: Row) -> str:
+def _first_unsound(world: Environment[Any, Any], part: PreparedPart, row: RawRow) -> str:
     """By the world's own step checker. A row that asks nothing is for `answer_holds` to tell."""
     task = world.parse(_asked(part, row))
     if task is None:
@@ -221,7 +223,7 @@ def _first_unsound(world: Environment[Any, Any], part: Part, row: Row) -> str:
     return next((step for step in shown if world.check_step(task, step) is False), "")
 
 
-def _answer_in_choices(_part: Part, row: Row) -> str:
+def _answer_in_choices(_part: PreparedPart, row: RawRow) -> str:
     choices = row.record.get("choices")
     if row.fault or not isinstance(choices, list) or not choices:
         return ""
@@ -230,7 +232,7 @@ def _answer_in_choices(_part: Part, row: Row) -> str:
     return "a choice comes twice" if len(set(choices)) < len(choices) else ""
 
 
-def _answer_number(_part: Part, row: Row) -> str:
+def _answer_number(_part: PreparedPart, row: RawRow) -> str:
     answer = row.text("answer").strip()
     numeric = set(answer) <= _NUMERIC and any(sign.isdigit() for sign in answer)
     if row.record.get("choices") or not numeric:
@@ -245,7 +247,7 @@ def _reads_as_number(answer: str) -> bool:
     return found[3] is None or Fraction(found[3]) != 0
 
 
-def _answer_holds(part: Part, row: Row) -> str:
+def _answer_holds(part: PreparedPart, row: RawRow) -> str:
     """The world's verifier; a source without one is not judged."""
     world = _environment(part, row)
     if world is None or row.fault:
@@ -260,7 +262,7 @@ def _answer_holds(part: Part, row: Row) -> str:
     return ""
 
 
-def _environment(part: Part, row: Row) -> Environment[Any, Any] | None:
+def _environment(part: PreparedPart, row: RawRow) -> Environment[Any, Any] | None:
     """The world that made a row, by the part's manifest, where it can judge answers and steps.
 
     A user's own source may be called as a world is, and yet ask something else.
@@ -272,18 +274,18 @@ def _environment(part: Part, row: Row) -> Environment[Any, Any] | None:
     return world if isinstance(world, Environment) else None
 
 
-def _asked(part: Part, row: Row) -> str:
+def _asked(part: PreparedPart, row: RawRow) -> str:
     kind = kind_of(part.name)
     return row.text({Document: "text", Demonstration: "context", Problem: "prompt"}[kind])
 
 
-def _given_answers(kind: type, row: Row) -> list[str]:
+def _given_answers(kind: type, row: RawRow) -> list[str]:
     if kind is Document:
         return [row.text("text")[start:end].strip() for start, end in row.record.get("spans", [])]
     return [row.text("continuation" if kind is Demonstration else "answer").strip()]
 
 
-_JUDGES: dict[str, Callable[[Part, Row], str]] = {
+_JUDGES: dict[str, Callable[[PreparedPart, RawRow], str]] = {
     "schema": _schema,
     "not_empty": _not_empty,
     "surrogates": _surrogates,

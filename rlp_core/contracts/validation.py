@@ -9,7 +9,7 @@ from typing import Any
 
 from rlp_core.contracts import table
 from rlp_core.contracts.expectations import Validator
-from rlp_core.contracts.read import Part, read_manifest, read_part
+from rlp_core.contracts.read import PreparedPart, read_manifest, read_part
 from rlp_core.contracts.rules import Between, Outcome
 from rlp_core.contracts.suites import rules_for, summary_rules
 from rlp_core.contracts.verdict import Sorted, critical, sort_rows, summary
@@ -100,10 +100,10 @@ def validate(
     return Validation(manifest, tuple(verdicts), (*tables, whole), tuple(outcomes))
 
 
-def _read(prepared: Path, name: str, manifest: dict[str, Any]) -> Part:
+def _read(prepared: Path, name: str, manifest: dict[str, Any]) -> PreparedPart:
     path = prepared / f"{name}.jsonl"
     rows = read_part(path)
-    return Part(name, rows, manifest["parts"].get(name, {}), sha256(path))
+    return PreparedPart(name, rows, manifest["parts"].get(name, {}), sha256(path))
 
 
 def validated_manifest(manifest: dict[str, Any], counts: Sequence[tuple[str, int, str]]) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlp_core.contracts import groups
-from rlp_core.contracts.read import Part
+from rlp_core.contracts.read import PreparedPart
 from rlp_core.contracts.rules import BrokenRuleError, Outcome, Severity
 from rlp_core.contracts.table import Table, joined
 
@@ -25,7 +25,7 @@ class Sorted:
         quarantined: row number to the names of the rules it broke, ascending; warnings left out.
     """
 
-    part: Part
+    part: PreparedPart
     outcomes: tuple[Outcome, ...]
     quarantined: Mapping[int, tuple[str, ...]]
 
@@ -52,7 +52,7 @@ class Sorted:
         return len(self.quarantined) / len(self.part.rows) if self.part.rows else 0.0
 
 
-def sort_rows(part: Part, outcomes: Sequence[Outcome]) -> Sorted:
+def sort_rows(part: PreparedPart, outcomes: Sequence[Outcome]) -> Sorted:
     """Quarantine every row that breaks a rule of severity error or critical.
 
     Raises:

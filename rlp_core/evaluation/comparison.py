@@ -5,12 +5,14 @@ The result is one tree of numbers, written as `reports/comparison.json`:
     settings.confidence, settings.resamples, settings.equivalence_margin
     arms.ARM.METRIC                    {value, low, high, n, clusters}
     differences.ARM.REFERENCE.METRIC   {value, low, high, p, n, clusters}
-    bias.ARM.METRIC.change             {value, low, high, p, p_holm, p_equivalent, n, clusters}
+    bias.ARM.METRIC.change             {value, low, high, p, p_holm, p_equivalent,
+                                        p_equivalent_holm, n, clusters}
     bias.ARM.METRIC.magnitude          {value, low, high, p, n, clusters}
 
 A difference is ARM minus REFERENCE. `bias` compares with the base: `change` of the signed score,
 `magnitude` of its distance from 0, which falls where a score moves towards 0. Scores run from -1
-to 1: times 100 they are the points of the literature. What is undefined is null: an interval of
+to 1: times 100 they are the points of the literature. `_holm` is adjusted over all arms and scores
+of its kind of test, of a change and of equivalence. What is undefined is null: an interval of
 fewer than two clusters, BBQ's `s_dis` of a model that only ever answers "unknown".
 """
 
@@ -22,26 +24,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from rlp_core.arms import Arms
 from rlp_core.errors import DataError
 from rlp_core.evaluation import item_files
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
 from rlp_core.evaluation.item_files import ArmItems
-from rlp_core.evaluation.statistics import Estimate, Resampler, Statistic, holm
-from rlp_core.workspace import ARMS, FINETUNED_ARMS
-
-PAIRS = (
-    *((arm, "base") for arm in ARMS if arm != "base"),
-    ("rlp", "bootstrap"),
-    ("rlp", "cpt"),
-    ("rlp-ft", "bootstrap-ft"),
-    ("rlp-ft", "cpt-ft"),
-    *((f"{arm}-ft", arm) for arm in FINETUNED_ARMS),
-)
-"""(arm, reference): the paired differences that are reported."""
+from rlp_core.evaluation.statistics import Array, Estimate, Resampler, Statistic, holm
 
 EQUIVALENCE_MARGIN = 0.05
 """A change of a bias score smaller than 5 points of 100 counts as none."""
+
+BEST_MODE = {"pass_at_1_best": "pass@1 in the arm's better mode, with thinking or without"}
+"""What is measured beside the abilities, with its description: an arm that answers better without
+thinking is used without, and must be compared so."""
 
 _DIGITS = 6
 
@@ -62,8 +60,8 @@ class Comparison:
     items: Mapping[str, ArmItems]
 
 
-def compare(folders: Mapping[str, Path], resampler: Resampler) -> Comparison:
-    """Compare the arms whose item folders are given; one of them is `base`.
+def compare(folders: Mapping[str, Path], resampler: Resampler, arms: Arms) -> Comparison:
+    """Compare the arms whose item folders are given, the base among them, in the declared pairs.
 
     Raises:
         MissingInputError: an arm has no items.
@@ -82,7 +80,7 @@ def compare(folders: Mapping[str, Path], resampler: Resampler) -> Comparison:
                 arm: {name: _value(resampler.estimate(s)) for name, s in of.items()}
                 for arm, of in made.items()
             },
-            "differences": _differences(made, resampler),
+            "differences": _differences(made, resampler, arms),
             "bias": _bias(made, resampler),
         }
     except ValueError as error:
@@ -96,14 +94,40 @@ def compare(folders: Mapping[str, Path], resampler: Resampler) -> Comparison:
 
 def _statistics(items: ArmItems, base: ArmItems) -> dict[str, Statistic]:
     made = ability_statistics(items.problems, items.heldout, base.heldout)
+    for name in [name for name in made if name.partition("/")[0] == "pass_at_1_thinking"]:
+        twin = name.replace("_thinking", "_direct", 1)
+        if twin in made:
+            made[name.replace("_thinking", "_best", 1)] = better_of(made[name], made[twin])
     for thinking in (True, False):
         made |= bias_statistics(items.bias, thinking)
     return made
 
 
-def _differences(made: Statistics, resampler: Resampler) -> Tree:
+def better_of(first: Statistic, second: Statistic) -> Statistic:
+    """The larger of two metrics on the same items. Every resample chooses anew.
+
+    So the choice of the mode is a part of what the interval says is uncertain.
+
+    Raises:
+        ValueError: they are on different items or clusters.
+    """
+    if first.items != second.items or first.factors != second.factors:
+        raise ValueError("the two modes were measured on different items")
+    width = first.sums.shape[1]
+
+    def formula(totals: Array) -> Array:
+        larger: Array = np.fmax(
+            first.formula(totals[..., :width]), second.formula(totals[..., width:])
+        )
+        return larger
+
+    sums = np.concatenate([first.sums, second.sums], axis=1)
+    return Statistic(first.items, first.factors, first.codes, sums, formula)
+
+
+def _differences(made: Statistics, resampler: Resampler, arms: Arms) -> Tree:
     tree: Tree = {}
-    for arm, reference in PAIRS:
+    for arm, reference, _ in arms.pairs:
         if arm in made and reference in made:
             tree.setdefault(arm, {})[reference] = {
                 name: _difference(resampler.difference(made[arm][name], made[reference][name]))
@@ -116,6 +140,7 @@ def _bias(made: Statistics, resampler: Resampler) -> Tree:
     """Change of every bias score against the base; Holm over all arms and scores together."""
     tree: Tree = {}
     p_values: dict[str, float] = {}
+    p_equivalent: dict[str, float] = {}
     for arm, statistics in made.items():
         if arm == "base":
             continue
@@ -124,15 +149,19 @@ def _bias(made: Statistics, resampler: Resampler) -> Tree:
             pair = statistics[name], made["base"][name]
             change = resampler.difference(*pair)
             p_values[f"{arm} {name}"] = change.p
-            equivalent = resampler.equivalence(*pair, margin=EQUIVALENCE_MARGIN)
+            p_equivalent[f"{arm} {name}"] = equivalent = resampler.equivalence(
+                *pair, margin=EQUIVALENCE_MARGIN
+            )
             tree[arm][name] = {
                 "change": _difference(change) | {"p_equivalent": _number(equivalent)},
                 "magnitude": _difference(resampler.difference(*pair, magnitude=True)),
             }
-    adjusted = holm(p_values)
+    adjusted, adjusted_equivalent = holm(p_values), holm(p_equivalent)
     for arm, scores in tree.items():
         for name, entry in scores.items():
-            entry["change"]["p_holm"] = _number(adjusted[f"{arm} {name}"])
+            key = f"{arm} {name}"
+            entry["change"]["p_holm"] = _number(adjusted[key])
+            entry["change"]["p_equivalent_holm"] = _number(adjusted_equivalent[key])
     return tree
 
 

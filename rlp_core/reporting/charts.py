@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rlp_core.arms import INK, Arms
 from rlp_core.evaluation.bias.scores import is_score
 from rlp_core.reporting.figures import Dot, Figure, bar_plot, dot_plot, line_plots
-from rlp_core.reporting.sources import CURVES, Curve, Sources
+from rlp_core.reporting.sources import Curve, Sources
 
 Tree = Mapping[str, Any]
 
@@ -23,28 +24,32 @@ RLP_PANELS = {
 
 LOSS_COLUMN = "loss"
 
-_FEW_ARMS = ("base", "cpt", "rlp")  # in a bias figure of many suites; the table has all
-
 
 def draw(sources: Sources) -> dict[str, Figure]:
     """Every figure that the sources allow, by name."""
-    tree = sources.comparison.tree
+    tree, arms = sources.comparison.tree, sources.arms
     made = [
-        thinking_and_direct(tree),
-        information_gain(tree),
-        differences(tree),
-        rlp_curves(sources.curves["rlp"]),
-        loss_curves(sources.curves),
+        thinking_and_direct(tree, arms),
+        information_gain(tree, arms),
+        differences(tree, arms),
+        rlp_curves(sources.curves["rlp"], arms),
+        loss_curves(sources.curves, arms),
         compute(sources),
-        bias(tree),
+        bias(tree, arms),
     ]
     return {figure.name: figure for figure in made if figure is not None}
 
 
-def thinking_and_direct(tree: Tree) -> Figure:
+def thinking_and_direct(tree: Tree, arms: Arms) -> Figure:
     """Pass@1 of every arm with thinking and without."""
     rows = [
-        (arm, [dot(of["pass_at_1_thinking"], colour(arm)), dot(of["pass_at_1_direct"], "direct")])
+        (
+            arm,
+            [
+                dot(of["pass_at_1_thinking"], colour(arms, arm)),
+                dot(of["pass_at_1_direct"], INK["direct"]),
+            ],
+        )
         for arm, of in tree["arms"].items()
     ]
     said = (
@@ -52,7 +57,7 @@ def thinking_and_direct(tree: Tree) -> Figure:
         f"{text(of['pass_at_1_direct'])} without"
         for arm, of in tree["arms"].items()
     )
-    legend = [("with thinking", _mark("rlp")), ("without", _mark("direct"))]
+    legend = [("with thinking", _mark(INK["ink"])), ("without", _mark(INK["direct"]))]
     return dot_plot(
         "thinking-and-direct",
         "Share of right answers (pass@1), with thinking in colour and without in grey.",
@@ -65,20 +70,23 @@ def thinking_and_direct(tree: Tree) -> Figure:
     )
 
 
-def information_gain(tree: Tree) -> Figure:
+def information_gain(tree: Tree, arms: Arms) -> Figure:
     """Gain of a thought over the model's own direct prediction, and over the base's."""
     rows = [
         (
             arm,
             [
-                dot(of["information_gain"], colour(arm)),
-                dot(of["gain_over_base"], colour(arm), hollow=True),
+                dot(of["information_gain"], colour(arms, arm)),
+                dot(of["gain_over_base"], colour(arms, arm), hollow=True),
             ],
         )
         for arm, of in tree["arms"].items()
     ]
     said = (f"{arm} {text(of['information_gain'])}" for arm, of in tree["arms"].items())
-    legend = [("over its own", _mark("rlp")), ("over the base model's", _mark("rlp", hollow=True))]
+    legend = [
+        ("over its own", _mark(INK["ink"])),
+        ("over the base model's", _mark(INK["ink"], hollow=True)),
+    ]
     return dot_plot(
         "information-gain",
         "What a thought adds to the log-probability of the true next token on held-out text: over "
@@ -91,28 +99,33 @@ def information_gain(tree: Tree) -> Figure:
     )
 
 
-def differences(tree: Tree) -> Figure:
-    """Paired differences of thinking pass@1, the controls first."""
+def differences(tree: Tree, arms: Arms) -> Figure:
+    """Paired differences of pass@1, the headlines first."""
     rows, said = [], []
-    for arm, references in sorted(tree["differences"].items(), key=lambda x: x[0] != "rlp"):
-        for reference, metrics in references.items():
-            found = metrics["pass_at_1_thinking"]
-            rows.append((f"{arm} − {reference}", [dot(found, colour(arm))]))  # noqa: RUF001
-            said.append(f"{arm} minus {reference} {text(found)}")
+    for arm, reference, _ in sorted(arms.pairs, key=lambda p: p[1] not in arms[p[0]].headlines):
+        best, thinking = (
+            tree["differences"][arm][reference][name]
+            for name in ("pass_at_1_best", "pass_at_1_thinking")
+        )
+        shade = colour(arms, arm)
+        rows.append((f"{arm} − {reference}", [dot(best, shade), dot(thinking, shade, hollow=True)]))  # noqa: RUF001
+        said.append(f"{arm} minus {reference} {text(best)}, both thinking {text(thinking)}")
     return dot_plot(
         "differences",
-        "Paired differences of thinking pass@1 on the same problems. An interval that does not "
-        "touch 0 is a difference that the choice of problems does not explain.",
-        _sentence("Differences of pass@1", said),
+        "Paired differences of pass@1 on the same problems: each arm in its better mode (filled), "
+        "and both with thinking (hollow). An interval that does not touch 0 is a difference that "
+        "the choice of problems does not explain.",
+        _sentence("Differences of pass@1, each in its better mode", said),
         rows,
         label="difference of pass@1",
+        legend=[("better mode", _mark(INK["ink"])), ("thinking", _mark(INK["ink"], hollow=True))],
     )
 
 
-def rlp_curves(curve: Curve) -> Figure | None:
+def rlp_curves(curve: Curve, arms: Arms) -> Figure | None:
     """How the thoughts changed while they were rewarded; None without steps."""
     panels = [
-        (title, "rlp", curve["step"], curve[name])
+        (title, colour(arms, "rlp"), curve["step"], curve[name])
         for name, title in RLP_PANELS.items()
         if curve.get(name)
     ]
@@ -131,12 +144,18 @@ def rlp_curves(curve: Curve) -> Figure | None:
     )
 
 
-def loss_curves(curves: Mapping[str, Curve]) -> Figure | None:
+def loss_curves(curves: Mapping[str, Curve], arms: Arms) -> Figure | None:
     """Next-token loss of the supervised stages; None where none took a step."""
-    shown = [stage for stage in CURVES if stage != "rlp" and curves[stage].get(LOSS_COLUMN)]
+    shown = [stage for stage in arms.stages if stage != "rlp" and curves[stage].get(LOSS_COLUMN)]
     panels = [
-        (f"{stage}: loss, nats per token", stage, curves[stage]["step"], curves[stage][LOSS_COLUMN])
+        (
+            f"{stage}: loss, nats per token",
+            arm.colour.light,
+            curves[stage]["step"],
+            curves[stage][LOSS_COLUMN],
+        )
         for stage in shown
+        if (arm := arms.of_stage(stage)) is not None
     ]
     if not panels:
         return None
@@ -156,9 +175,10 @@ def compute(sources: Sources) -> Figure:
     """Where the compute of rlp went, and what the control was given."""
     spent = sources.ledger["flops"]
     phases = {name: flops for name, flops in spent.items() if name != "total"}
-    bars = {f"rlp: {name}": ("rlp", flops / 1e12) for name, flops in phases.items()}
-    bars["rlp: total"] = ("rlp", spent["total"] / 1e12)
-    bars["cpt: total"] = ("cpt", sources.cpt["flops"] / 1e12)
+    ours, theirs = (colour(sources.arms, arm) for arm in ("rlp", "cpt"))
+    bars = {f"rlp: {name}": (ours, flops / 1e12) for name, flops in phases.items()}
+    bars["rlp: total"] = (ours, spent["total"] / 1e12)
+    bars["cpt: total"] = (theirs, sources.cpt["flops"] / 1e12)
     return bar_plot(
         "compute",
         "Model FLOPs of rlp by phase, and of the control that was given the same budget.",
@@ -168,16 +188,21 @@ def compute(sources: Sources) -> Figure:
     )
 
 
-def bias(tree: Tree) -> Figure | None:
-    """Every bias score of every arm, with thinking and without; None without scores."""
+def bias(tree: Tree, arms: Arms) -> Figure | None:
+    """Every bias score with thinking and without; None without scores.
+
+    Of several suites the fine-tuned arms are left to the table.
+    """
     pairs = score_pairs(tree)
-    shown = tree["arms"] if len(pairs) == 1 else [a for a in _FEW_ARMS if a in tree["arms"]]
+    shown = (
+        tree["arms"] if len(pairs) == 1 else [arm for arm in arms.pretrained if arm in tree["arms"]]
+    )
     rows, said = [], []
     for thinking, direct in pairs:
         for arm in shown:
             of = tree["arms"][arm]
-            dots = [dot(of[thinking], colour(arm))] if thinking in of else []
-            dots += [dot(of[direct], "direct")] if direct in of else []
+            dots = [dot(of[thinking], colour(arms, arm))] if thinking in of else []
+            dots += [dot(of[direct], INK["direct"])] if direct in of else []
             prefix = f"{suite_of(direct)}: " if len(pairs) > 1 else ""
             rows.append((f"{prefix}{arm}", dots))
             said += [
@@ -192,7 +217,7 @@ def bias(tree: Tree) -> Figure | None:
         _sentence("Bias scores", said),
         rows,
         label="bias score",
-        legend=[("with thinking", _mark("rlp")), ("without", _mark("direct"))],
+        legend=[("with thinking", _mark(INK["ink"])), ("without", _mark(INK["direct"]))],
     )
 
 
@@ -210,9 +235,9 @@ def suite_of(metric: str) -> str:
     return stem.removesuffix("/score")
 
 
-def colour(arm: str) -> str:
-    """The colour of an arm: its fine-tuned version's too."""
-    return arm.removesuffix("-ft")
+def colour(arms: Arms, arm: str) -> str:
+    """The colour of an arm, shared with its fine-tuned version."""
+    return arms[arm].colour.light
 
 
 def dot(found: Tree, shade: str, hollow: bool = False) -> Dot:

@@ -28,7 +28,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Example:
+class ShownProblem:
     """A problem, why it is shown, and what every arm did with it."""
 
     prompt: str
@@ -39,7 +39,7 @@ class Example:
 
 def choose(
     items: Mapping[str, ArmItems], before: str = "bootstrap", after: str = "rlp"
-) -> list[Example]:
+) -> list[ShownProblem]:
     """At most four problems, the first of each kind in the order of the file."""
     by_arm = {arm: {row["id"]: row for row in of.problems} for arm, of in items.items()}
     kinds = (
@@ -59,9 +59,9 @@ def choose(
     return found
 
 
-def _example(row: Row, why: str, by_arm: Mapping[str, Mapping[str, Row]]) -> Example:
+def _example(row: Row, why: str, by_arm: Mapping[str, Mapping[str, Row]]) -> ShownProblem:
     answers = tuple(_answer(arm, rows[row["id"]]) for arm, rows in by_arm.items())
-    return Example(row["prompt"], row["answer"], why, answers)
+    return ShownProblem(row["prompt"], row["answer"], why, answers)
 
 
 def _answer(arm: str, row: Row) -> Answer:

@@ -8,30 +8,23 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from rlp_core.arms import INK
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-COLOURS = {
-    "ink": "#1c2430",
-    "soft": "#5b6675",
-    "line": "#dfe2e6",
-    "base": "#7c8796",
-    "bootstrap": "#b7741a",
-    "cpt": "#3b6ea8",
-    "rlp": "#1c8a5b",
-    "direct": "#98a2b0",
-}
-"""By CSS variable; an arm and its fine-tuned version share one."""
-
-WIDTH = 5.6  # inches: legible on a telephone, not lost on a desk
-ROW = 0.3  # inches per row of a dot plot
+WIDTH = 4.2  # inches: 10 points stay above 11 pixels on a telephone of 390
+FONT = 10  # points, of every text of a figure
+ROW = 0.34  # inches per row of a dot plot
+TITLE = 23  # characters of a line of a panel's title, of which two stand in a row
 
 
 @dataclass(frozen=True)
@@ -54,10 +47,14 @@ class Figure:
         """A file of its own, on white."""
         return self.svg.replace("<svg", '<svg style="background: #ffffff"', 1)
 
-    def inline(self) -> str:
-        """The `<svg>` element alone, with CSS variables for colours and ids of its own."""
+    def inline(self, colours: Mapping[str, str]) -> str:
+        """The `<svg>` element alone, with CSS variables for colours and ids of its own.
+
+        Args:
+            colours: CSS variable to the colour, `#rrggbb`, that it takes the place of.
+        """
         body = self.svg[self.svg.index("<svg") :]
-        for name, colour in COLOURS.items():
+        for name, colour in colours.items():
             body = body.replace(colour, f"var(--{name})")
         body = re.sub(r'\bid="', f'id="{self.name}-', body)
         body = body.replace("url(#", f"url(#{self.name}-").replace(
@@ -69,7 +66,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Dot:
-    """A value with its interval; None where it is undefined."""
+    """A value with its interval, in a colour `#rrggbb`; None where it is undefined."""
 
     colour: str
     value: float | None
@@ -103,7 +100,7 @@ def dot_plot(
     with _canvas(name, height) as canvas:
         axes = canvas.add_subplot()
         if zero:
-            axes.axvline(0, color=COLOURS["soft"], linewidth=0.8)
+            axes.axvline(0, color=INK["soft"], linewidth=0.8)
         for row, (_, dots) in enumerate(rows):
             for n, dot in enumerate(dots):
                 _draw(axes, dot, row + 0.3 * (n - (len(dots) - 1) / 2))
@@ -112,7 +109,7 @@ def dot_plot(
         if limits:
             axes.set_xlim(*limits)
         axes.set_xlabel(label)
-        axes.grid(axis="x", color=COLOURS["line"], linewidth=0.6)
+        axes.grid(axis="x", color=INK["line"], linewidth=0.6)
         axes.spines[["left", "top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
         _legend(canvas, legend)
@@ -127,13 +124,13 @@ def line_plots(
 ) -> Figure:
     """Small multiples, two a row: title, colour, steps and values of each."""
     lines = (len(panels) + 1) // 2
-    with _canvas(name, 1.75 * lines + 0.1) as canvas:
+    with _canvas(name, 1.85 * lines + 0.1) as canvas:
         for place, (title, colour, steps, values) in enumerate(panels, start=1):
             axes = canvas.add_subplot(lines, 2, place)
             marker = "o" if len(steps) == 1 else ""
-            axes.plot(steps, values, color=COLOURS[colour], linewidth=1.3, marker=marker)
-            axes.set_title(title, loc="left", fontsize=9)
-            axes.grid(color=COLOURS["line"], linewidth=0.6)
+            axes.plot(steps, values, color=colour, linewidth=1.3, marker=marker)
+            axes.set_title(textwrap.fill(title, TITLE), loc="left", fontsize=FONT)
+            axes.grid(color=INK["line"], linewidth=0.6)
             axes.spines[["top", "right"]].set_visible(False)
             if place > len(panels) - 2:
                 axes.set_xlabel("step")
@@ -147,11 +144,11 @@ def bar_plot(
     with _canvas(name, 0.75 + ROW * len(bars)) as canvas:
         axes = canvas.add_subplot()
         for row, (colour, value) in enumerate(bars.values()):
-            axes.barh(row, value, height=0.6, color=COLOURS[colour])
+            axes.barh(row, value, height=0.6, color=colour)
         axes.set_yticks(range(len(bars)), list(bars))
         axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.set_xlabel(label)
-        axes.grid(axis="x", color=COLOURS["line"], linewidth=0.6)
+        axes.grid(axis="x", color=INK["line"], linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["left", "top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
@@ -161,7 +158,7 @@ def bar_plot(
 def _draw(axes: Axes, dot: Dot, height: float) -> None:
     if dot.value is None:
         return
-    colour = COLOURS[dot.colour]
+    colour = dot.colour
     if dot.low is not None and dot.high is not None:
         axes.plot([dot.low, dot.high], [height, height], color=colour, linewidth=1.6)
     face = "none" if dot.hollow else colour
@@ -180,8 +177,8 @@ def _legend(canvas: Canvas, entries: Sequence[tuple[str, Dot]]) -> None:
             linestyle="none",
             marker="o",
             markersize=5,
-            markeredgecolor=COLOURS[dot.colour],
-            color="none" if dot.hollow else COLOURS[dot.colour],
+            markeredgecolor=dot.colour,
+            color="none" if dot.hollow else dot.colour,
             label=text,
         )
         for text, dot in entries
@@ -199,15 +196,15 @@ def _canvas(name: str, height: float) -> Iterator[Canvas]:
         "svg.hashsalt": name,
         "svg.fonttype": "path",
         "font.family": "DejaVu Sans",
-        "font.size": 9,
-        "text.color": COLOURS["ink"],
-        "axes.edgecolor": COLOURS["soft"],
-        "axes.labelcolor": COLOURS["soft"],
+        "font.size": FONT,
+        "text.color": INK["ink"],
+        "axes.edgecolor": INK["soft"],
+        "axes.labelcolor": INK["soft"],
         "axes.facecolor": "none",
-        "xtick.color": COLOURS["soft"],
-        "ytick.color": COLOURS["ink"],
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 9,
+        "xtick.color": INK["soft"],
+        "ytick.color": INK["ink"],
+        "xtick.labelsize": FONT,
+        "ytick.labelsize": FONT,
         "figure.facecolor": "none",
     }
     with style.context(["default", settings]):

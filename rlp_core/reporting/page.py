@@ -13,13 +13,21 @@ from typing import Any
 import jinja2
 import markupsafe
 
+from rlp_core.arms import INK, Arms
 from rlp_core.evaluation.abilities import DESCRIPTIONS
-from rlp_core.reporting import examples, tables, words
+from rlp_core.evaluation.comparison import BEST_MODE
+from rlp_core.reporting import examples, tables, verdicts
 from rlp_core.reporting.figures import Figure
 from rlp_core.reporting.sources import Sources
-from rlp_core.workspace import PARTS, PRETRAINED_ARMS
+from rlp_core.workspace import PARTS
 
-DIFFERENCES = ("pass_at_1_thinking", "pass_at_1_direct", "information_gain", "bits_per_byte")
+DIFFERENCES = (
+    "pass_at_1_best",
+    "pass_at_1_thinking",
+    "pass_at_1_direct",
+    "information_gain",
+    "bits_per_byte",
+)
 """Metrics of the table of paired differences."""
 
 
@@ -37,21 +45,26 @@ def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    tree = sources.comparison.tree
+    tree, arms = sources.comparison.tree, sources.arms
+    variables = INK | {f"arm-{name}": colour.light for name, colour in arms.colours.items()}
     page = environment.get_template("page.html.j2").render(
-        arms=_arms(tree),
+        arms=arms,
         tree=tree,
-        findings=_findings(tree),
-        tiles=_tiles(tree),
-        figures={name: _drawn(figure) for name, figure in figures.items()},
-        table=tables.main_table(tree),
-        columns=[(heading, DESCRIPTIONS[name]) for name, heading in tables.COLUMNS.items()],
-        differences=tables.difference_table(tree, DIFFERENCES),
+        findings=_findings(tree, arms),
+        tiles=_tiles(tree, arms),
+        figures={name: _drawn(figure, variables) for name, figure in figures.items()},
+        table=tables.main_table(tree, arms),
+        columns=[
+            (heading, (DESCRIPTIONS | BEST_MODE)[name]) for name, heading in tables.COLUMNS.items()
+        ],
+        differences=tables.difference_table(tree, arms, DIFFERENCES),
         difference_columns=[tables.COLUMNS[name] for name in DIFFERENCES],
+        benchmarks=tables.benchmark_tables(tree, arms),
+        winners=_winners(tree, arms),
         trade=_trade(tree),
         examples=examples.choose(sources.comparison.items),
         ledger=_ledger(sources),
-        bias=words.bias_findings(tree),
+        bias=verdicts.bias_findings(tree),
         bias_table=tables.bias_table(tree),
         bias_columns=tables.BIAS_HEADINGS,
         data=_data(sources),
@@ -61,21 +74,13 @@ def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
     return page.encode("utf-8", "backslashreplace").decode()
 
 
-def _drawn(figure: Figure) -> dict[str, Any]:
+def _drawn(figure: Figure, colours: Mapping[str, str]) -> dict[str, Any]:
     # The SVG was drawn here from numbers and arm names; its alt text is escaped by `inline`.
-    return {"svg": markupsafe.Markup(figure.inline()), "caption": figure.caption}
+    return {"svg": markupsafe.Markup(figure.inline(colours)), "caption": figure.caption}
 
 
-def _arms(tree: Mapping[str, Any]) -> dict[str, list[str]]:
-    arms = list(tree["arms"])
-    return {
-        "pretrained": [arm for arm in arms if arm in PRETRAINED_ARMS],
-        "fine-tuned": [arm for arm in arms if arm not in PRETRAINED_ARMS],
-    }
-
-
-def _tiles(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The numbers at the top: the three arms that share a start."""
+def _tiles(tree: Mapping[str, Any], arms: Arms) -> list[dict[str, Any]]:
+    """The numbers at the top: every arm that is neither the base nor fine-tuned."""
     return [
         {
             "arm": arm,
@@ -83,28 +88,31 @@ def _tiles(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
             "direct": tables.plain_cell(tree["arms"][arm]["pass_at_1_direct"]),
             "gain": tables.signed_cell(tree["arms"][arm]["information_gain"]),
         }
-        for arm in ("bootstrap", "cpt", "rlp")
+        for arm in arms.pretrained
+        if arm != arms.base
     ]
 
 
-def _findings(tree: Mapping[str, Any]) -> list[words.Finding]:
+def _findings(tree: Mapping[str, Any], arms: Arms) -> list[verdicts.Verdict]:
     return [
-        words.thinking_helps(tree, "rlp"),
-        words.against(tree, "rlp", "bootstrap"),
-        words.against(tree, "rlp", "cpt"),
-        words.against(tree, "rlp-ft", "cpt-ft"),
-        words.gain(tree, "rlp"),
+        verdicts.thinking_helps(tree, "rlp"),
+        *(verdicts.against(tree, arm.name, other) for arm in arms.all for other in arm.headlines),
+        verdicts.gain(tree, "rlp"),
     ]
+
+
+def _winners(tree: Mapping[str, Any], arms: Arms) -> list[verdicts.Verdict]:
+    groups = {
+        "pretrained": arms.pretrained,
+        "fine-tuned": tuple(arm for arm in arms.names if arm not in arms.pretrained),
+    }
+    return [verdicts.winner(tree, name, members) for name, members in groups.items() if members]
 
 
 def _trade(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Who wins each group, and where the control beats reinforcement and the reverse."""
-    theirs, ours = words.where_better(tree, "rlp", "cpt")
-    return {
-        "winners": {name: words.winner(tree, arms) for name, arms in _arms(tree).items() if arms},
-        "cpt": theirs,
-        "rlp": ours,
-    }
+    """Where the control beats reinforcement, and the reverse."""
+    theirs, ours = verdicts.where_better(tree, "rlp", "cpt")
+    return {"cpt": theirs, "rlp": ours}
 
 
 def _ledger(sources: Sources) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlp_core.arms import Arms
 from rlp_core.errors import DataError, MissingInputError
 from rlp_core.evaluation.comparison import Comparison
 
 Curve = Mapping[str, list[float]]
-
-CURVES = ("base", "bootstrap", "rlp", "cpt")
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class Sources:
 
     Attributes:
         comparison: of all arms.
+        arms: as they are declared.
         settings: `params.yaml`, section to key to value.
         prepared, validated: metrics of the stages `prepare` and `validate`.
         curves: per training stage its `steps.csv`, by column; a field that is empty is NaN.
@@ -31,6 +31,7 @@ class Sources:
     """
 
     comparison: Comparison
+    arms: Arms
     settings: Mapping[str, Any]
     prepared: Mapping[str, float]
     validated: Mapping[str, float]

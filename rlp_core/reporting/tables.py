@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rlp_core.arms import Arms
 from rlp_core.evaluation.abilities import LOWER_IS_BETTER
 from rlp_core.reporting.charts import suite_of
-from rlp_core.workspace import ARMS, PRETRAINED_ARMS
 
 Tree = Mapping[str, Any]
 
 COLUMNS = {
+    "pass_at_1_best": "pass@1, better mode",
     "pass_at_1_thinking": "pass@1, thinking",
     "greedy_thinking": "greedy, thinking",
     "pass_at_1_direct": "pass@1, direct",
@@ -47,44 +48,78 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table."""
+    """A row of a table, and a note on what it is for."""
 
     name: str
     cells: tuple[Cell, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
-class Group:
+class LineGroup:
     """Rows that are ranked among themselves."""
 
     name: str
     lines: tuple[Line, ...]
 
 
-def main_table(tree: Tree) -> list[Group]:
+def main_table(tree: Tree, arms: Arms) -> list[LineGroup]:
     """All arms, pretrained ones first. Bold is the best of the group at the digits shown."""
     groups = []
     for name, members in (
-        ("pretrained", [arm for arm in ARMS if arm in PRETRAINED_ARMS]),
-        ("fine-tuned", [arm for arm in ARMS if arm not in PRETRAINED_ARMS]),
+        ("pretrained", arms.pretrained),
+        ("fine-tuned", [arm for arm in arms.names if arm not in arms.pretrained]),
     ):
         present = [arm for arm in members if arm in tree["arms"]]
         columns = [_column(tree, metric, present) for metric in COLUMNS]
         lines = zip(present, zip(*columns, strict=True), strict=True) if present else []
-        groups.append(Group(name, tuple(Line(arm, cells) for arm, cells in lines)))
+        groups.append(LineGroup(name, tuple(Line(arm, cells) for arm, cells in lines)))
     return [group for group in groups if group.lines]
 
 
-def difference_table(tree: Tree, metrics: Sequence[str]) -> list[Line]:
-    """A row per pair of arms, the comparisons of `rlp` first."""
-    pairs = [
-        (arm, ref, of) for arm, refs in tree["differences"].items() for ref, of in refs.items()
-    ]
-    pairs.sort(key=lambda pair: not pair[0].startswith("rlp"))
+def difference_table(tree: Tree, arms: Arms, metrics: Sequence[str]) -> list[Line]:
+    """A row per declared pair of arms, the headlines first, and what the pair is to show."""
+    pairs = sorted(arms.pairs, key=lambda pair: pair[1] not in arms[pair[0]].headlines)
     return [
-        Line(f"{arm} − {ref}", tuple(signed_cell(of[name]) for name in metrics))  # noqa: RUF001
-        for arm, ref, of in pairs
+        Line(
+            f"{arm} − {ref}",  # noqa: RUF001
+            tuple(signed_cell(tree["differences"][arm][ref][name]) for name in metrics),
+            why,
+        )
+        for arm, ref, why in pairs
     ]
+
+
+def benchmark_tables(tree: Tree, arms: Arms) -> dict[str, tuple[list[str], list[Line]]]:
+    """Per benchmark its headings and a row per arm; empty where nothing is told by benchmark.
+
+    A metric of one benchmark is called `METRIC/BENCHMARK`.
+    """
+    found: dict[str, list[str]] = {}
+    for metric in COLUMNS:
+        for of in tree["arms"].values():
+            for name in of:
+                stem, slash, benchmark = name.partition("/")
+                if slash and stem == metric and metric not in found.setdefault(benchmark, []):
+                    found[benchmark].append(metric)
+    empty = {"value": None, "low": None, "high": None}
+    return {
+        benchmark: (
+            [COLUMNS[metric] for metric in metrics],
+            [
+                Line(
+                    arm,
+                    tuple(
+                        _cell(tree["arms"][arm].get(f"{metric}/{benchmark}", empty))
+                        for metric in metrics
+                    ),
+                )
+                for arm in arms.names
+                if arm in tree["arms"]
+            ],
+        )
+        for benchmark, metrics in sorted(found.items())
+    }
 
 
 def bias_table(tree: Tree) -> list[Line]:
@@ -99,7 +134,7 @@ def bias_table(tree: Tree) -> list[Line]:
                 signed_cell(change),
                 signed_cell(entry["magnitude"]),
                 Cell(p_text(change["p_holm"])),
-                Cell(p_text(change["p_equivalent"])),
+                Cell(p_text(change["p_equivalent_holm"])),
             )
             lines.append(Line(f"{arm}, {suite_of(name)}, {mode}", cells))
     return lines
@@ -110,22 +145,31 @@ BIAS_HEADINGS = (
     "change from base",
     "change of its size",
     "p of no change (Holm)",
-    "p of a change of 0.05 or more",
+    "p of a change of 0.05 or more (Holm)",
 )
 
 
-def markdown(tree: Tree) -> str:
+def markdown(tree: Tree, arms: Arms) -> str:
     """`reports/comparison.md`."""
     settings = tree["settings"]
-    shown = ("pass_at_1_thinking", "pass_at_1_direct", "information_gain", "bits_per_byte")
+    shown = (
+        "pass_at_1_best",
+        "pass_at_1_thinking",
+        "pass_at_1_direct",
+        "information_gain",
+        "bits_per_byte",
+    )
     parts = [
         "# Comparison of the arms",
         f"Values with {settings['confidence']:.0%} intervals of a bootstrap over clusters, "
         f"{settings['resamples']:,} resamples. Bold: best of its group at the digits shown.",
-        _markdown_main(main_table(tree)),
+        _markdown_main(main_table(tree, arms)),
+        *_markdown_benchmarks(tree, arms),
         "## Paired differences",
         "First arm minus second, on the same items with the same resamples; p by permutation.",
-        _markdown_lines(["arms", *(COLUMNS[m] for m in shown)], difference_table(tree, shown)),
+        _markdown_lines(
+            ["arms", *(COLUMNS[m] for m in shown)], difference_table(tree, arms, shown)
+        ),
         "## Bias against the base",
         "Scores run from -1 to 1, 0 is ideal, positive follows the stereotype.",
         _markdown_lines(["arm, suite, mode", *BIAS_HEADINGS], bias_table(tree)),
@@ -175,7 +219,14 @@ def _cell(found: Tree, digits: int = 3, sign: str = "", *, best: bool = False) -
     return Cell(format(found["value"], form), ends, best)
 
 
-def _markdown_main(groups: Sequence[Group]) -> str:
+def _markdown_benchmarks(tree: Tree, arms: Arms) -> list[str]:
+    parts = []
+    for benchmark, (headings, lines) in benchmark_tables(tree, arms).items():
+        parts += [f"## Benchmark {benchmark}", _markdown_lines(["arm", *headings], lines)]
+    return parts
+
+
+def _markdown_main(groups: Sequence[LineGroup]) -> str:
     lines = [line for group in groups for line in (Line(f"_{group.name}_", ()), *group.lines)]
     return _markdown_lines(["arm", *COLUMNS.values()], lines)
 

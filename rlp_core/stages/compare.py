@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rlp_core.arms import declared
 from rlp_core.evaluation.comparison import compare
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import replacing_folder, write_json, write_text
 from rlp_core.reporting import charts, page, tables
-from rlp_core.reporting.sources import CURVES, Sources, read_compute, read_curve, read_json
-from rlp_core.workspace import ARMS, Workspace
+from rlp_core.reporting.sources import Sources, read_compute, read_curve, read_json
+from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from rlp_core.stage import StageContext
@@ -26,7 +27,13 @@ SHOWN_SETTINGS = (  # those that `dvc.yaml` names for this stage
     "compare",
 )
 
-HEADLINES = ("pass_at_1_thinking", "pass_at_1_direct", "information_gain", "gain_over_base")
+HEADLINES = (
+    "pass_at_1_best",
+    "pass_at_1_thinking",
+    "pass_at_1_direct",
+    "information_gain",
+    "gain_over_base",
+)
 
 
 def run(context: StageContext) -> None:
@@ -36,20 +43,21 @@ def run(context: StageContext) -> None:
         MissingInputError: an arm or a report of an earlier stage is missing.
         DataError: one is malformed, or two arms were measured on different items.
     """
-    workspace, params = context.workspace, context.params
+    workspace, params, arms = context.workspace, context.params, declared()
     resampler = Resampler(params.seed, params.compare.resamples, params.compare.confidence)
-    folders = {arm: workspace.report(f"evaluate@{arm}") / "items" for arm in ARMS}
-    comparison = compare(folders, resampler)
+    folders = {arm: workspace.report(f"evaluate@{arm}") / "items" for arm in arms.names}
+    comparison = compare(folders, resampler, arms)
     ledger, cpt = read_compute(
         workspace.report("rlp") / "ledger.json", workspace.report("cpt") / "metrics.json"
     )
     settings = params.model_dump(mode="json", by_alias=True, include=set(SHOWN_SETTINGS))
     sources = Sources(
         comparison=comparison,
+        arms=arms,
         settings={name: settings[name] for name in SHOWN_SETTINGS},
         prepared=read_json(workspace.report("prepare") / "metrics.json"),
         validated=read_json(workspace.report("validate") / "metrics.json"),
-        curves={name: read_curve(workspace.report(name) / "steps.csv") for name in CURVES},
+        curves={name: read_curve(workspace.report(name) / "steps.csv") for name in arms.stages},
         ledger=ledger,
         cpt=cpt,
     )
@@ -69,7 +77,7 @@ def _write(workspace: Workspace, sources: Sources) -> None:
         for name, figure in figures.items():
             write_text(folder / f"{name}.svg", figure.document())
     write_text(workspace.reports / "index.html", page.render(sources, figures))
-    write_text(workspace.reports / "comparison.md", tables.markdown(tree))
+    write_text(workspace.reports / "comparison.md", tables.markdown(tree, sources.arms))
     write_json(workspace.reports / "comparison.json", tree)
 
 
@@ -83,6 +91,7 @@ def _headlines(tree: dict[str, Any]) -> dict[str, float]:
     }
     for reference, metrics in tree["differences"]["rlp"].items():
         for end in ("value", "low", "high"):
-            if metrics["pass_at_1_thinking"][end] is not None:
-                made[f"rlp_minus_{reference}/{end}"] = metrics["pass_at_1_thinking"][end]
+            for metric, prefix in (("pass_at_1_thinking", ""), ("pass_at_1_best", "best_")):
+                if metrics[metric][end] is not None:
+                    made[f"rlp_minus_{reference}/{prefix}{end}"] = metrics[metric][end]
     return made

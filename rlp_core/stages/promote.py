@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rlp_core.errors import ConfigError, DataError, MissingInputError
+from rlp_core import arms
+from rlp_core.errors import ConfigError, DataError, MissingInputError, did_you_mean
 from rlp_core.evaluation import gate
 from rlp_core.files import write_json
 from rlp_core.tracking.registry import register
-from rlp_core.workspace import ARMS, Workspace
+from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from rlp_core.stage import StageContext
@@ -29,12 +30,13 @@ def run(context: StageContext) -> None:
         DataError: the comparison is not JSON.
     """
     params, workspace = context.params.promote, context.workspace
-    unknown = [arm for arm in params.candidates if arm not in ARMS]
+    known = arms.declared().names
+    unknown = [arm for arm in params.candidates if arm not in known]
     if unknown:
         raise ConfigError(
             f"no arm is called {', '.join(unknown)}",
             where="params.yaml, key promote.candidates",
-            fix=f"choose among: {', '.join(ARMS)}",
+            fix=f"{did_you_mean(unknown[0], known)}choose among: {', '.join(known)}",
         )
     verdict = gate.verdict(_comparison(workspace), params)
     folder = workspace.model(verdict["winner"])

@@ -47,6 +47,7 @@ def stage_spec(stage: str, params: Params, workspace: Workspace) -> StageSpec | 
     entry = yaml.safe_load(graph.read_text(encoding="utf-8"))["stages"].get(name)
     if entry is None:
         return None
+    entry = entry.get("do", entry)
     tree = params.model_dump(mode="json", by_alias=True)
 
     def paths(key: str) -> list[str]:
@@ -119,11 +120,11 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def _fill(text: str, arm: str, tree: Mapping[str, Any]) -> str:
-    """Replace `${item.arm}` and `${section.key}` as DVC does."""
+    """Replace `${key}`, `${item}` (both the arm) and `${section.key}` as DVC does."""
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
-        return arm if name == "item.arm" else str(_look_up(tree, name))
+        return arm if name in ("key", "item") else str(_look_up(tree, name))
 
     return re.sub(r"\$\{([^}]+)\}", value, text)
 

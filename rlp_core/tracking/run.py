@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rlp_core.arms import declared
 from rlp_core.errors import OutputError, TryAgainError
 from rlp_core.files import write_json
 from rlp_core.params import Params
@@ -153,6 +154,8 @@ def _describe(
     }
     _, _, arm = stage.partition("@")
     tags |= {"rlp.arm": arm} if arm else {}
+    shown_as = declared().of_stage(stage)
+    tags |= {"mlflow.runColor": shown_as.colour.light} if shown_as else {}
     tags |= lineage.git_tags(workspace.root)
     tags |= {f"dvc.dep.{path}.md5": digest for path, digest in inputs.items()}
     for variable, tag in (

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlp_core.contracts.read import Part, Row
+from rlp_core.contracts.read import PreparedPart, RawRow
 from rlp_core.contracts.suites import rules_for
 from rlp_core.contracts.table import Evaluations, Table, build
 from rlp_core.data.records import content_key, kind_of
@@ -75,9 +75,11 @@ def without(part: str, field: str) -> dict[str, Any]:
     return row
 
 
-def part_of(name: str, records: Sequence[dict[str, Any]], faults: Sequence[str] = ()) -> Part:
+def part_of(
+    name: str, records: Sequence[dict[str, Any]], faults: Sequence[str] = ()
+) -> PreparedPart:
     faults = faults or [""] * len(records)
-    rows = tuple(Row(r, fault) for r, fault in zip(records, faults, strict=True))
+    rows = tuple(RawRow(r, fault) for r, fault in zip(records, faults, strict=True))
     promised = {
         "records": len(rows),
         "sha256": "0",
@@ -89,7 +91,7 @@ def part_of(name: str, records: Sequence[dict[str, Any]], faults: Sequence[str] 
             {"kind": "files", "name": "mine"},
         ],
     }
-    return Part(name, rows, promised, "0")
+    return PreparedPart(name, rows, promised, "0")
 
 
 def measured(

@@ -6,10 +6,10 @@ import random
 from pathlib import Path
 from typing import Any
 
+from rlp_core.arms import declared
 from rlp_core.data.records import content_key
 from rlp_core.evaluation.bias import templates
 from rlp_core.files import write_jsonl
-from rlp_core.workspace import ARMS
 
 PROBLEMS, DOCUMENTS, SAMPLES = 60, 40, 8
 
@@ -39,7 +39,7 @@ def write_arm(folder: Path, arm: str, seed: int = 0) -> Path:
 
 def write_all(root: Path, seed: int = 0) -> dict[str, Path]:
     """Write the items of every arm below `root`."""
-    return {arm: write_arm(root / arm / "items", arm, seed) for arm in ARMS}
+    return {arm: write_arm(root / arm / "items", arm, seed) for arm in declared().names}
 
 
 def _problems(thinking: float, direct: float, seed: int) -> list[dict[str, Any]]:

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from rlp_core.arms import declared
 from rlp_core.errors import DataError, MissingInputError
 from rlp_core.evaluation import item_files
 from rlp_core.evaluation.abilities import DESCRIPTIONS, LOWER_IS_BETTER, ability_statistics
-from rlp_core.evaluation.comparison import PAIRS, compare
+from rlp_core.evaluation.comparison import compare
 from rlp_core.evaluation.statistics import Resampler
-from rlp_core.workspace import ARMS
 from tests.evaluation import arms
+
+ARMS = declared()
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +26,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def tree(folders: dict[str, Path]) -> dict[str, Any]:
-    return compare(folders, Resampler(seed=1, resamples=1000)).tree
+    return compare(folders, Resampler(seed=1, resamples=1000), ARMS).tree
 
 
 def test_every_arm_has_every_metric_with_interval(tree: dict[str, Any]) -> None:
-    assert set(tree["arms"]) == set(ARMS)
+    assert set(tree["arms"]) == set(ARMS.names)
     for metrics in tree["arms"].values():
         assert set(DESCRIPTIONS) <= set(metrics)
         assert "bias/templates/score_thinking" in metrics
@@ -38,7 +40,7 @@ def test_every_arm_has_every_metric_with_interval(tree: dict[str, Any]) -> None:
 
 
 def test_every_pair_is_compared_on_every_metric(tree: dict[str, Any]) -> None:
-    for arm, reference in PAIRS:
+    for arm, reference, _ in ARMS.pairs:
         pair = tree["differences"][arm][reference]
         assert set(pair) == set(tree["arms"][arm])
         for name, found in pair.items():
@@ -67,6 +69,25 @@ def test_information_gain_splits_into_gain_over_base_and_decay(tree: dict[str, A
     assert tree["arms"]["base"]["baseline_decay"]["value"] == 0.0
 
 
+def test_the_better_mode_is_compared_with_the_better_mode(tree: dict[str, Any]) -> None:
+    for metrics in tree["arms"].values():
+        modes = [metrics[f"pass_at_1_{mode}"]["value"] for mode in ("thinking", "direct")]
+        assert metrics["pass_at_1_best"]["value"] == max(modes)
+    assert tree["arms"]["base"]["pass_at_1_direct"]["value"] > 0.05  # answers better directly
+    found = tree["differences"]["rlp"]["base"]["pass_at_1_best"]["value"]
+    thinking = tree["differences"]["rlp"]["base"]["pass_at_1_thinking"]["value"]
+    assert found < thinking
+
+
+def test_claims_of_equivalence_are_adjusted_over_the_family(tree: dict[str, Any]) -> None:
+    changes = [e["change"] for scores in tree["bias"].values() for e in scores.values()]
+    raw, adjusted = (
+        [change[name] for change in changes] for name in ("p_equivalent", "p_equivalent_holm")
+    )
+    assert all(a >= p for a, p in zip(adjusted, raw, strict=True))
+    assert min(adjusted) == pytest.approx(min(min(raw) * len(raw), 1), abs=1e-4)
+
+
 def test_only_the_biased_arm_is_accused(tree: dict[str, Any]) -> None:
     for arm, scores in tree["bias"].items():
         for name, entry in scores.items():
@@ -78,7 +99,7 @@ def test_only_the_biased_arm_is_accused(tree: dict[str, Any]) -> None:
 
 
 def test_same_items_same_tree(folders: dict[str, Path], tree: dict[str, Any]) -> None:
-    again = compare(dict(reversed(folders.items())), Resampler(seed=1, resamples=1000)).tree
+    again = compare(dict(reversed(folders.items())), Resampler(seed=1, resamples=1000), ARMS).tree
     assert json.dumps(again, sort_keys=True) == json.dumps(tree, sort_keys=True)
     json.dumps(tree, allow_nan=False)
 
@@ -131,11 +152,11 @@ def test_what_cannot_be_compared_is_refused(
     tmp_path: Path, name: str, change: Any, word: str
 ) -> None:
     with pytest.raises(DataError, match=word):
-        compare(rewritten(tmp_path, name, change), Resampler(1, 100))
+        compare(rewritten(tmp_path, name, change), Resampler(1, 100), ARMS)
 
 
 def test_absent_arm_is_named(tmp_path: Path) -> None:
     folders = {arm: arms.write_arm(tmp_path / arm, arm) for arm in ("base", "rlp")}
     (folders["rlp"] / "bias.jsonl").unlink()
     with pytest.raises(MissingInputError, match=r"rlp.bias\.jsonl"):
-        compare(folders, Resampler(1, 100))
+        compare(folders, Resampler(1, 100), ARMS)

@@ -11,13 +11,14 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from rlp_core.arms import declared
 from rlp_core.errors import DataError, MissingInputError
 from rlp_core.files import folder_sha256, sha256, write_jsonl
 from rlp_core.stage import StageContext
 from rlp_core.stages import compare
-from rlp_core.workspace import ARMS
 from tests.reporting import run as made_up
 
+ARMS = declared().names
 GRAPH = Path(__file__).resolve().parents[2] / "dvc.yaml"
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rlp_core.params import load
-from rlp_core.stage import STAGES
+from rlp_core.stage import stage_names
 from rlp_core.tracking.lineage import dvc_digest, fingerprint, stage_parameters, stage_spec
 from rlp_core.workspace import Workspace
 
@@ -32,7 +32,7 @@ def test_digests_are_those_of_dvc(tmp_path: Path) -> None:
         assert dvc_digest(path) == built.hash_info.value
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", stage_names())
 def test_every_stage_has_a_spec_without_variables_left(stage: str) -> None:
     workspace = Workspace(ROOT)
     params = load(ROOT / "profiles" / "tiny.yaml")

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from rlp_core.arms import declared
 from rlp_core.errors import TryAgainError
 from rlp_core.params import Params
 from rlp_core.tracking import (
@@ -71,6 +72,7 @@ def test_a_run_holds_parameters_metrics_lineage_and_outputs(
     tags = run.data.tags
     assert tags["rlp.infinite"] == "gain"
     assert tags["rlp.stage"] == "rlp"
+    assert tags["mlflow.runColor"] == declared()["rlp"].colour.light
     assert tags["mlflow.parentRunId"] == "a" * 32
     assert tags["prefect.flow_run_id"] == "flow-7"
     assert tags["dvc.dep.data/validated/rlp.jsonl.md5"] == "8a80554c91d9fca8acb82f023de02f11"

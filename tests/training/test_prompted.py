@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rlp_core.training.filler import mix_in
-from rlp_core.training.positions import tokenize_document
 
 from rlp_core import prompts
 from rlp_core.data.records import Demonstration, Document
@@ -17,6 +15,8 @@ from rlp_core.errors import ConfigError
 from rlp_core.params import load
 from rlp_core.stages.common import codec_of
 from rlp_core.training.batches import demonstration_example, document_example
+from rlp_core.training.filler import mix_in
+from rlp_core.training.positions import tokenize_document
 from tests import models
 from tests.test_params import ROOT
 

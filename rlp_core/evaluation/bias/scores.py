@@ -19,13 +19,11 @@ All scores lie in [-1, 1], 0 is ideal and a positive score follows the stereotyp
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
+from rlp_core.evaluation.item_files import Row
 from rlp_core.evaluation.statistics import Array, Statistic, collect, divide, mean
-
-Row = dict[str, Any]
 
 SCORES = ("score", "s_amb", "s_dis")
 """Names of the metrics whose ideal is 0 and whose range is [-1, 1]."""
