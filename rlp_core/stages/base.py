@@ -74,5 +74,5 @@ def _take_checkpoint(context: StageContext) -> tuple[PreTrainedModel, Codec]:
     added = add_delimiters(tokenizer, pair)
     models.grow_vocabulary(model, len(tokenizer))
     if added:
-        print(f"base: {added} thought delimiters added to the tokenizer of the checkpoint")
+        print(f"base: {len(added)} thought delimiters added to the tokenizer of the checkpoint")
     return model, Codec.of(tokenizer, pair)
