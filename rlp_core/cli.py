@@ -135,12 +135,13 @@ def params() -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.pass_obj
 def check_params(root: Path, file: Path | None) -> None:
-    """Check params.yaml, or FILE, as every stage does before it starts."""
+    """Check params.yaml, or FILE, and what it names, as a run does before it starts."""
+    from rlp_core.checks import check
     from rlp_core.params import load
     from rlp_core.workspace import Workspace
 
     path = file or Workspace(root).params
-    load(path)
+    check(load(path), root)
     click.echo(f"{path}: all parameters are known and possible")
 
 

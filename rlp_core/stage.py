@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlp_core import quiet
+from rlp_core.checks import check
 from rlp_core.errors import (
     EXIT_INTERRUPTED,
     OutputError,
@@ -91,6 +92,7 @@ def run_stage(name: str, root: Path) -> None:
         )
     workspace = Workspace(root)
     params = load(workspace.params)
+    check(params, root, data=name == "prepare")
     with _only_once(name, workspace):
         from rlp_core.tracking import open_run
 

@@ -19,11 +19,11 @@ PROFILE = Path("profiles/real-text.yaml")
 BEGIN, END = "<!-- rules: begin -->\n", "<!-- rules: end -->"
 
 
-def rules_table(settings: Validate, thought: Thought) -> str:
+def rules_table(settings: Validate, thought: Thought, answer_tokens: int) -> str:
     """A Markdown table of every rule: severity, parts, meaning, expectation."""
     found: dict[tuple[str, str], tuple[Rule, list[str]]] = {}
     for part in PARTS:
-        for rule in rules_for(part, settings, thought):
+        for rule in rules_for(part, settings, thought, answer_tokens):
             found.setdefault((rule.name, rule.severity), (rule, []))[1].append(part)
     rows = [
         _row(rule, "all" if len(p) == len(PARTS) else ", ".join(p)) for rule, p in found.values()
@@ -49,5 +49,5 @@ def page(text: str, table: str) -> str:
 
 if __name__ == "__main__":
     params = load(PROFILE)
-    made = rules_table(params.validate_, params.thought)
+    made = rules_table(params.validate_, params.thought, params.evaluate.answer_tokens)
     write_text(PAGE, page(PAGE.read_text(encoding="utf-8"), made))

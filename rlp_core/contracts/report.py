@@ -198,10 +198,19 @@ def _sources(manifest: dict[str, Any]) -> list[dict[str, Any]]:
             "kind": source.get("kind", ""),
             "licence": source.get("licence", ""),
             "records": source.get("records", ""),
+            "left_out": _left_out(source),
         }
         for name in PARTS
         for source in manifest["parts"].get(name, {}).get("sources", [])
     ]
+
+
+def _left_out(source: dict[str, Any]) -> str:
+    """What `prepare` did not take of a source: `40 rows by only, 12 by limit`."""
+    passed = source.get("rows_passed_over", {})
+    words = [f"{rows} rows by {why}" for why, rows in passed.items()]
+    gaps = source.get("characters_in_gaps", 0)
+    return ", ".join(words + ([f"{gaps} characters between blocks"] if gaps else [])) or "nothing"
 
 
 def _balance(whole: Table) -> list[dict[str, Any]]:

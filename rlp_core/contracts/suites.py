@@ -41,13 +41,16 @@ NEVER_EMPTY = {
 """Those that must hold more than white space. A thought may be empty."""
 
 
-def rules_for(part: str, settings: Validate, thought: Thought) -> tuple[Rule, ...]:
+def rules_for(
+    part: str, settings: Validate, thought: Thought, answer_tokens: int
+) -> tuple[Rule, ...]:
     """The suite of a part.
 
     Args:
         part: one of `rlp_core.workspace.PARTS`.
         settings: section `validate`.
         thought: section `thought`; of it only the delimiters are read.
+        answer_tokens: `evaluate.answer_tokens`, which an answer must fit into.
     """
     groups = [_identity(), _text(settings)]
     if part != "base":
@@ -61,6 +64,7 @@ def rules_for(part: str, settings: Validate, thought: Thought) -> tuple[Rule, ..
         groups.append(iter([_computed("spans", ERROR, spans)]))
     if kind is Problem:
         groups.append(_answers())
+        groups.append(_answerable(Severity(settings.unanswerable), answer_tokens))
     else:
         groups.append(_steps(settings))
     groups.append(_world())
@@ -196,6 +200,23 @@ def _steps(settings: Validate) -> Iterator[Rule]:
 def _answers() -> Iterator[Rule]:
     yield _computed("answer_in_choices", ERROR, "with choices: the answer is one, none repeats")
     yield _computed("answer_number", ERROR, "an answer of digits and signs reads as a number")
+
+
+def _answerable(severity: Severity, answer_tokens: int) -> Iterator[Rule]:
+    """What no model can give as an answer, and would count as wrong for ever."""
+    yield Rule(
+        "answer_one_line",
+        severity,
+        Between("answer_lines", None, 1),
+        "the answer is one line: an answer that is given ends with its line",
+    )
+    yield Rule(
+        "answer_fits",
+        severity,
+        Between("answer_words", None, answer_tokens),
+        f"the answer has at most {answer_tokens} words and numbers (`evaluate.answer_tokens`), "
+        "each of which takes a token at least",
+    )
 
 
 def _world() -> Iterator[Rule]:

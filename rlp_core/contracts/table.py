@@ -95,6 +95,10 @@ def build(part: Part, rules: Sequence[Rule], evaluations: Evaluations, settings:
             "tokens": [len(texts.tokens(text)) for text in raw],
         },
     )
+    if kind_of(part.name) is Problem:
+        answers = [row.text("answer").strip() for row in part.rows]
+        table.columns["answer_lines"] = [answer.count("\n") + 1 for answer in answers]
+        table.columns["answer_words"] = [texts.least_tokens(answer) for answer in answers]
     across = _across_rows(part, whole, evaluations, settings)
     for rule in rules:
         if not isinstance(rule.check, Holds):

@@ -6,6 +6,9 @@ import re
 
 _TOKEN = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
 
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_WORD_OR_NUMBER = re.compile(r"[^\W_]+")
+
 REPLACEMENT = "�"
 """U+FFFD: what decoders put where bytes were no text."""
 
@@ -33,6 +36,16 @@ def tokens(text: str) -> list[str]:
     the same in every profile.
     """
     return _TOKEN.findall(text)
+
+
+def least_tokens(text: str) -> int:
+    """How many tokens of any usual tokenizer a text takes at least: its words and numbers.
+
+    No merge crosses from one word or number into the next. Signs, which merge with one another
+    and with what stands beside them, do not count, and neither do the commas between thousands,
+    which an answer may leave out.
+    """
+    return len(_WORD_OR_NUMBER.findall(_THOUSANDS.sub("", text)))
 
 
 def has_unpaired_surrogate(text: str) -> bool:

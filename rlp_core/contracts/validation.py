@@ -67,13 +67,16 @@ class Validation:
         )
 
 
-def validate(prepared: Path, settings: Validate, thought: Thought, docs: Path) -> Validation:
+def validate(
+    prepared: Path, settings: Validate, thought: Thought, answer_tokens: int, docs: Path
+) -> Validation:
     """Check every part against its suite.
 
     Args:
         prepared: folder of stage `prepare`.
         settings: section `validate`.
         thought: section `thought`, for the delimiters.
+        answer_tokens: `evaluate.answer_tokens`, which an answer must fit into.
         docs: folder for GX's Data Docs.
 
     Raises:
@@ -87,7 +90,7 @@ def validate(prepared: Path, settings: Validate, thought: Thought, docs: Path) -
     verdicts: list[Sorted] = []
     tables: list[table.Table] = []
     for part in parts:
-        rules = rules_for(part.name, settings, thought)
+        rules = rules_for(part.name, settings, thought, answer_tokens)
         measured = table.build(part, rules, evaluations, settings)
         verdicts.append(sort_rows(part, validator.run(measured, rules)))
         tables.append(measured)

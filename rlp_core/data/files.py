@@ -1,4 +1,4 @@
-"""Rows of local files: jsonl, csv, tsv, txt and parquet, each also gzipped.
+"""Rows of local files: jsonl, json, csv, tsv, txt and parquet, each also gzipped.
 
 Files come from outside, so nothing about them is taken for granted: every fault is told with the
 file and the line. A line is never read beyond `max_line_bytes`, so a file that is no text at all
@@ -11,16 +11,32 @@ import csv
 import gzip
 import io
 import json
+import os
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlp_core.data import opening
 from rlp_core.errors import ConfigError, DataError, MissingInputError
 from rlp_core.files import sha256
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is written, where its name and its bytes do not tell.
+
+    Attributes:
+        max_line_bytes: a longer line is an error.
+        separator: between the fields of a table; empty: a comma in csv, a tab in tsv.
+        encoding: of a text; empty: by its byte-order mark, else UTF-8.
+    """
+
+    max_line_bytes: int
+    separator: str = ""
+    encoding: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,7 @@ def matching(folder: Path, pattern: str) -> list[Path]:
     Raises:
         ConfigError: the pattern leaves the folder.
         MissingInputError: there is no such folder, or nothing matches.
+        DataError: what matches is no file, or its name cannot be written down.
     """
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise ConfigError(
@@ -58,7 +75,10 @@ def matching(folder: Path, pattern: str) -> list[Path]:
         raise MissingInputError(
             "no such folder", where=str(folder), fix="create it, or correct `prepare.folder`"
         )
-    files = sorted(path for path in folder.glob(pattern) if path.is_file())
+    files = sorted(path for path in folder.glob(pattern) if not path.is_dir())
+    for path in files:
+        if (fault := unusual(path)) is not None:
+            raise fault
     if not files:
         raise MissingInputError(
             "no file matches",
@@ -68,11 +88,43 @@ def matching(folder: Path, pattern: str) -> list[Path]:
     return files
 
 
-def read_rows(file: Path, max_line_bytes: int) -> Iterator[Row]:
+def unusual(path: Path) -> DataError | None:
+    """What is wrong with an entry of the data folder: None for a file or folder.
+
+    A pipe would be waited on for ever, by DVC too; a name that is no UTF-8 fits in no manifest.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return DataError(
+            "the name of the file is not UTF-8",
+            where=str(os.fsencode(path)),
+            fix="give it another name, for example with `convmv -f latin1 -t utf-8`",
+        )
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return DataError(
+            f"a link that leads nowhere, or what cannot be looked at: {error.strerror}",
+            where=str(path),
+            fix="take it out of the folder, or mend it",
+        )
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return DataError(
+        f"{kinds.get(stat.S_IFMT(mode), 'a device')}, not a file: it has no content to read again",
+        where=str(path),
+        fix="write its content to a file, and take it out of the folder",
+    )
+
+
+def read_rows(file: Path, form: Form) -> Iterator[Row]:
     """Yield the rows of one file, its format told by the name.
 
-    A .txt file is one row with the field `text`. Blank lines of a jsonl file are no rows. A .tsv
-    file has no quoting: a quotation mark stands for itself.
+    A .txt file is one row with the field `text`. Blank lines of a jsonl file are no rows. A .json
+    or .jsonl file that begins with `[` is one list of rows. A .tsv file has no quoting: a quotation
+    mark stands for itself.
 
     Raises:
         MissingInputError: the file may not be read.
@@ -82,7 +134,7 @@ def read_rows(file: Path, max_line_bytes: int) -> Iterator[Row]:
     suffix = format_of(file)
     rows = 0
     try:
-        for row in _READERS[suffix](file, max_line_bytes):
+        for row in _READERS[suffix](file, form):
             rows += 1
             yield row
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -146,59 +198,56 @@ def stem_of(file: Path) -> str:
 # ------------------------------------------------------------------------------------ lines
 
 
-def _open(file: Path) -> gzip.GzipFile | io.BufferedReader:
-    return gzip.open(file) if file.suffix == ".gz" else file.open("rb")
+def _lines(file: Path, form: Form) -> Iterator[tuple[int, str]]:
+    return opening.lines(file, form.max_line_bytes, form.encoding)
 
 
-def _lines(file: Path, max_line_bytes: int) -> Iterator[tuple[int, str]]:
-    """Number, from 1, and text of every line, with its end. A byte-order mark is taken off."""
-    with _open(file) as handle:
-        number = 0
-        while line := handle.readline(max_line_bytes + 1):
-            number += 1
-            if len(line) > max_line_bytes:
-                raise DataError(
-                    f"the line is longer than {max_line_bytes} bytes",
-                    where=f"{file}, line {number}",
-                    fix="cut it, or raise `prepare.max_line_bytes`",
-                )
-            if number == 1:
-                line = line.removeprefix(BYTE_ORDER_MARK)
-            try:
-                yield number, line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}",
-                    where=f"{file}, line {number}",
-                    fix="convert the file, for example with `iconv -f latin1 -t utf-8`",
-                ) from error
-
-
-def _jsonl(file: Path, max_line_bytes: int) -> Iterator[Row]:
-    for number, line in _lines(file, max_line_bytes):
+def _jsonl(file: Path, form: Form) -> Iterator[Row]:
+    first = True
+    for number, line in _lines(file, form):
         if not line.strip():
             continue
+        if first and line.lstrip().startswith("["):
+            yield from _json_list(file, form)
+            return
+        first = False
         where = f"{file}, line {number}"
-        try:
-            fields = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            cut = "" if line.endswith("\n") else "; the file seems to be cut off here"
-            raise DataError(
-                f"not JSON: {error}{cut}",
-                where=where,
-                fix="mend the line, or fetch the file again",
-            ) from error
-        if not isinstance(fields, dict):
-            raise DataError(
-                f"the row is of type {type(fields).__name__}, not an object with fields",
-                where=where,
-                fix='write one object a line: {"text": "..."}',
-            )
-        yield Row(file, number, where, fields)
+        yield Row(file, number, where, _fields(_json(line, where), where))
 
 
-def _text(file: Path, max_line_bytes: int) -> Iterator[Row]:
-    text = "".join(line for _, line in _lines(file, max_line_bytes))
+def _json_list(file: Path, form: Form) -> Iterator[Row]:
+    """Rows of a file that is one JSON list, however it is broken into lines."""
+    rows = _json("".join(line for _, line in _lines(file, form)), str(file))
+    for number, fields in enumerate(rows, start=1):
+        where = f"{file}, item {number} of the list"
+        yield Row(file, number, where, _fields(fields, where))
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits
+        cut = "" if text.endswith("\n") else "; the file seems to be cut off here"
+        syntax = isinstance(error, json.JSONDecodeError)
+        raise DataError(
+            f"not JSON: {error}{cut if syntax else ''}",
+            where=where,
+            fix="mend the line, or fetch the file again; one object a line, or one list of objects",
+        ) from error
+
+
+def _fields(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise DataError(
+            f"the row is of type {type(value).__name__}, not an object with fields",
+            where=where,
+            fix='write one object a line: {"text": "..."}',
+        )
+    return value
+
+
+def _text(file: Path, form: Form) -> Iterator[Row]:
+    text = "".join(line for _, line in _lines(file, form))
     if text.strip():
         yield Row(file, 1, str(file), {"text": text})
 
@@ -206,20 +255,28 @@ def _text(file: Path, max_line_bytes: int) -> Iterator[Row]:
 # ----------------------------------------------------------------------------------- tables
 
 
-def _comma_separated(file: Path, max_line_bytes: int) -> Iterator[Row]:
-    lines = (line for _, line in _lines(file, max_line_bytes))
-    csv.field_size_limit(max(csv.field_size_limit(), max_line_bytes))
-    return _table(file, csv.reader(lines, strict=True))
+def _comma_separated(file: Path, form: Form) -> Iterator[Row]:
+    separator = form.separator or ","
+    lines = (line for _, line in _lines(file, form))
+    csv.field_size_limit(max(csv.field_size_limit(), form.max_line_bytes))
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    return _table(file, reader, separator, chosen=bool(form.separator))
 
 
-def _tab_separated(file: Path, max_line_bytes: int) -> Iterator[Row]:
-    lines = (line for _, line in _lines(file, max_line_bytes))
-    csv.field_size_limit(max(csv.field_size_limit(), max_line_bytes))
-    return _table(file, csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True))
+def _tab_separated(file: Path, form: Form) -> Iterator[Row]:
+    separator = form.separator or "\t"
+    lines = (line for _, line in _lines(file, form))
+    csv.field_size_limit(max(csv.field_size_limit(), form.max_line_bytes))
+    reader = csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE, strict=True)
+    return _table(file, reader, separator, chosen=bool(form.separator))
 
 
-def _table(file: Path, reader: Any) -> Iterator[Row]:
-    """Rows of a `csv.reader`: the first names the columns, all have as many fields."""
+def _table(file: Path, reader: Any, separator: str, *, chosen: bool) -> Iterator[Row]:
+    """Rows of a `csv.reader`: the first names the columns, all have as many fields.
+
+    `chosen`: whether the user named the separator. Where not, a header of one column that holds
+    another one is refused, not guessed at.
+    """
     header: list[str] = []
     number = 0
     try:
@@ -229,6 +286,8 @@ def _table(file: Path, reader: Any) -> Iterator[Row]:
                 continue
             if not header:
                 header = _header(cells, where)
+                if not chosen:
+                    _check_separator(header, separator, where)
                 continue
             number += 1
             if len(cells) != len(header):
@@ -246,6 +305,21 @@ def _table(file: Path, reader: Any) -> Iterator[Row]:
         ) from error
 
 
+def _check_separator(header: list[str], separator: str, where: str) -> None:
+    if len(header) > 1:
+        return
+    found = {other: header[0].count(other) for other in ",;\t|" if other != separator}
+    likely = max(found, key=lambda other: found[other])
+    if found[likely]:
+        raise DataError(
+            f"the header holds no {separator!r}, but {found[likely]} times {likely!r}: "
+            f"{header[0][:60]!r}",
+            where=where,
+            fix=f"set `separator: {json.dumps(likely)}` in the source; or, if this is one column, "
+            f"`separator: {json.dumps(separator)}`",
+        )
+
+
 def _header(cells: list[str], where: str) -> list[str]:
     if len(set(cells)) < len(cells) or not all(cell.strip() for cell in cells):
         raise DataError(
@@ -256,13 +330,13 @@ def _header(cells: list[str], where: str) -> list[str]:
     return cells
 
 
-def _parquet(file: Path, _max_line_bytes: int) -> Iterator[Row]:
+def _parquet(file: Path, _form: Form) -> Iterator[Row]:
     import pyarrow  # type: ignore[import-untyped]
     import pyarrow.parquet  # type: ignore[import-untyped]
 
     source: Any = file
     if file.suffix == ".gz":  # parquet is read from its end, where gzip cannot go: take it whole
-        with _open(file) as handle:
+        with opening.open_bytes(file) as handle:
             source = io.BytesIO(handle.read())
     try:
         number = 0
@@ -277,8 +351,9 @@ def _parquet(file: Path, _max_line_bytes: int) -> Iterator[Row]:
         ) from error
 
 
-_READERS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
+_READERS: dict[str, Callable[[Path, Form], Iterator[Row]]] = {
     ".jsonl": _jsonl,
+    ".json": _jsonl,
     ".csv": _comma_separated,
     ".tsv": _tab_separated,
     ".txt": _text,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlp_core.data.files import unusual
 from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError, UnavailableError
 from rlp_core.params import Hub
 
@@ -34,6 +35,9 @@ def read_rows(source: Hub, place: str, folder: Path) -> Iterator[tuple[int, dict
             where=f"{place}.revision, repository {source.name!r}",
             fix="give the commit; or, for a local folder, its path below `prepare.folder`",
         )
+    for path in sorted(local.rglob("*")) if local is not None else ():
+        if (fault := unusual(path)) is not None:
+            raise fault
     import datasets  # type: ignore[import-untyped]  # takes a second to import
 
     datasets.disable_progress_bars()

@@ -5,29 +5,31 @@ A `Mapper` is made once per source, and finds fault with the mapping itself befo
 
 from __future__ import annotations
 
-import difflib
-import re
-import string
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from rlp_core.data import expressions
+from rlp_core.data.blocks import blocks_of, chunks
 from rlp_core.data.records import Demonstration, Document, Record, content_key, heldout
+from rlp_core.data.row import NullFieldError, Row, Template, as_written, check_template
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.params import Files, Hub, Mapping
 
 REQUIRED = {
     "document": (),
     "demonstration": ("context", "continuation"),
-    "problem": ("prompt", "answer"),
+    "problem": ("prompt",),
 }
 ALLOWED = {
     "document": ("text", "answer_span"),
     "demonstration": ("context", "thought", "continuation"),
-    "problem": ("prompt", "answer", "choices_field"),
+    "problem": ("prompt", "answer", "answer_index", "first_index", "choices", "choices_field"),
 }
 IDENTIFYING = {"document": "text", "demonstration": "context", "problem": "prompt"}
 """What makes two records the same where the mapping names no `key`."""
-COMMON = ("only", "extract_field", "extract", "key")
+COMMON = ("only", "null", "extract_field", "extract", "key")
+NO_TEMPLATES = ("only", "null", "extract", "extract_field", "first_index", "choices_field")
 
 
 class Mapper:
@@ -39,6 +41,10 @@ class Mapper:
         share: held-out share of the content hashes, for `take`.
         place: where the source stands in `params.yaml`, for messages: `prepare.base[0]`.
 
+    Attributes:
+        passed_over: rows that became nothing, by the reason: `only`, `take` or `null`.
+        left_in_gaps: characters left out between the sides of texts parted by `block_chars`.
+
     Raises:
         ConfigError: the mapping lacks a template, has one that the kind has no use for, or one
             that is no format string or regular expression.
@@ -47,38 +53,49 @@ class Mapper:
     def __init__(self, source: Files | Hub, kind: type[Record], share: float, place: str) -> None:
         self.source, self.kind, self.share, self.place = source, kind, share, place
         self.mapping = source.mapping
+        self.passed_over: Counter[str] = Counter()
+        self.left_in_gaps = 0
+        self._only = {name: as_written(value) for name, value in self.mapping.only.items()}
         self._check_templates()
+        self._check_choices()
+        self._check_cuts()
         self._expression = self._compile()
 
     def records(self, fields: dict[str, Any], identity: str, where: str) -> Iterator[Record]:
         """Yield what one row becomes: nothing, a record, or the chunks of a document.
 
-        A row that `only` or `take` passes over becomes nothing. Which side of the split a row
-        lies on is told by its key as a whole, so that the chunks of a text stay together.
+        A row that `only`, `take` or `null` passes over becomes nothing. Which side of the split a
+        row lies on is told by its key as a whole, so that the chunks of a text stay together; with
+        `block_chars` a longer text lies on both sides, block by block.
 
         Args:
             fields: the row.
-            identity: the id of the record; chunks append `.1`, `.2`, ...
+            identity: the id of the record; blocks and chunks append `.1`, `.2`, ...
             where: file and line, for messages.
 
         Raises:
             DataError: a field is missing, is no text, or does not match `extract`.
         """
-        row = _Row(fields, where, self.place)
-        if any(row.text(name, "only") != value for name, value in self.mapping.only.items()):
+        row = Row(fields, where, self.place, self.mapping.null)
+        if any(as_written(row.value(name, "only")) != v for name, v in self._only.items()):
+            self.passed_over["only"] += 1
             return
-        self._extract(row)
-        made = self._fields(row)
-        explicit = self._fill("key", row) if self.mapping.key else ""
+        try:
+            self._extract(row)
+            made = self._fields(row)
+            explicit = self._fill("key", row) if self.mapping.key else ""
+        except NullFieldError:
+            self.passed_over["null"] += 1
+            return
         key = content_key(explicit or made[IDENTIFYING[self.kind.__name__.lower()]])
-        take = self.source.take
-        if take != "all" and heldout(key, self.share) is not (take == "heldout"):
-            return
         common = {"source": self.source.name, "licence": self.source.licence}
-        pieces = self._pieces(made)
-        for number, piece in enumerate(pieces, start=1):
-            suffix = f".{number}" if len(pieces) > 1 else ""
-            own = key if explicit or len(pieces) == 1 else content_key(piece["text"])
+        pieces = self._pieces(made, key)
+        if not pieces:
+            self.passed_over["take"] += 1
+        whole = len(pieces) == 1 and not pieces[0][0]
+        shared = bool(explicit) and not self._parted(made)
+        for suffix, piece in pieces:
+            own = key if shared or whole else content_key(piece["text"])
             yield self.kind(id=identity + suffix, key=own, **common, **piece)
 
     # ------------------------------------------------------------------- check of the mapping
@@ -99,40 +116,61 @@ class Mapper:
                 where=f"{self.place}.mapping.{name}",
                 fix=f"take it out; a {kind} is made from {', '.join(ALLOWED[kind])}",
             )
-        if self.mapping.answer_span and self.source.chunk_chars:
+        templates = {name: getattr(self.mapping, name) for name in given - set(NO_TEMPLATES)}
+        many = templates.pop("choices", ())
+        templates |= {f"choices[{index}]": template for index, template in enumerate(many)}
+        for name, template in sorted(templates.items()):
+            check_template(template, f"{self.place}.mapping.{name} = {template!r}")
+
+    def _check_choices(self) -> None:
+        mapping, where = self.mapping, f"{self.place}.mapping"
+        if self.kind.__name__ != "Problem":
+            return
+        if bool(mapping.answer) == bool(mapping.answer_index):
             raise ConfigError(
-                "`answer_span` marks one place of a whole text, and `chunk_chars` cuts the text",
-                where=f"{self.place}.mapping.answer_span",
+                "a problem needs the template `answer`, or else `answer_index`, and not both",
+                where=f"{where}.answer",
+                fix='name the field with the answer: answer: "{field}"; or the one that says which '
+                'choice is right: answer_index: "{label}"',
+            )
+        if mapping.choices and mapping.choices_field:
+            raise ConfigError(
+                "`choices` and `choices_field` both name the options",
+                where=f"{where}.choices",
                 fix="give one of the two",
             )
-        if self.source.chunk_chars and kind != "document":
+        if mapping.answer_index and not (mapping.choices or mapping.choices_field):
             raise ConfigError(
-                f"a {kind} cannot be cut into chunks",
-                where=f"{self.place}.chunk_chars",
-                fix="take it out",
+                "`answer_index` picks one of the choices, and there are none",
+                where=f"{where}.answer_index",
+                fix='list them: choices: ["{choice1}", "{choice2}"]; or give `choices_field`',
             )
-        for name in sorted(given - {"only", "extract", "extract_field", "choices_field"}):
-            self._check_template(name)
-
-    def _check_template(self, name: str) -> None:
-        template = getattr(self.mapping, name)
-        try:
-            names = [field for _, field, _, _ in string.Formatter().parse(template)]
-        except ValueError as error:
+        if mapping.first_index and not mapping.answer_index:
             raise ConfigError(
-                f"not a format string: {error}",
-                where=f"{self.place}.mapping.{name} = {template!r}",
-                fix="write fields as {field}, and a brace itself as {{ or }}",
-            ) from error
-        for field in names:
-            if field is not None and (not field or field[0].isdigit() or "." in field):
+                "`first_index` says how `answer_index` counts",
+                where=f"{where}.first_index",
+                fix="give `answer_index`, or take it out",
+            )
+
+    def _check_cuts(self) -> None:
+        kind = self.kind.__name__.lower()
+        for option in ("chunk_chars", "block_chars"):
+            if not getattr(self.source, option):
+                continue
+            if self.mapping.answer_span:
                 raise ConfigError(
-                    f"{{{field}}} is no name of a field",
-                    where=f"{self.place}.mapping.{name} = {template!r}",
-                    fix="write {field}, or {field[key]} for a value inside an object",
+                    f"`answer_span` marks one place of a whole text, and `{option}` cuts the text",
+                    where=f"{self.place}.mapping.answer_span",
+                    fix="give one of the two",
+                )
+            if kind != "document":
+                raise ConfigError(
+                    f"a {kind} cannot be cut into pieces",
+                    where=f"{self.place}.{option}",
+                    fix="take it out",
                 )
 
-    def _compile(self) -> re.Pattern[str] | None:
+    def _compile(self) -> expressions.Expression | None:
         if bool(self.mapping.extract) != bool(self.mapping.extract_field):
             raise ConfigError(
                 "`extract` and `extract_field` belong together",
@@ -141,38 +179,24 @@ class Mapper:
             )
         if not self.mapping.extract:
             return None
-        try:
-            expression = re.compile(self.mapping.extract)
-        except re.error as error:
-            raise ConfigError(
-                f"not a regular expression: {error}",
-                where=f"{self.place}.mapping.extract = {self.mapping.extract!r}",
-                fix="see the documentation of Python's `re`",
-            ) from error
-        if not expression.groupindex:
-            raise ConfigError(
-                "the regular expression has no named group, so it adds no field",
-                where=f"{self.place}.mapping.extract = {self.mapping.extract!r}",
-                fix="name its groups: (?P<final>...)",
-            )
-        return expression
+        return expressions.compiled(self.mapping.extract, f"{self.place}.mapping.extract")
 
     # -------------------------------------------------------------------------- one row
 
-    def _extract(self, row: _Row) -> None:
+    def _extract(self, row: Row) -> None:
         if self._expression is None:
             return
         field = self.mapping.extract_field
-        found = self._expression.fullmatch(row.text(field, "extract_field"))
+        found = self._expression.groups(row.text(field, "extract_field"))
         if found is None:
             raise DataError(
                 f"the field `{field}` does not match `extract` as a whole",
                 where=f"{row.where} ({self.place}.mapping.extract = {self.mapping.extract!r})",
                 fix="mend the row, or widen the expression",
             )
-        row.fields = row.fields | found.groupdict(default="")
+        row.fields = row.fields | found
 
-    def _fields(self, row: _Row) -> dict[str, Any]:
+    def _fields(self, row: Row) -> dict[str, Any]:
         """The record's own fields, filled in."""
         if self.kind is Document:
             text = self._fill("text", row) if self.mapping.text else row.text("text", "text")
@@ -180,15 +204,44 @@ class Mapper:
             return {"text": text, "spans": spans}
         if self.kind is Demonstration:
             return {n: self._fill(n, row) for n in ALLOWED["demonstration"]}
-        made: dict[str, Any] = {n: self._fill(n, row) for n in REQUIRED["problem"]}
+        made: dict[str, Any] = {"prompt": self._fill("prompt", row)}
+        if self.mapping.answer:
+            made["answer"] = self._fill("answer", row)
         if self.mapping.choices_field:
             made["choices"] = row.choices(self.mapping.choices_field)
+        elif self.mapping.choices:
+            made["choices"] = [
+                Template(row, f"choices[{index}]").vformat(template, (), row.fields)
+                for index, template in enumerate(self.mapping.choices)
+            ]
+        if self.mapping.answer_index:
+            made["answer"] = self._indexed(row, made["choices"])
         return made
 
-    def _fill(self, name: str, row: _Row) -> str:
-        return _Template(row, name).vformat(getattr(self.mapping, name), (), row.fields)
+    def _fill(self, name: str, row: Row) -> str:
+        return Template(row, name).vformat(getattr(self.mapping, name), (), row.fields)
 
-    def _spans(self, text: str, row: _Row) -> list[list[int]]:
+    def _indexed(self, row: Row, choices: list[str]) -> str:
+        """The choice that `answer_index` names, by a number or a letter."""
+        template = Template(row, "answer_index", numbers=True)
+        told = template.vformat(self.mapping.answer_index, (), row.fields).strip()
+        first = self.mapping.first_index
+        if len(told) == 1 and told.isascii() and told.isalpha():
+            index = ord(told.upper()) - ord("A")
+        elif told.isascii() and told.isdigit() and len(told) < 10:
+            index = int(told) - first
+        else:
+            index = -1
+        if not 0 <= index < len(choices):
+            raise DataError(
+                f"`answer_index` gives {told[:60]!r}, and there are {len(choices)} choices, "
+                f"numbered from {first}",
+                where=f"{row.where} ({self.place}.mapping.answer_index)",
+                fix="give the number or letter of a choice; `first_index: 1` where the first is 1",
+            )
+        return choices[index]
+
+    def _spans(self, text: str, row: Row) -> list[list[int]]:
         marked = self._fill("answer_span", row)
         start = text.rfind(marked)
         if start < 0 or not marked:
@@ -199,118 +252,27 @@ class Mapper:
             )
         return [[start, start + len(marked)]]
 
-    def _pieces(self, made: dict[str, Any]) -> list[dict[str, Any]]:
-        limit = self.source.chunk_chars
-        if not limit or len(made["text"]) <= limit:
-            return [made]
-        return [{"text": piece} for piece in chunks(made["text"], limit)]
+    def _parted(self, made: dict[str, Any]) -> bool:
+        """Whether this text is parted between the sides within."""
+        return 0 < self.source.block_chars < len(made.get("text", ""))
 
-
-class _Row:
-    """A row's fields, and what to say when one is not what it should be."""
-
-    def __init__(self, fields: dict[str, Any], where: str, place: str) -> None:
-        self.fields, self.where, self.place = fields, where, place
-
-    def value(self, name: str, user: str) -> Any:
-        if name not in self.fields:
-            raise self.unknown(name, user)
-        return self.fields[name]
-
-    def text(self, name: str, user: str) -> str:
-        value = self.value(name, user)
-        if not isinstance(value, str):
-            raise self.wrong_type(name, value, user)
-        return self.encodable(value, user)
-
-    def choices(self, name: str) -> list[str]:
-        value = self.value(name, "choices_field")
-        if not isinstance(value, list) or not all(isinstance(choice, str) for choice in value):
-            raise DataError(
-                f"the field `{name}` is no list of texts: {_short(value)}",
-                where=f"{self.where} ({self.place}.mapping.choices_field)",
-                fix="name the field that lists the options",
-            )
-        return [self.encodable(choice, "choices_field") for choice in value]
-
-    def encodable(self, text: str, user: str) -> str:
-        """The text itself; JSON can write half a character, which no file can hold."""
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"half a character (a lone surrogate) at place {error.start} of {_short(text)}",
-                where=f"{self.where} ({self.place}.mapping.{user})",
-                fix="write the character whole: the file was made with a broken encoding",
-            ) from error
-        return text
-
-    def unknown(self, name: str, user: str) -> DataError:
-        known = sorted(self.fields)
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`? " if near else ""
-        return DataError(
-            f"no field is called `{name}`",
-            where=f"{self.where} ({self.place}.mapping.{user})",
-            fix=f"{hint}the row has the fields {', '.join(known) or 'none'}",
-        )
-
-    def wrong_type(self, name: str, value: Any, user: str) -> DataError:
-        return DataError(
-            f"the field `{name}` is of type {type(value).__name__}, not a text: {_short(value)}",
-            where=f"{self.where} ({self.place}.mapping.{user})",
-            fix=f"mend the row; to take a number as it is written, use {{{name}!s}} in a template",
-        )
-
-
-class _Template(string.Formatter):
-    """Fills one template, and takes nothing for a text that is none."""
-
-    def __init__(self, row: _Row, name: str) -> None:
-        self.row, self.name = row, name
-
-    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
-        try:
-            value, _ = super().get_field(field_name, args, kwargs)
-        except (KeyError, IndexError, TypeError) as error:
-            raise self.row.unknown(field_name, self.name) from error
-        return (field_name, value), field_name
-
-    def convert_field(self, value: Any, conversion: Any) -> Any:
-        field, inner = value
-        if conversion:
-            return field, super().convert_field(inner, conversion)
-        return value
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        field, inner = value
-        if not isinstance(inner, str) and not format_spec:
-            raise self.row.wrong_type(field, inner, self.name)
-        try:
-            return self.row.encodable(format(inner, format_spec), self.name)
-        except (TypeError, ValueError) as error:
-            raise self.row.wrong_type(field, inner, self.name) from error
-
-
-def chunks(text: str, limit: int) -> Iterator[str]:
-    """Cut a text into pieces of at most `limit` characters; joined they give it back.
-
-    A piece ends behind the last line end in the second half of what fits (a cut in the first half
-    would leave scraps), else behind the last space there, else anywhere.
-    """
-    start = 0
-    while len(text) - start > limit:
-        middle = start + limit // 2
-        end = start + limit
-        for mark in ("\n", " "):
-            if (found := text.rfind(mark, middle, start + limit)) >= 0:
-                end = found + 1
-                break
-        yield text[start:end]
-        start = end
-    yield text[start:]
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    def _pieces(self, made: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
+        """What of a row lies on the side that is taken, in pieces: what each adds to the id."""
+        limit, take = self.source.chunk_chars, self.source.take
+        if self._parted(made):
+            text, source = made["text"], self.source
+            sides = blocks_of(text, source.block_chars, source.gap_chars, self.share)
+            kept = [(f".{b.number}", b.text) for b in sides if b.heldout is (take == "heldout")]
+            self.left_in_gaps += len(text) - sum(len(block.text) for block in sides)
+        elif take != "all" and heldout(key, self.share) is not (take == "heldout"):
+            return []
+        elif not limit or len(made["text"]) <= limit:
+            return [("", made)]
+        else:
+            kept = [("", made["text"])]
+        found: list[tuple[str, dict[str, Any]]] = []
+        for suffix, text in kept:
+            cut = list(chunks(text, limit)) if limit else [text]
+            for number, piece in enumerate(cut, start=1):
+                found.append((f"{suffix}.{number}" if len(cut) > 1 else suffix, {"text": piece}))
+        return found

@@ -6,17 +6,19 @@ and counts, and no time, host or absolute path.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rlp_core.data import files, hub, procedural
+from rlp_core.data.draw import Drawn
 from rlp_core.data.mapping import Mapper
 from rlp_core.data.records import Demonstration, Document, Problem, Record, kind_of
 from rlp_core.errors import DataError
 from rlp_core.files import folder_sha256, sha256, write_json, write_jsonl
-from rlp_core.params import Files, Hub, Prepare, Procedural
+from rlp_core.params import Files, Hub, Prepare, Procedural, Source
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, TRAINING_PARTS
 
 FORMAT = 1
@@ -87,12 +89,26 @@ def prepare(settings: Prepare, seed: int, root: Path, out: Path) -> dict[str, An
 
 
 def metrics(manifest: dict[str, Any]) -> dict[str, int]:
-    """Records and characters of every part, as a flat mapping of numbers."""
-    return {
-        f"{name}_{figure}": part[figure]
-        for name, part in manifest["parts"].items()
-        for figure in ("records", "characters")
-    }
+    """Records, characters and what was left out of every part, as a flat mapping of numbers.
+
+    Rows that no record was made from are named by the reason; reasons that did not occur are left
+    out.
+    """
+    found: dict[str, int] = {}
+    for name, part in manifest["parts"].items():
+        found |= {f"{name}_{figure}": part[figure] for figure in ("records", "characters")}
+        found |= {f"{name}_rows_passed_over_{why}": n for why, n in passed_over(part).items()}
+        gaps = sum(source.get("characters_in_gaps", 0) for source in part["sources"])
+        found |= {f"{name}_characters_in_gaps": gaps} if gaps else {}
+    return found
+
+
+def passed_over(part: dict[str, Any]) -> dict[str, int]:
+    """Rows of a part's sources that became no record, by the reason, in order of name."""
+    total: Counter[str] = Counter()
+    for source in part["sources"]:
+        total.update(source.get("rows_passed_over", {}))
+    return {why: total[why] for why in sorted(total)}
 
 
 def _records(settings: Prepare, name: str, seed: int, root: Path, part: Part) -> Iterator[Record]:
@@ -120,11 +136,34 @@ def _records(settings: Prepare, name: str, seed: int, root: Path, part: Part) ->
             yield record
         entry["records"] = part.records - before
         if not entry["records"]:
-            raise DataError(
-                "the source gave no record",
-                where=f"prepare.{name}[{index}]",
-                fix="check `take`, `mapping.only` and the files",
+            raise _nothing(source, entry, name, f"prepare.{name}[{index}]")
+
+
+def _nothing(source: Source, entry: dict[str, Any], name: str, place: str) -> DataError:
+    """The error of a source without a record: where its rows went, and which option does that."""
+    passed = entry.get("rows_passed_over", {})
+    reasons = ", ".join(f"{n} by `{why}`" for why, n in passed.items())
+    told = f": of {entry.get('rows_read', 0)} rows {reasons} passed over" if reasons else ""
+    fix = "check `take`, `mapping.only` and the files"
+    if "take" in passed and not isinstance(source, Procedural):
+        fix = f"the split by content hash puts whole rows on one side, and none on `{source.take}`"
+        if kind_of(name) is Document and not source.block_chars:
+            fix += (
+                ": set `block_chars` (with `gap_chars`) on both sources, which parts long texts "
+                "within; or give more rows, or another `prepare.heldout_share`"
             )
+        elif kind_of(name) is Document:
+            fix += (
+                ": no text is longer than `block_chars`: lower it; or give more rows, or another "
+                "`prepare.heldout_share`"
+            )
+        else:
+            fix += ": give more rows, or another `prepare.heldout_share`"
+    elif "only" in passed:
+        fix = "no row has the values that `mapping.only` asks for: correct it, or the pattern"
+    elif "null" in passed:
+        fix = "every row has a null in a field in use: correct the templates of `mapping`"
+    return DataError(f"the source gave no record{told}", where=place, fix=fix)
 
 
 def _generated(
@@ -157,19 +196,13 @@ def _from_files(
     entry |= _described(source) | {"pattern": source.pattern}
     entry["files"] = {path.relative_to(folder).as_posix(): files.digest(path) for path in found}
     labels = _labels(found, folder)
-    used = rows = 0
-    for path in found:
-        for row in files.read_rows(path, settings.max_line_bytes):
-            rows += 1
-            identity = f"{source.name}-{labels[path]}-{row.number}"
-            made = list(mapper.records(row.fields, identity, row.where))
-            used += bool(made)
-            yield from ((record, row.where) for record in made)
-            if used == source.limit > 0:
-                break
-        if used == source.limit > 0:
-            break
-    entry |= {"rows_read": rows, "rows_used": used}
+    form = files.Form(settings.max_line_bytes, source.separator, source.encoding)
+    rows = (
+        (row.fields, f"{source.name}-{labels[path]}-{row.number}", row.where)
+        for path in found
+        for row in files.read_rows(path, form)
+    )
+    yield from _mapped(rows, mapper, entry)
 
 
 def _from_hub(
@@ -186,27 +219,40 @@ def _from_hub(
         entry |= {"config": source.config, "revision": source.revision}
     else:
         entry |= {"name": short, "sha256": folder_sha256(local)}
-    used = rows = 0
-    for number, fields in hub.read_rows(source, place, folder):
-        rows += 1
-        where = f"{source.name}, split {source.split}, row {number}"
-        made = list(mapper.records(fields, f"{short}-{label}-{number}", where))
-        used += bool(made)
-        yield from ((record, where) for record in made)
-        if used == source.limit > 0:
+    rows = (
+        (fields, f"{short}-{label}-{number}", f"{source.name}, split {source.split}, row {number}")
+        for number, fields in hub.read_rows(source, place, folder)
+    )
+    yield from _mapped(rows, mapper, entry)
+
+
+def _mapped(
+    rows: Iterator[tuple[dict[str, Any], str, str]], mapper: Mapper, entry: dict[str, Any]
+) -> Iterator[tuple[Record, str]]:
+    """The records of a source's rows: fields, id and place each; counts them into `entry`."""
+    drawn = Drawn(mapper.source.limit, mapper.source.draw)
+    read = 0
+    for fields, identity, where in rows:
+        read += 1
+        if made := list(mapper.records(fields, identity, where)):
+            yield from ((record, where) for record in drawn.add(made, where))
+        if drawn.full:
             break
-    entry |= {"rows_read": rows, "rows_used": used}
+    yield from drawn.chosen()
+    passed = mapper.passed_over + drawn.passed_over
+    entry |= {"rows_read": read, "rows_used": drawn.used}
+    entry |= {"rows_passed_over": {why: passed[why] for why in sorted(passed)}} if passed else {}
+    entry |= {"characters_in_gaps": mapper.left_in_gaps} if mapper.left_in_gaps else {}
 
 
 def _described(source: Files | Hub) -> dict[str, Any]:
-    return {
-        "name": source.name,
-        "licence": source.licence,
-        "take": source.take,
-        "limit": source.limit,
-        "chunk_chars": source.chunk_chars,
-        "mapping": source.mapping.model_dump(exclude_defaults=True),
-    }
+    """The source's settings for the manifest; those of later versions only where they are set."""
+    always = {"name", "licence", "take", "limit", "chunk_chars"}
+    told = source.model_dump(include=always)
+    told |= source.model_dump(
+        include={"draw", "block_chars", "gap_chars", "separator", "encoding"}, exclude_defaults=True
+    )
+    return told | {"mapping": source.mapping.model_dump(mode="json", exclude_defaults=True)}
 
 
 def _labels(found: list[Path], folder: Path) -> dict[Path, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rlp_core.params.section import Count, Positive, Section, Share
 from rlp_core.workspace import PARTS
@@ -17,13 +17,21 @@ class Mapping(Section):
     expression to the fields.
     """
 
-    only: dict[str, str] = Field(
+    only: dict[str, str | int | float | bool | None] = Field(
         default_factory=dict,
-        description="Fields and the values that they must have; other rows are passed over.",
+        description="Fields and the values that they must have, as texts, numbers, true, false or "
+        "null; other rows are passed over, and counted.",
+    )
+    null: Literal["refuse", "skip", "empty"] = Field(
+        default="refuse",
+        description="A field in use that is null, NaN or infinite: an error; or its row is passed "
+        "over, and counted; or it is taken for an empty text.",
     )
     extract_field: str = Field(default="", description="Field that `extract` is matched on.")
     extract: str = Field(
-        default="", description="Regular expression with named groups; must match the whole field."
+        default="",
+        description="Regular expression with named groups, of the syntax of RE2, which takes no "
+        "longer for any text; must match the whole field.",
     )
     key: str = Field(
         default="", description="What makes two rows the same; empty: text, context or prompt."
@@ -37,7 +45,20 @@ class Mapping(Section):
     continuation: str = Field(default="", description="Demonstration: what follows.")
     prompt: str = Field(default="", description="Problem: what is asked.")
     answer: str = Field(default="", description="Problem: the right answer.")
-    choices_field: str = Field(default="", description="Problem: the field with the options.")
+    answer_index: str = Field(
+        default="",
+        description="Problem: instead of `answer`, which of the choices is right: a template that "
+        "gives its number or letter.",
+    )
+    first_index: Annotated[int, Field(ge=0, le=1)] = Field(
+        default=0, description="Problem: the number that `answer_index` gives the first choice."
+    )
+    choices: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(), description="Problem: the options, a template each."
+    )
+    choices_field: str = Field(
+        default="", description="Problem: the field with the options, where one lists them all."
+    )
 
 
 class Procedural(Section):
@@ -59,24 +80,84 @@ class Procedural(Section):
         return self
 
 
-class Files(Section):
-    """Local files: jsonl, csv, tsv, txt or parquet, each also gzipped."""
+class Rows(Section):
+    """What sources of rows have in common: which rows are taken, and how texts are cut."""
 
-    kind: Literal["files"]
-    name: str = Field(min_length=1, description="Name of the source, for lineage.")
-    licence: str = Field(min_length=1, description="SPDX identifier, or what the source states.")
-    pattern: str = Field(min_length=1, description="Glob below `prepare.folder`.")
     take: Literal["all", "train", "heldout"] = Field(
         default="all", description="All rows, or one side of the split by content hash."
     )
     limit: Count = Field(default=0, description="Rows at most, 0: all.")
+    draw: Literal["hash", "first"] = Field(
+        default="hash",
+        description="Which rows `limit` takes: drawn by content hash from all of the source, which "
+        "reads all of it; or the first.",
+    )
+    block_chars: Count = Field(
+        default=0,
+        description="Documents with `take` train or heldout: longer texts are parted within, in "
+        "blocks of at most this many characters; 0: a text lies on one side as a whole.",
+    )
+    gap_chars: Count = Field(
+        default=0,
+        description="Characters of a training block that are left out beside a held-out one.",
+    )
     chunk_chars: Count = Field(
         default=0, description="Documents: cut longer texts at line ends to this many characters."
     )
     mapping: Mapping = Field(default_factory=Mapping, description="Row to record.")
 
+    @model_validator(mode="after")
+    def _parts_within(self) -> Rows:
+        if self.block_chars and self.take == "all":
+            raise ValueError(
+                "`block_chars` parts a text between train and heldout: set `take` to one of them"
+            )
+        if self.gap_chars and not self.block_chars:
+            raise ValueError("`gap_chars` lies between blocks: set `block_chars` too")
+        if self.block_chars < 4 * self.gap_chars:
+            raise ValueError(
+                f"`block_chars` = {self.block_chars} must be at least four times `gap_chars` = "
+                f"{self.gap_chars}: a block loses up to two gaps, and may be half as long"
+            )
+        return self
 
-class Hub(Section):
+
+class Files(Rows):
+    """Local files: jsonl, json, csv, tsv, txt or parquet, each also gzipped."""
+
+    kind: Literal["files"]
+    name: str = Field(min_length=1, description="Name of the source, for lineage.")
+    licence: str = Field(min_length=1, description="SPDX identifier, or what the source states.")
+    pattern: str = Field(min_length=1, description="Glob below `prepare.folder`.")
+    separator: Annotated[str, Field(max_length=1)] = Field(
+        default="", description="Between the fields of a table; empty: comma in csv, tab in tsv."
+    )
+    encoding: str = Field(
+        default="",
+        description="Of texts and tables, by its name in Python; empty: as the byte-order mark "
+        "says, else UTF-8.",
+    )
+
+    @field_validator("separator")
+    @classmethod
+    def _separates(cls, separator: str) -> str:
+        if separator in ('"', "\n", "\r"):
+            raise ValueError("a quotation mark or line end cannot separate fields")
+        return separator
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_of_text(cls, encoding: str) -> str:
+        try:
+            b"abcd".decode(encoding or "utf-8")
+        except UnicodeError:
+            pass  # one that other bytes would suit
+        except (LookupError, ValueError):
+            raise ValueError("no text encoding is called that; common: utf-8, cp1252") from None
+        return encoding
+
+
+class Hub(Rows):
     """A Hugging Face data set, by name and revision, or a local folder of one."""
 
     kind: Literal["hub"]
@@ -86,14 +167,6 @@ class Hub(Section):
     split: str = Field(default="train", description="Split to read.")
     licence: str = Field(min_length=1, description="SPDX identifier, or what the source states.")
     streaming: bool = Field(default=False, description="Read without downloading the whole.")
-    take: Literal["all", "train", "heldout"] = Field(
-        default="all", description="All rows, or one side of the split by content hash."
-    )
-    limit: Count = Field(default=0, description="Rows at most, 0: all.")
-    chunk_chars: Count = Field(
-        default=0, description="Documents: cut longer texts at line ends to this many characters."
-    )
-    mapping: Mapping = Field(default_factory=Mapping, description="Row to record.")
 
 
 Source = Annotated[Procedural | Files | Hub, Field(discriminator="kind")]
@@ -156,7 +229,18 @@ class Validate(Section):
     unsound_steps: Literal["warning", "error"] = Field(
         description="What a demonstration with a step that does not hold is."
     )
+    unanswerable: Literal["warning", "error"] = Field(
+        default="error",
+        description="What a problem is whose answer can never be given: of several lines, or "
+        "longer than `evaluate.answer_tokens` can hold.",
+    )
     min_group_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
         default=0.25,
         description="Share of a part's gendered terms below which a group's absence is a warning.",
     )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Validate:
+        if self.min_chars > self.max_chars:
+            raise ValueError("`min_chars` must not exceed `max_chars`: no text could pass")
+        return self

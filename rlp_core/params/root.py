@@ -77,19 +77,23 @@ class Params(Section):
         """A model built here has a longest sequence; nothing that is read may exceed it."""
         if self.base.architecture is None:
             return self
-        thought = self.thought.max_tokens + 2  # both delimiters
-        lengths = {
-            "bootstrap.max_tokens": self.bootstrap.max_tokens,
-            "finetune.max_tokens": self.finetune.max_tokens,
-            "rlp.max_tokens + thought.max_tokens + 2": self.rlp.max_tokens + thought,
-            "evaluate.max_tokens + thought.max_tokens + 2 + evaluate.answer_tokens": (
-                self.evaluate.max_tokens + thought + self.evaluate.answer_tokens
-            ),
-        }
-        for keys, length in lengths.items():
+        for keys, length in sequence_lengths(self).items():
             if length > self.base.architecture.context:
                 raise ValueError(
                     f"{keys} = {length} exceeds base.architecture.context = "
                     f"{self.base.architecture.context}"
                 )
         return self
+
+
+def sequence_lengths(params: Params) -> dict[str, int]:
+    """The longest sequences that stages put through the model, by the keys that set them."""
+    thought = params.thought.max_tokens + 2  # both delimiters
+    return {
+        "bootstrap.max_tokens": params.bootstrap.max_tokens,
+        "finetune.max_tokens": params.finetune.max_tokens,
+        "rlp.max_tokens + thought.max_tokens + 2": params.rlp.max_tokens + thought,
+        "evaluate.max_tokens + thought.max_tokens + 2 + evaluate.answer_tokens": (
+            params.evaluate.max_tokens + thought + params.evaluate.answer_tokens
+        ),
+    }

@@ -26,4 +26,6 @@ def run(context: StageContext) -> None:
         path = workspace.prepared / f"{name}.jsonl"
         context.tracker.dataset(name=name, path=path, digest=part["sha256"], context="prepare")
         print(f"{name}: {part['records']} records, {part['characters']} characters")
+        for reason, rows in prepare.passed_over(part).items():
+            print(f"{name}: {rows} rows passed over by `{reason}`")
     context.tracker.metrics({name: float(value) for name, value in metrics.items()})

@@ -33,7 +33,8 @@ def run(context: StageContext) -> None:
     workspace, settings = context.workspace, context.params.validate_
     docs = workspace.private / "data-docs"
     shutil.rmtree(docs, ignore_errors=True)
-    found = validate(workspace.prepared, settings, context.params.thought, docs)
+    thought, answer_tokens = context.params.thought, context.params.evaluate.answer_tokens
+    found = validate(workspace.prepared, settings, thought, answer_tokens, docs)
     folder = workspace.report(context.name)
     numbers = metrics(found.parts, found.tables[-1], found.summary_outcomes)
     write_json(folder / "metrics.json", numbers)

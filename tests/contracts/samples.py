@@ -17,6 +17,8 @@ from rlp_core.workspace import PARTS
 
 THOUGHT = Thought(open="<think>", close="</think>", max_tokens=8)
 
+ANSWER_TOKENS = 4
+
 SETTINGS = Validate(
     max_quarantine_share=0.5,
     min_chars=4,
@@ -89,7 +91,9 @@ def measured(
     """The table of a part whose rows were read without a fault."""
     others = [part_of(key, value) for key, value in (evaluations or {}).items()]
     against = Evaluations(others, using.contamination_ngram)
-    return build(part_of(name, records), rules_for(name, using, THOUGHT), against, using)
+    return build(
+        part_of(name, records), rules_for(name, using, THOUGHT, ANSWER_TOKENS), against, using
+    )
 
 
 def write_prepared(folder: Path, changed: Mapping[str, Sequence[Any]] | None = None) -> None:

@@ -13,6 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_page_shows_the_rules_as_they_are() -> None:
     params = load(ROOT / reference.PROFILE)
     text = (ROOT / reference.PAGE).read_text(encoding="utf-8")
-    made = reference.rules_table(params.validate_, params.thought)
+    made = reference.rules_table(params.validate_, params.thought, params.evaluate.answer_tokens)
     assert reference.page(text, made) == text, "run: python -m rlp_core.contracts.reference"
     assert made.count("\n") > 25

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from rlp_core.contracts.report import BINS, HEIGHT, histogram, render
 from rlp_core.contracts.validation import Validation, validate
-from tests.contracts.samples import SETTINGS, THOUGHT, record, write_prepared
+from tests.contracts.samples import ANSWER_TOKENS, SETTINGS, THOUGHT, record, write_prepared
 
 HOSTILE = "<script>alert(1)</script><img src=https://evil.test/x onerror=alert(2)>\"'`&"
 
@@ -22,7 +23,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Validation:
     rows = [record("problems", n) for n in range(6)]
     rows += [record("problems", 7, id=HOSTILE, answer=HOSTILE, choices=["a", "\ud800"])]
     write_prepared(folder / "prepared", {"problems": rows})
-    found = validate(folder / "prepared", SETTINGS, THOUGHT, folder / "docs")
+    found = validate(folder / "prepared", SETTINGS, THOUGHT, ANSWER_TOKENS, folder / "docs")
     found.manifest["parts"]["base"]["sources"][0] |= {"name": HOSTILE, "licence": HOSTILE}
     return found
 
@@ -79,3 +80,12 @@ def test_a_histogram_counts_every_row_once(lengths: list[int]) -> None:
     assert len(made.bars) <= BINS
     assert max(bar.height for bar in made.bars) == HEIGHT
     assert (made.least, made.most) == (min(lengths), max(lengths))
+
+
+def test_the_page_says_what_was_left_out_of_a_source(tmp_path: Path) -> None:
+    write_prepared(tmp_path / "prepared", {})
+    found = validate(tmp_path / "prepared", SETTINGS, THOUGHT, ANSWER_TOKENS, tmp_path / "docs")
+    source = found.manifest["parts"]["base"]["sources"][0]
+    source |= {"rows_passed_over": {"only": 40, "limit": 12}, "characters_in_gaps": 300}
+    page = render(found, SETTINGS)
+    assert "40 rows by only, 12 rows by limit, 300 characters between blocks" in page

@@ -10,16 +10,19 @@ from rlp_core.contracts.rules import NotMatches, Severity
 from rlp_core.contracts.suites import rules_for, summary_rules
 from rlp_core.params import Validate
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, TRAINING_PARTS
-from tests.contracts.samples import THOUGHT, settings
+from tests.contracts.samples import ANSWER_TOKENS, THOUGHT, settings
 
 
 def suite(part: str, using: Validate | None = None) -> dict[str, Severity]:
-    return {rule.name: rule.severity for rule in rules_for(part, using or settings(), THOUGHT)}
+    return {
+        rule.name: rule.severity
+        for rule in rules_for(part, using or settings(), THOUGHT, ANSWER_TOKENS)
+    }
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_names_are_unique_and_texts_given(part: str) -> None:
-    rules = rules_for(part, settings(), THOUGHT)
+    rules = rules_for(part, settings(), THOUGHT, ANSWER_TOKENS)
     assert len({rule.name for rule in rules}) == len(rules)
     assert all(rule.text for rule in rules)
     assert len(rules) <= 60  # more choke Data Docs
@@ -37,7 +40,7 @@ def test_only_training_parts_can_leak() -> None:
 
 def test_only_base_may_show_the_delimiters() -> None:
     assert [part for part in PARTS if "no_delimiters" not in suite(part)] == ["base"]
-    rules = {rule.name: rule for rule in rules_for("rlp", settings(), THOUGHT)}
+    rules = {rule.name: rule for rule in rules_for("rlp", settings(), THOUGHT, ANSWER_TOKENS)}
     check = rules["no_delimiters"].check
     assert isinstance(check, NotMatches)
     assert re.search(check.pattern, "so </think> it ends")

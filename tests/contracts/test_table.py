@@ -9,7 +9,7 @@ import pytest
 from rlp_core.contracts.rules import Holds
 from rlp_core.contracts.suites import rules_for
 from rlp_core.workspace import PARTS
-from tests.contracts.samples import SETTINGS, THOUGHT, measured, record, sentence
+from tests.contracts.samples import ANSWER_TOKENS, SETTINGS, THOUGHT, measured, record, sentence
 
 ARITHMETIC = {"source": "arithmetic"}
 CHAIN = "Q: 3+4-5\nA:"
@@ -41,6 +41,24 @@ BREAKS: list[tuple[str, str, dict[str, Any]]] = [
     ("answer_holds", "finetune", {**ARITHMETIC, "context": CHAIN, "continuation": "1\n"}),
     ("answer_holds", "problems", {**ARITHMETIC, "prompt": "how are you?"}),
 ]
+
+WORDS = [
+    ("7", 1, 1),
+    ("-3.25", 2, 1),
+    ("1,000,000,000", 1, 1),
+    ("the left one", 3, 1),
+    ("yes\nand no", 3, 2),
+    (" so \n", 1, 1),
+    ("...!?", 0, 1),
+]
+
+
+@pytest.mark.parametrize(("answer", "words", "lines"), WORDS)
+def test_what_an_answer_takes_at_least(answer: str, words: int, lines: int) -> None:
+    table = measured("problems", [record("problems", 1, answer=answer)])
+    assert table.columns["answer_words"] == [words]
+    assert table.columns["answer_lines"] == [lines]
+
 
 HOLDS: list[tuple[str, str, dict[str, Any]]] = [
     ("not_empty", "bootstrap", {"thought": ""}),
@@ -80,7 +98,7 @@ def test_a_sound_row_holds(rule: str, part: str, changes: dict[str, Any]) -> Non
 @pytest.mark.parametrize("part", PARTS)
 def test_the_samples_break_nothing(part: str) -> None:
     table = measured(part, [record(part, n) for n in range(6)])
-    for rule in rules_for(part, SETTINGS, THOUGHT):
+    for rule in rules_for(part, SETTINGS, THOUGHT, ANSWER_TOKENS):
         assert rule.check.column in table.columns
         if isinstance(rule.check, Holds):
             assert all(table.columns[rule.check.column]), rule.name

@@ -91,3 +91,12 @@ def test_numbers_and_sums_are_no_personal_data(value: str) -> None:
 )
 def test_long_texts_do_not_hang(value: str) -> None:
     assert text.personal_data(value) is None
+
+
+@given(st.text(max_size=80))
+def test_no_text_takes_fewer_tokens_than_its_words_and_numbers(written: str) -> None:
+    """By the pre-tokenizer of GPT-2, which byte-level BPE never merges across."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    pieces = ByteLevel(add_prefix_space=False).pre_tokenize_str(written)
+    assert text.least_tokens(written) <= len(pieces)

@@ -9,7 +9,15 @@ from typing import Any
 from rlp_core.contracts.validation import Validation, validate
 from rlp_core.data.records import content_key
 from rlp_core.params import Validate
-from tests.contracts.samples import SETTINGS, THOUGHT, record, settings, without, write_prepared
+from tests.contracts.samples import (
+    ANSWER_TOKENS,
+    SETTINGS,
+    THOUGHT,
+    record,
+    settings,
+    without,
+    write_prepared,
+)
 
 SOUND = 6
 
@@ -18,7 +26,7 @@ def validated(
     folder: Path, changed: dict[str, list[Any]], using: Validate = SETTINGS
 ) -> Validation:
     write_prepared(folder / "prepared", changed)
-    return validate(folder / "prepared", using, THOUGHT, folder / "docs")
+    return validate(folder / "prepared", using, THOUGHT, ANSWER_TOKENS, folder / "docs")
 
 
 def failures(found: Validation) -> dict[str, list[str]]:
@@ -88,7 +96,7 @@ def test_empty_and_cut_parts_stop_the_pipeline(tmp_path: Path) -> None:
     (prepared / "heldout.jsonl").write_text("", encoding="utf-8")
     whole = (prepared / "base.jsonl").read_text(encoding="utf-8")
     (prepared / "base.jsonl").write_text(whole.rsplit("\n", 2)[0] + "\n", encoding="utf-8")
-    stop = validate(prepared, SETTINGS, THOUGHT, tmp_path / "docs").stop_reason()
+    stop = validate(prepared, SETTINGS, THOUGHT, ANSWER_TOKENS, tmp_path / "docs").stop_reason()
     assert stop is not None
     assert "`part_not_empty` fails for heldout: 0\n" in str(stop)
     assert "`part_complete` fails for base: 1, heldout: 6\n" in str(stop)
@@ -98,7 +106,7 @@ def test_a_part_edited_by_hand_is_a_warning(tmp_path: Path) -> None:
     write_prepared(tmp_path / "prepared")
     with (tmp_path / "prepared" / "rlp.jsonl").open("a", encoding="utf-8") as out:
         out.write(json.dumps(record("rlp", 50)) + "\n")
-    found = validate(tmp_path / "prepared", SETTINGS, THOUGHT, tmp_path / "docs")
+    found = validate(tmp_path / "prepared", SETTINGS, THOUGHT, ANSWER_TOKENS, tmp_path / "docs")
     assert failures(found) == {"part_unchanged": ["summary 1"]}
     assert found.stop_reason() is None
 
@@ -124,3 +132,14 @@ def test_a_warning_lets_the_row_pass(tmp_path: Path) -> None:
     found = validated(tmp_path, {"rlp": rows}, settings(personal_data="warning"))
     assert failures(found) == {"personal_data": ["rlp 6"]}
     assert len(found.parts[1].passed) == 7
+
+
+def test_answers_that_can_never_be_given_are_quarantined_or_warned_of(tmp_path: Path) -> None:
+    rows = [record("problems", n) for n in range(6)]
+    rows += [record("problems", 7, answer="one\ntwo"), record("problems", 8, answer="a b c d e")]
+    expected = {"answer_one_line": ["problems 6"], "answer_fits": ["problems 7"]}
+    for chosen, passed in (("error", 6), ("warning", 8)):
+        folder = tmp_path / chosen
+        found = validated(folder, {"problems": rows}, settings(unanswerable=chosen))
+        assert failures(found) == expected
+        assert len(found.parts[-1].passed) == passed

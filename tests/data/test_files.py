@@ -1,5 +1,6 @@
 """Reading what comes from outside: every format, and every way for a file to be broken."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -28,7 +29,7 @@ PLAIN_CELL = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]),
 
 
 def fields(path: Path, limit: int = LIMIT) -> list[dict[str, Any]]:
-    return [row.fields for row in files.read_rows(path, limit)]
+    return [row.fields for row in files.read_rows(path, files.Form(limit))]
 
 
 def put(folder: Path, name: str, content: bytes) -> Path:
@@ -80,7 +81,7 @@ def test_rows_come_back_as_written(
     cell = PLAIN_CELL if kind == "tsv" else CELL
     rows = data.draw(st.lists(st.fixed_dictionaries({"a": cell, "b": cell}), min_size=1))
     path = put(tmp_path, f"rows.{kind}{ending}", WRITERS[kind](rows))
-    read = list(files.read_rows(path, LIMIT))
+    read = list(files.read_rows(path, files.Form(LIMIT)))
     assert [row.fields for row in read] == rows
     assert [row.number for row in read] == list(range(1, len(rows) + 1))
 
@@ -98,7 +99,7 @@ def test_quotation_marks_stand_for_themselves_in_tsv(tmp_path: Path) -> None:
 
 def test_a_quoted_field_of_csv_may_run_over_lines(tmp_path: Path) -> None:
     path = put(tmp_path, "a.csv", b'a,b\n"x\ny",z\n1,2\n')
-    read = list(files.read_rows(path, LIMIT))
+    read = list(files.read_rows(path, files.Form(LIMIT)))
     assert [row.fields["a"] for row in read] == ["x\ny", "1"]
     assert read[1].where.endswith("line 4")
 
@@ -111,7 +112,7 @@ def test_a_long_csv_field_is_read_whole(tmp_path: Path) -> None:
 
 def test_blank_lines_are_no_rows_and_still_count(tmp_path: Path) -> None:
     path = put(tmp_path, "a.jsonl", b'{"a": 1}\n\n  \n{"a": 2}')
-    assert [(row.number, row.fields["a"]) for row in files.read_rows(path, LIMIT)] == [
+    assert [(row.number, row.fields["a"]) for row in files.read_rows(path, files.Form(LIMIT))] == [
         (1, 1),
         (4, 2),
     ]
@@ -136,7 +137,7 @@ BROKEN: dict[str, tuple[str, bytes, str, str]] = {
     "a number": ("a.jsonl", b"3\n", "of type int, not an object", "line 1"),
     "null": ("a.jsonl", b"null\n", "of type NoneType, not an object", "line 1"),
     "latin 1": ("a.jsonl", b'{"a": 1}\n{"a": "\xe9"}\n', "0xe9 at column 8", "line 2"),
-    "binary text": ("a.txt", b"\xff\xfe\x00\x00", "not UTF-8: byte 0xff", "line 1"),
+    "binary text": ("a.txt", b"\xff\xf0\x01", "not UTF-8: byte 0xff", "line 1"),
     "long line": ("a.jsonl", b'{"a": "' + b"x" * LIMIT + b'"}\n', "longer than 1000", "line 1"),
     "long line of text": ("a.txt", b"x\n" + b"x" * LIMIT + b"\n", "longer than 1000", "line 2"),
     "ragged, long": ("a.csv", b"a,b\n1,2\n1,2,3\n", "3 fields, the header has 2", "line 3"),
@@ -211,7 +212,7 @@ def test_a_file_that_went_away(tmp_path: Path) -> None:
 
 def test_only_as_much_as_needed_is_read(tmp_path: Path) -> None:
     path = put(tmp_path, "a.jsonl", b'{"a": 1}\n' + b"x" * 10**6)
-    assert next(iter(files.read_rows(path, LIMIT))).fields == {"a": 1}
+    assert next(iter(files.read_rows(path, files.Form(LIMIT)))).fields == {"a": 1}
 
 
 def test_matching_is_in_order_and_names_files_only(tmp_path: Path) -> None:
@@ -238,6 +239,118 @@ def test_what_cannot_match(
         files.matching(tmp_path / folder, pattern)
 
 
+ROW = {"a": "Zoë – 鹭 🦆"}
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "gb18030"]
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_an_encoding_that_is_named_is_read(
+    tmp_path: Path, kind: str, encoding: str, ending: str
+) -> None:
+    text = {"jsonl": json.dumps(ROW, ensure_ascii=False) + "\n", "csv": f"a\n{ROW['a']}\n"}[kind]
+    path = put(tmp_path, f"a.{kind}{ending}", text.encode(encoding))
+    assert [row.fields for row in files.read_rows(path, files.Form(LIMIT, "", encoding))] == [ROW]
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE])
+def test_a_byte_order_mark_tells_the_encoding(tmp_path: Path, mark: bytes) -> None:
+    encoding = {2: "utf-16", 4: "utf-32"}[len(mark)] + ("-be" if mark[0] == 0xFE else "-le")
+    text = json.dumps(ROW, ensure_ascii=False) + "\n"
+    path = put(tmp_path, "a.jsonl", mark + text.encode(encoding))
+    assert fields(path) == [ROW]
+
+
+def test_a_line_of_utf_16_may_be_no_longer_than_another(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.txt", ("x\n" + "x" * LIMIT).encode("utf-16"))
+    with pytest.raises(DataError, match="longer than 1000 bytes") as caught:
+        fields(path)
+    assert "line 2" in caught.value.where
+
+
+def test_gzip_is_told_by_its_bytes(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.jsonl", gzip.compress(jsonl([ROW])))
+    assert fields(path) == [ROW]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.json.gz"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_list_is_read(tmp_path: Path, name: str, indent: int | None) -> None:
+    content = json.dumps([{"a": 1}, {"a": 2}], indent=indent).encode()
+    read = list(files.read_rows(put(tmp_path, name, content), files.Form(LIMIT)))
+    assert [(row.number, row.fields["a"]) for row in read] == [(1, 1), (2, 2)]
+    assert read[1].where.endswith("item 2 of the list")
+
+
+def test_a_json_file_of_lines_is_read(tmp_path: Path) -> None:
+    assert fields(put(tmp_path, "a.json", jsonl([{"a": 1}, {"a": 2}]))) == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_another_separator_is_named_and_then_read(tmp_path: Path, separator: str) -> None:
+    path = put(tmp_path, "a.csv", f"a{separator}b\n1,5{separator}2\n".encode())
+    with pytest.raises(DataError) as caught:
+        fields(path)
+    assert f"separator: {json.dumps(separator)}" in caught.value.fix
+    form = files.Form(LIMIT, separator)
+    assert [row.fields for row in files.read_rows(path, form)] == [{"a": "1,5", "b": "2"}]
+
+
+def test_one_column_whose_name_holds_a_separator(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.csv", b"a; or b\n1\n")
+    form = files.Form(LIMIT, ",")
+    assert [row.fields for row in files.read_rows(path, form)] == [{"a; or b": "1"}]
+
+
+FOREIGN: dict[str, tuple[bytes, str]] = {
+    "zip": (b"PK\x03\x04more", "a zip archive"),
+    "bzip2": (b"BZh91AY", "compressed by bzip2"),
+    "xz": (b"\xfd7zXZ\x00", "compressed by xz"),
+    "parquet": (parquet([{"a": "1"}]), "a parquet file"),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+    "utf-16 without a mark": ('{"a": 1}\n'.encode("utf-16-le"), "UTF-16 without its mark"),
+    "utf-16-be without a mark": ('{"a": 1}\n'.encode("utf-16-be"), "UTF-16 without its mark"),
+    "cut utf-16": (b"\xff\xfea", "not UTF-16-LE: truncated data"),
+    "long number": (b'{"a": ' + b"1" * 5000 + b"}", "Exceeds the limit"),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_what_a_file_really_is_is_told(tmp_path: Path, case: str) -> None:
+    content, what = FOREIGN[case]
+    with pytest.raises(DataError) as caught:
+        fields(put(tmp_path, "a.jsonl", content), 10**6)
+    assert what in caught.value.what
+    assert "latin" not in caught.value.fix
+
+
+def test_a_byte_of_another_encoding_is_told_with_the_option(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not UTF-8: byte 0xeb") as caught:
+        fields(put(tmp_path, "a.txt", b"Zo\xeb"))
+    assert "set `encoding` in the source" in caught.value.fix
+
+
+@pytest.mark.parametrize("pattern", ["*", "*.jsonl", "p*"])
+def test_a_pipe_is_told_and_not_waited_on(tmp_path: Path, pattern: str) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(DataError, match="a pipe, not a file"):
+        files.matching(tmp_path, pattern)
+
+
+def test_a_link_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").symlink_to(tmp_path / "gone")
+    with pytest.raises(DataError, match="a link that leads nowhere"):
+        files.matching(tmp_path, "*.jsonl")
+
+
+def test_a_name_that_is_no_utf_8_is_told(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.jsonl")).write_bytes(b"{}\n")
+    with pytest.raises(DataError, match="name of the file is not UTF-8") as caught:
+        files.matching(tmp_path, "*.jsonl")
+    str(caught.value).encode("utf-8")
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not there")
 @pytest.mark.parametrize(
     ("pattern", "rows"),
@@ -252,4 +365,4 @@ def test_what_cannot_match(
 )
 def test_published_files_have_the_rows_that_their_manifest_states(pattern: str, rows: int) -> None:
     [path] = files.matching(SHARED, pattern)
-    assert sum(1 for _ in files.read_rows(path, 10**6)) == rows
+    assert sum(1 for _ in files.read_rows(path, files.Form(10**6))) == rows

@@ -1,13 +1,15 @@
 """Rows to records: templates, spans, chunks, sides of the split, and what is wrong with them."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.data.mapping import Mapper, chunks
+from rlp_core.data.blocks import chunks
+from rlp_core.data.mapping import Mapper
 from rlp_core.data.records import (
     KINDS,
     Demonstration,
@@ -157,7 +159,7 @@ WRONG_ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "unknown key inside": ({"text": "{n[a]}"}, {"n": {"b": "c"}}, r"called `n\[a\]`"),
     "no text field": ({}, {"body": "t"}, "no field is called `text`.*the row has the fields body"),
     "number": ({"text": "{n}"}, ROW, "`n` is of type int, not a text: 7.*{n!s}"),
-    "null": ({"text": "{none}"}, ROW, "`none` is of type NoneType"),
+    "null": ({"text": "{none}"}, ROW, "`none` is null, which is no text.*mapping.null"),
     "list": ({}, {"text": ["a"]}, "`text` is of type list"),
     "format of another type": ({"text": "{question:d}"}, ROW, "`question` is of type str"),
     "no match": (
@@ -206,6 +208,12 @@ WRONG_MAPPINGS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "no group": ("document", {"extract": "a", "extract_field": "a"}, {}, "no named group"),
     "no field": ("document", {"extract": "(?P<a>.)"}, {}, "belong together"),
     "span and chunks": ("document", {"answer_span": "x"}, {"chunk_chars": 9}, "give one"),
+    "blocks of a problem": (
+        "problem",
+        {"prompt": "x", "answer": "x"},
+        {"block_chars": 9, "take": "train"},
+        "cannot be cut",
+    ),
     "chunks of a problem": (
         "problem",
         {"prompt": "x", "answer": "x"},
@@ -222,3 +230,176 @@ def test_a_wrong_mapping_is_told_before_a_row_is_read(case: str) -> None:
         mapper(mapping, kind, **keys)
     assert message in str(caught.value)
     assert caught.value.where.startswith("prepare.base[0].")
+
+
+# ------------------------------------------------------------- what stands for nothing
+
+NOTHINGS = [None, float("nan"), float("inf"), -float("inf"), Decimal("NaN")]
+WAYS = ["{a}", "{a!s}", "{a!r}", "{a!a}", "{a:>5}", "{a!s:>5}", "x {o[a]!s}", "{l[0]!s}"]
+
+
+def holding(value: object) -> dict[str, Any]:
+    return {"a": value, "o": {"a": value}, "l": [value], "text": "t"}
+
+
+@pytest.mark.parametrize("value", NOTHINGS, ids=repr)
+@pytest.mark.parametrize("template", WAYS)
+def test_nothing_never_becomes_a_word(value: object, template: str) -> None:
+    with pytest.raises(DataError, match="which is no text") as caught:
+        one(mapper({"text": template}), holding(value))
+    assert "mapping.null" in caught.value.fix
+    assert "!s" not in caught.value.fix
+    skipping = mapper({"text": template, "null": "skip"})
+    assert not list(skipping.records(holding(value), "id", "f"))
+    assert skipping.passed_over == {"null": 1}
+    emptied = one(mapper({"text": f"<{template}>", "null": "empty"}), holding(value))
+    assert isinstance(emptied, Document)
+    assert not re.search("none|nan|inf", emptied.text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("value", NOTHINGS, ids=repr)
+def test_nothing_is_refused_where_no_template_names_it(value: object) -> None:
+    matched = {"extract_field": "a", "extract": "(?P<x>.*)", "text": "{x}"}
+    for mapping, row in (({}, {"text": value}), (matched, holding(value))):
+        with pytest.raises(DataError, match="which is no text"):
+            one(mapper(mapping), row)
+
+
+@given(st.recursive(st.integers() | st.floats() | st.none() | st.binary(), st.lists))
+def test_no_python_notation_gets_into_a_text(value: object) -> None:
+    try:
+        record = one(mapper({"text": "{a!s}"}), {"a": value})
+    except DataError:
+        return
+    assert isinstance(record, Document)
+    assert float(record.text) == value
+
+
+def test_a_list_is_refused_with_the_way_into_it() -> None:
+    with pytest.raises(DataError, match=r"(?s)of type list.*use {a\[key\]} or {a\[0\]}"):
+        one(mapper({"text": "{a!s}"}), {"a": ["x"]})
+
+
+# ------------------------------------------------------------------------ chosen rows
+
+SAME = [
+    ("0", 0),
+    (0, "0"),
+    (0, 0.0),
+    (1.5, 1.5),
+    (True, True),
+    (True, "True"),
+    ("true", True),
+    (None, None),
+    (None, float("nan")),
+]
+DIFFERENT = [(0, 1), (0, False), (1, True), ("", None), (None, ""), ("0", "00"), ("A", "a")]
+
+
+@pytest.mark.parametrize(("wanted", "held"), SAME)
+def test_rows_are_chosen_by_numbers_and_truth_values(wanted: Any, held: object) -> None:
+    assert one(mapper({"only": {"fold": wanted}}), {"text": "t", "fold": held})
+
+
+@pytest.mark.parametrize(("wanted", "held"), DIFFERENT)
+def test_rows_of_another_number_are_passed_over_and_counted(wanted: Any, held: object) -> None:
+    made = mapper({"only": {"fold": wanted}})
+    assert not list(made.records({"text": "t", "fold": held}, "id", "f"))
+    assert made.passed_over == {"only": 1}
+
+
+# ---------------------------------------------------------------------------- choices
+
+COPA = {
+    "prompt": "{premise} What was the {question}?",
+    "choices": ["{choice1}", "{choice2}"],
+    "answer_index": "{label}",
+}
+COPA_ROW = {
+    "premise": "The door stood open.",
+    "choice1": "A cat came in.",
+    "choice2": "The sun rose.",
+    "question": "effect",
+    "label": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("label", "keys", "answer"),
+    [
+        (0, {}, "A cat came in."),
+        (1, {}, "The sun rose."),
+        ("1", {}, "The sun rose."),
+        (1, {"first_index": 1}, "A cat came in."),
+        ("2", {"first_index": 1}, "The sun rose."),
+        ("A", {}, "A cat came in."),
+        ("b", {"first_index": 1}, "The sun rose."),
+    ],
+)
+def test_choices_of_several_fields_and_an_answer_by_its_index(
+    label: object, keys: dict[str, Any], answer: str
+) -> None:
+    record = one(mapper(COPA | keys, "problem"), COPA_ROW | {"label": label})
+    assert isinstance(record, Problem)
+    assert record.choices == ["A cat came in.", "The sun rose."]
+    assert record.answer == answer
+    assert record.prompt == "The door stood open. What was the effect?"
+
+
+@pytest.mark.parametrize("label", [2, -1, "C", "", "x1", "²", 10**12, True])
+def test_an_index_that_names_no_choice_is_told(label: object) -> None:
+    with pytest.raises(DataError) as caught:
+        one(mapper(COPA, "problem"), COPA_ROW | {"label": label})
+    assert "f.jsonl, line 1" in caught.value.where
+    assert "answer_index" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"prompt": "x"}, "needs the template `answer`, or else `answer_index`"),
+        (COPA | {"answer": "x"}, "and not both"),
+        (COPA | {"choices": []}, "there are none"),
+        (COPA | {"choices_field": "o"}, "both name the options"),
+        ({"prompt": "x", "answer": "x", "first_index": 1}, "says how `answer_index` counts"),
+        (COPA | {"choices": ["{0}"]}, "is no name of a field"),
+    ],
+)
+def test_choices_that_cannot_be_are_told_before_a_row_is_read(
+    mapping: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        mapper(mapping, "problem")
+
+
+# -------------------------------------------------------------------- parted within
+
+WORDS = st.lists(st.text("abcdefgh", min_size=1, max_size=7), min_size=60, max_size=200)
+
+
+@given(WORDS, st.integers(0, 10), st.sampled_from([0, 25]))
+def test_a_long_text_lies_on_both_sides_and_nothing_of_it_on_two(
+    words: list[str], gap: int, chunk: int
+) -> None:
+    text = " ".join(words)
+    sides, gaps = {}, {}
+    for take in ("train", "heldout"):
+        made = mapper({}, take=take, block_chars=40, gap_chars=gap, chunk_chars=chunk)
+        sides[take] = list(made.records({"text": text}, "id", "f"))
+        gaps[take] = made.left_in_gaps
+        assert sides[take]
+        assert not made.passed_over
+    ids = [record.id for side in sides.values() for record in side]
+    assert len(set(ids)) == len(ids)
+    assert gaps["train"] == gaps["heldout"]
+    kept = sum(len(r.text) for side in sides.values() for r in side if isinstance(r, Document))
+    assert kept + gaps["train"] == len(text)
+
+
+def test_a_short_text_stays_whole_on_its_side() -> None:
+    row = {"text": "short"}
+    found = [
+        list(mapper({}, take=t, block_chars=40).records(row, "id", "f"))
+        for t in ("train", "heldout")
+    ]
+    assert sorted(map(len, found)) == [0, 1]

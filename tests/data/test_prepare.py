@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rlp_core.data import prepare as library
-from rlp_core.data.files import read_rows, stem_of
-from rlp_core.data.records import Record, content_key, kind_of
+from rlp_core.data.files import Form, read_rows, stem_of
+from rlp_core.data.records import Document, Record, content_key, kind_of
 from rlp_core.errors import ConfigError, DataError, MissingInputError
 from rlp_core.files import read_jsonl, sha256
 from rlp_core.params import Prepare, load
@@ -155,6 +155,67 @@ def test_a_source_that_gives_nothing(tmp_path: Path) -> None:
     assert caught.value.where == "prepare.base[1]"
 
 
+BOOK = "".join(f"Line {n} of a long book, about herons.\n" for n in range(400))
+
+
+def test_one_book_feeds_both_sides_when_it_is_parted_within(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "book.txt").write_text(BOOK)
+    book = files(pattern="*.txt", block_chars=600, gap_chars=100)
+    parts: dict[str, Any] = {"base": [book | {"take": "train"}], "heldout": [book | {"take": "heldout"}]}
+    out, manifest = run(tmp_path, **parts)
+    texts = {
+        part: [r.text for r in records(out, part) if isinstance(r, Document)] for part in parts
+    }
+    assert all(texts.values())
+    assert not {r.key for r in records(out, "base")} & {r.key for r in records(out, "heldout")}
+    [entry] = manifest["parts"]["base"]["sources"]
+    kept = sum(len(text) for both in texts.values() for text in both)
+    assert kept + entry["characters_in_gaps"] == len(BOOK)
+    assert (entry["block_chars"], entry["gap_chars"]) == (600, 100)
+    metrics = library.metrics(manifest)
+    assert metrics["heldout_characters_in_gaps"] == entry["characters_in_gaps"]
+
+
+def test_a_split_that_leaves_nothing_names_the_option(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "book.txt").write_text(BOOK)
+    told = []
+    for take in ("train", "heldout"):
+        book = files(pattern="*.txt", take=take)
+        try:
+            run(tmp_path, take, base=[book])
+        except DataError as error:
+            told.append(error)
+    [only] = told
+    assert "of 1 rows 1 by `take` passed over" in only.what
+    assert "set `block_chars` (with `gap_chars`)" in only.fix
+
+
+def test_every_row_is_used_or_counted_with_its_reason(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"text": f"text {n}", "k": n % 3} for n in range(60)]
+    rows += [{"text": None, "k": 1}] * 4
+    put(tmp_path, "a.jsonl", rows)
+    mapping = {"only": {"k": 1}, "null": "skip"}
+    _, manifest = run(tmp_path, base=[files(mapping=mapping, take="train", limit=5)])
+    [entry] = manifest["parts"]["base"]["sources"]
+    passed = entry["rows_passed_over"]
+    assert passed.keys() == {"only", "null", "take", "limit"}
+    assert (passed["only"], passed["null"]) == (40, 4)
+    assert entry["rows_read"] == entry["rows_used"] + sum(passed.values()) == 64
+    metrics = library.metrics(manifest)
+    assert {name: metrics[f"base_rows_passed_over_{name}"] for name in passed} == passed
+
+
+def test_a_limit_draws_from_all_of_a_source(tmp_path: Path) -> None:
+    for name in "abcd":
+        put(tmp_path, f"{name}.jsonl", [{"text": f"{name} {n}"} for n in range(50)])
+    out, _ = run(tmp_path, base=[files(limit=40)], rlp=[files(limit=40, draw="first")])
+    drawn, first = ({r.id.split("-")[1] for r in records(out, part)} for part in ("base", "rlp"))
+    assert drawn == set("abcd")
+    assert first == {"a"}
+
+
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
@@ -176,6 +237,7 @@ def test_a_local_data_set_of_the_hub_library(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     put(tmp_path, "set/train.jsonl", [{"text": f"text {n}"} for n in range(4)])
     source = {"kind": "hub", "name": "set", "licence": "MIT", "streaming": True, "limit": 3}
+    source |= {"draw": "first"}
     out, manifest = run(tmp_path, base=[source])
     assert [r.id for r in records(out, "base")] == ["set-train-1", "set-train-2", "set-train-3"]
     [entry] = manifest["parts"]["base"]["sources"]
@@ -195,7 +257,7 @@ def test_the_profile_real_text_keeps_test_parts_out_of_training(tmp_path: Path) 
     splits = {
         f"{stem_of(path)}-{row.number}": row.fields["split"]
         for path in (SHARED / "corpora").glob("*.jsonl.gz")
-        for row in read_rows(path, 10**6)
+        for row in read_rows(path, Form(10**6))
     }
     pieces = [r.id.split(".")[0] for r in made["base"] + made["rlp"] if r.source != "gsm8k"]
     assert len(pieces) > 1000

@@ -1,0 +1,158 @@
+"""What can be known to go wrong before any work, beyond what `params.yaml` says by itself.
+
+`load` finds what is wrong within the file. Here the file is held against the rest: the arms and
+metrics that there are, the files that are read, the model that is begun with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rlp_core.data import files
+from rlp_core.data.mapping import Mapper
+from rlp_core.data.records import kind_of
+from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError, did_you_mean
+from rlp_core.evaluation.abilities import DESCRIPTIONS
+from rlp_core.params import Files, Params, Procedural
+from rlp_core.params.root import sequence_lengths
+from rlp_core.workspace import ARMS, PARTS
+
+POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
+"""What configurations call the longest sequence, in order of preference."""
+
+
+def check(params: Params, root: Path, *, data: bool = True) -> None:
+    """Raise what stands in the way of a run, all of it at once.
+
+    Args:
+        params: as read.
+        root: the checkout.
+        data: whether the files of `prepare.folder` are needed: stages behind `prepare` read none.
+
+    Raises:
+        RlpError: the one fault; or, of several, a ConfigError that tells them all.
+    """
+    found = list({str(fault): fault for fault in _faults(params, root, data=data)}.values())
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        told = [f"  - {fault.what} ({fault.where}); {fault.fix}" for fault in found]
+        raise ConfigError(
+            "\n".join([f"{len(found)} things stand in the way:", *told]),
+            where="params.yaml, and what it names",
+            fix="mend each as said; `rlp params check` looks again",
+        )
+
+
+def _faults(params: Params, root: Path, *, data: bool) -> Iterator[RlpError]:
+    yield from _promotion(params)
+    yield from _lengths(params, root)
+    if data:
+        yield from _folder(root / params.prepare.folder)
+        yield from _sources(params, root)
+
+
+def _promotion(params: Params) -> Iterator[RlpError]:
+    for arm in params.promote.candidates:
+        if arm not in ARMS:
+            yield ConfigError(
+                f"no arm is called {arm!r}",
+                where="params.yaml, key promote.candidates",
+                fix=f"{did_you_mean(arm, ARMS)}choose among: {', '.join(ARMS)}",
+            )
+    if not params.promote.candidates:
+        yield ConfigError(
+            "no arm may win",
+            where="params.yaml, key promote.candidates",
+            fix=f"name at least one of: {', '.join(ARMS)}",
+        )
+    metric = params.promote.metric
+    if metric not in DESCRIPTIONS and not metric.startswith("bias/"):
+        yield ConfigError(
+            f"no metric is called {metric!r}",
+            where="params.yaml, key promote.metric",
+            fix=f"{did_you_mean(metric, DESCRIPTIONS)}choose among: {', '.join(DESCRIPTIONS)}; or "
+            "a bias metric of reports/comparison.json",
+        )
+
+
+def _lengths(params: Params, root: Path) -> Iterator[RlpError]:
+    """Sequences against the checkpoint's longest; one that a hub holds is not looked at."""
+    name = params.base.checkpoint
+    if not name:
+        return
+    folder = root / Path(name).expanduser()
+    if not folder.is_dir():
+        if name.startswith((".", "/", "~")):
+            yield MissingInputError(
+                "no such folder",
+                where=f"params.yaml: base.checkpoint = {name!r}",
+                fix="correct it, or give the name of a model on the hub",
+            )
+        return
+    try:
+        limit = _longest(folder / "config.json")
+    except RlpError as error:
+        yield error
+        return
+    lengths = sequence_lengths(params) | {"base.max_tokens": params.base.max_tokens}
+    for keys, length in lengths.items():
+        if limit is not None and length > limit:
+            yield ConfigError(
+                f"{keys} = {length} exceeds the longest sequence of the checkpoint, {limit}",
+                where=f"params.yaml, and {folder / 'config.json'}",
+                fix="lower one of the keys, or take a model with a longer context",
+            )
+
+
+def _longest(config: Path) -> int | None:
+    """The longest sequence that a configuration states; None where it states none."""
+    try:
+        tree: Any = json.loads(config.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingInputError(
+            "the checkpoint has no configuration",
+            where=str(config),
+            fix="name a folder that `save_pretrained` wrote, in `base.checkpoint`",
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"the configuration of the checkpoint cannot be read: {error}",
+            where=str(config),
+            fix="fetch the model again; a file of Git LFS needs `git lfs pull`",
+        ) from error
+    trees = [tree, tree.get("text_config")] if isinstance(tree, dict) else []
+    stated = [t[key] for t in trees if isinstance(t, dict) for key in POSITIONS if key in t]
+    return next((value for value in stated if isinstance(value, int)), None)
+
+
+def _folder(folder: Path) -> Iterator[RlpError]:
+    """What DVC, which reads all of the folder, would wait for or stumble over."""
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if (fault := files.unusual(Path(place, name))) is not None:
+                yield fault
+
+
+def _sources(params: Params, root: Path) -> Iterator[RlpError]:
+    """Mappings that cannot be, and patterns that match nothing."""
+    prepare = params.prepare
+    for part in PARTS:
+        for index, source in enumerate(getattr(prepare, part)):
+            if isinstance(source, Procedural):
+                continue
+            place = f"prepare.{part}[{index}]"
+            try:
+                Mapper(source, kind_of(part), prepare.heldout_share, place)
+            except RlpError as error:
+                yield error
+            if isinstance(source, Files):
+                try:
+                    files.matching(root / prepare.folder, source.pattern)
+                except RlpError as error:
+                    yield error

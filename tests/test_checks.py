@@ -1,0 +1,146 @@
+"""What is found before any work: each fault alone, and several at once."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rlp_core.checks import check
+from rlp_core.cli import main
+from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError
+from rlp_core.evaluation.abilities import DESCRIPTIONS
+from rlp_core.params import load
+from tests.test_params import FILES, TINY, edited
+
+CHECKPOINT = {key: value for key, value in TINY["base"].items() if key != "architecture"} | {
+    "checkpoint": "./model"
+}
+
+
+def checked(root: Path, key: str = "seed", value: object = 1, *, data: bool = True) -> None:
+    check(load(edited(root, key, value)), root, data=data)
+
+
+def test_the_default_has_nothing_in_the_way(tmp_path: Path) -> None:
+    checked(tmp_path)
+
+
+FAULTS: list[tuple[str, object, type[RlpError], str]] = [
+    ("promote.candidates", ["rpl"], ConfigError, "did you mean `rlp`?"),
+    ("promote.candidates", ["rlp", "cptt"], ConfigError, "did you mean `cpt`?"),
+    ("promote.candidates", [], ConfigError, "no arm may win"),
+    ("promote.metric", "pass_at_1", ConfigError, "did you mean `pass_at_1_"),
+    ("prepare.base.0", FILES, MissingInputError, "no such folder"),
+    ("base", CHECKPOINT, MissingInputError, "base.checkpoint = './model'"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "kind", "message"), FAULTS)
+def test_a_fault_is_found_before_any_work(
+    tmp_path: Path, key: str, value: object, kind: type[RlpError], message: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        checked(tmp_path, key, value)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("metric", [*DESCRIPTIONS, "bias/templates/gap_direct"])
+def test_a_known_metric_passes(tmp_path: Path, metric: str) -> None:
+    checked(tmp_path, "promote.metric", metric)
+
+
+def with_folder(root: Path) -> Path:
+    folder = root / "data" / "external"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_pattern_that_matches_nothing(tmp_path: Path) -> None:
+    with_folder(tmp_path)
+    with pytest.raises(MissingInputError, match="no file matches"):
+        checked(tmp_path, "prepare.base.0", FILES)
+    checked(tmp_path, "prepare.base.0", FILES, data=False)
+
+
+def test_a_mapping_that_cannot_be(tmp_path: Path) -> None:
+    (with_folder(tmp_path) / "a.jsonl").write_text("{}\n")
+    with pytest.raises(ConfigError, match="a lookahead"):
+        mapping = {"extract": "(?P<a>x)(?=y)", "extract_field": "a"}
+        checked(tmp_path, "prepare.base.0", FILES | {"mapping": mapping})
+
+
+def test_a_pipe_in_the_folder_that_dvc_would_wait_for(tmp_path: Path) -> None:
+    folder = with_folder(tmp_path)
+    (folder / "deep").mkdir()
+    os.mkfifo(folder / "deep" / "pipe")
+    with pytest.raises(DataError, match="a pipe, not a file"):
+        checked(tmp_path)
+
+
+def test_a_name_that_is_no_utf_8_in_the_folder(tmp_path: Path) -> None:
+    (with_folder(tmp_path) / os.fsdecode(b"\xe9")).write_text("x")
+    with pytest.raises(DataError, match="not UTF-8"):
+        checked(tmp_path)
+
+
+def model(root: Path, config: object) -> None:
+    (root / "model").mkdir()
+    text = config if isinstance(config, str) else json.dumps(config)
+    (root / "model" / "config.json").write_text(text)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"max_position_embeddings": 40},
+        {"n_positions": 40},
+        {"text_config": {"max_position_embeddings": 40}},
+    ],
+)
+def test_lengths_are_held_against_the_checkpoint(tmp_path: Path, config: object) -> None:
+    model(tmp_path, config)
+    with pytest.raises(ConfigError) as caught:
+        checked(tmp_path, "base", CHECKPOINT)
+    for keys in (
+        "base.max_tokens = 64",
+        "rlp.max_tokens + thought.max_tokens + 2 = 90",
+        "evaluate.answer_tokens = 94",
+    ):
+        assert f"{keys} exceeds the longest sequence of the checkpoint, 40" in caught.value.what
+
+
+@pytest.mark.parametrize("config", [{"max_position_embeddings": 4096}, {"model_type": "x"}, [1]])
+def test_a_checkpoint_that_is_long_enough_or_does_not_say(tmp_path: Path, config: object) -> None:
+    model(tmp_path, config)
+    checked(tmp_path, "base", CHECKPOINT)
+
+
+@pytest.mark.parametrize("config", ["{", "version https://git-lfs.github.com/spec/v1"])
+def test_a_configuration_that_cannot_be_read(tmp_path: Path, config: str) -> None:
+    model(tmp_path, config)
+    with pytest.raises(DataError, match="cannot be read"):
+        checked(tmp_path, "base", CHECKPOINT)
+
+
+def test_a_model_of_a_hub_is_not_looked_for(tmp_path: Path) -> None:
+    checked(tmp_path, "base", CHECKPOINT | {"checkpoint": "Qwen/Qwen3-1.7B-Base"})
+
+
+def test_several_faults_are_told_at_once(tmp_path: Path) -> None:
+    promote: dict[str, Any] = TINY["promote"] | {"candidates": ["rpl"], "metric": "x"}
+    with pytest.raises(ConfigError, match="2 things stand in the way"):
+        checked(tmp_path, "promote", promote)
+
+
+def test_the_command_looks_at_what_the_file_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    promote = TINY["promote"] | {"candidates": ["rpl"]}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(TINY | {"promote": promote}))
+    with pytest.raises(SystemExit) as ended:
+        main(["--root", str(tmp_path), "params", "check"])
+    assert ended.value.code == ConfigError.exit_code
+    assert "did you mean `rlp`?" in capsys.readouterr().err
