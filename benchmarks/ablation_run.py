@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import yaml
 
+from rlp_core import prompts
 from rlp_core.data.records import Demonstration, Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.abilities import ability_statistics
@@ -102,7 +103,11 @@ def _bootstrap(workspace: Path, params: Any, changes: dict[str, Any]) -> tuple[A
     own = any(key.startswith("bootstrap.") for key in changes)
     model, tokenizer = load(workspace / "models" / ("base" if own else "bootstrap"))
     prepare(model)
-    codec = Codec.of(tokenizer, (params.thought.open, params.thought.close))
+    codec = Codec.of(
+        tokenizer,
+        (params.thought.open, params.thought.close),
+        prompts.text_of(params.thought.prompt),
+    )
     if not own:
         return model, codec
     settings = params.bootstrap

@@ -102,6 +102,33 @@ def show_profile(root: Path, name: str | None) -> None:
     click.echo(profiles.text(root, name), nl=False)
 
 
+@main.group(cls=_Group)
+def prompts() -> None:
+    """Look at the prompts that ask a model to think; `thought.prompt` names one."""
+
+
+@prompts.command("list")
+def list_prompts() -> None:
+    """List the prompts."""
+    from rlp_core import prompts as library
+
+    known = library.names()
+    width = max(map(len, known))
+    for name in known:
+        click.echo(f"{name:{width}}  {library.get(name).title}")
+
+
+@prompts.command("show")
+@click.argument("name")
+def show_prompt(name: str) -> None:
+    """Print a prompt: what it is, and its words."""
+    from rlp_core import prompts as library
+
+    prompt = library.get(name)
+    click.echo(f"title:  {prompt.title}\nsource: {prompt.source}\nplace:  {prompt.place}\n")
+    click.echo(prompt.text, nl=not prompt.text.endswith("\n"))
+
+
 @main.command()
 @click.argument("kind")
 def schema(kind: str) -> None:

@@ -14,6 +14,7 @@ EXIT_USAGE = 64
 EXIT_DATA = 65
 EXIT_MISSING = 66
 EXIT_UNAVAILABLE = 69
+EXIT_SOFTWARE = 70
 EXIT_OUTPUT = 73
 EXIT_TRY_AGAIN = 75
 EXIT_CONFIG = 78
@@ -68,6 +69,12 @@ class UnavailableError(RlpError):
     """A server that must answer and does not."""
 
     exit_code = EXIT_UNAVAILABLE
+
+
+class PluginError(RlpError):
+    """An added file (a world, a prompt, ...) that does not load or does not keep its protocol."""
+
+    exit_code = EXIT_SOFTWARE
 
 
 class OutputError(RlpError):

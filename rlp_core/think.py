@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from rlp_core import prompts
 from rlp_core.params import load as load_params
 from rlp_core.workspace import Workspace
 
@@ -39,7 +40,11 @@ def think(
     model, tokenizer = load(folder)
     model.to(choose_device(params.runtime.device))  # type: ignore[arg-type]
     prepare(model)
-    codec = Codec.of(tokenizer, (params.thought.open, params.thought.close))
+    codec = Codec.of(
+        tokenizer,
+        (params.thought.open, params.thought.close),
+        prompts.text_of(params.thought.prompt),
+    )
     rows = np.arange(thoughts)
     context = [*codec.context(text), codec.open_id]
     thought = go_on(

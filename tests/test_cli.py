@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from rlp_core import prompts
 from rlp_core.cli import main
 from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, EXIT_USAGE
 from rlp_core.workspace import Workspace
@@ -57,6 +58,8 @@ def test_show_prints_a_profile(checkout: Path) -> None:
     ("arguments", "code", "hint"),
     [
         (("profile", "use", "tny"), EXIT_USAGE, "did you mean `tiny`?"),
+        (("prompts", "show", "reason-frist"), EXIT_CONFIG, "did you mean `reason-first`?"),
+        (("prompts", "rank"), EXIT_USAGE, "known: list, show"),
         (("schema", "documint"), EXIT_USAGE, "did you mean `document`?"),
         (("profil",), EXIT_USAGE, "did you mean `profile`?"),
         (("profile", "lost"), EXIT_USAGE, "did you mean `list`?"),
@@ -113,3 +116,13 @@ def test_a_stage_is_run_as_its_own_process_would(checkout: Path) -> None:
     )
     assert done.returncode == EXIT_USAGE
     assert "did you mean `evaluate@rlp`?" in done.stderr
+
+
+def test_prompts_are_listed_and_shown(tmp_path: Path) -> None:
+    listed = rlp(tmp_path, "prompts", "list").output.splitlines()
+    assert [line.split()[0] for line in listed] == prompts.names()
+    for name, line in zip(prompts.names(), listed, strict=True):
+        shown = rlp(tmp_path, "prompts", "show", name)
+        assert shown.exit_code == 0
+        assert line.endswith(prompts.get(name).title)
+        assert shown.output.endswith(prompts.get(name).text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ class Part:
     rows: tuple[Row, ...]
     promised: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
+
+    @cached_property
+    def worlds(self) -> frozenset[str]:
+        """Names of the worlds that made some of the rows, as the manifest says."""
+        return frozenset(
+            str(source["name"])
+            for source in self.promised.get("sources", [])
+            if isinstance(source, dict) and source.get("kind") == "procedural" and "name" in source
+        )
 
 
 def read_part(path: Path) -> tuple[Row, ...]:

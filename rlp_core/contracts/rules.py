@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rlp_core.errors import RlpError
-
-EXIT_SOFTWARE = 70
+from rlp_core.errors import EXIT_SOFTWARE, RlpError
 
 
 class BrokenRuleError(RlpError):

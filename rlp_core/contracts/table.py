@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from rlp_core import environments
 from rlp_core.contracts import text as texts
 from rlp_core.contracts.contamination import Contamination
 from rlp_core.contracts.near_duplicates import near_duplicates
@@ -20,12 +21,9 @@ from rlp_core.contracts.rules import Holds, Rule
 from rlp_core.contracts.steps import marked_steps, steps
 from rlp_core.contracts.suites import NEVER_EMPTY, PAYLOAD
 from rlp_core.data.records import Demonstration, Document, Problem, kind_of
-from rlp_core.environments import arithmetic
+from rlp_core.environments import Environment
 from rlp_core.params import Validate
 from rlp_core.workspace import EVALUATION_PARTS
-
-ARITHMETIC = "arithmetic"
-"""Name of the world, and of the source of its records, whose equations hold modulo 10."""
 
 _NUMERIC = frozenset("0123456789-+$€£.,/% ")
 _NUMBER = re.compile(r"(?:[-+]?[$€£]?|[$€£][-+])(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?:/(\d+))? ?%?")
@@ -107,7 +105,7 @@ def build(part: Part, rules: Sequence[Rule], evaluations: Evaluations, settings:
             table.fails(rule.name, across[rule.name]())
             continue
         judge = _JUDGES[rule.name]
-        verdicts = ((number, judge(part.name, row)) for number, row in enumerate(part.rows))
+        verdicts = ((number, judge(part, row)) for number, row in enumerate(part.rows))
         table.fails(rule.name, {number: reason for number, reason in verdicts if reason})
     return table
 
@@ -172,29 +170,29 @@ def _contaminated(whole: Sequence[str], evaluations: Evaluations, limit: float) 
 # ------------------------------------------------------------------------ rules over one row
 
 
-def _schema(_part: str, row: Row) -> str:
+def _schema(_part: Part, row: Row) -> str:
     return row.fault
 
 
-def _not_empty(part: str, row: Row) -> str:
-    empty = [name for name in NEVER_EMPTY[kind_of(part)] if not row.text(name).strip()]
+def _not_empty(part: Part, row: Row) -> str:
+    empty = [name for name in NEVER_EMPTY[kind_of(part.name)] if not row.text(name).strip()]
     return ", ".join(f"`{name}`" for name in empty)
 
 
-def _surrogates(_part: str, row: Row) -> str:
+def _surrogates(_part: Part, row: Row) -> str:
     whole = json.dumps(row.record, ensure_ascii=False)
     return "half a pair" if texts.has_unpaired_surrogate(whole) else ""
 
 
-def _mojibake(part: str, row: Row) -> str:
-    return texts.mojibake(joined(part, row)) or ""
+def _mojibake(part: Part, row: Row) -> str:
+    return texts.mojibake(joined(part.name, row)) or ""
 
 
-def _personal_data(part: str, row: Row) -> str:
-    return texts.personal_data(joined(part, row)) or ""
+def _personal_data(part: Part, row: Row) -> str:
+    return texts.personal_data(joined(part.name, row)) or ""
 
 
-def _spans(_part: str, row: Row) -> str:
+def _spans(_part: Part, row: Row) -> str:
     spans, length = row.record.get("spans"), len(row.text("text"))
     if row.fault or not isinstance(spans, list):
         return ""
@@ -202,23 +200,28 @@ def _spans(_part: str, row: Row) -> str:
     return f"{wrong[0]} in a text of {length} characters" if wrong else ""
 
 
-def _steps_hold(part: str, row: Row) -> str:
-    if row.text("source") == ARITHMETIC:
-        return _first_false_modulo(row.text("thought") or row.text("text"))
+def _steps_hold(part: Part, row: Row) -> str:
+    world = _environment(part, row)
+    if world is not None:
+        return _first_unsound(world, part, row)
     found = (
         steps(row.text("thought") + "\n" + row.text("continuation"))
-        if kind_of(part) is Demonstration
+        if kind_of(part.name) is Demonstration
         else marked_steps(row.text("text"))
     )
     return next((step.text for step in found if not step.holds), "")
 
 
-def _first_false_modulo(text: str) -> str:
-    pieces = re.split(rf"[\s{re.escape(arithmetic.SEPARATOR)}]+", text)
-    return next((piece for piece in pieces if arithmetic.step_holds(piece) is False), "")
+def _first_unsound(world: Environment[Any, Any], part: Part, row: Row) -> str:
+    """By the world's own step checker. A row that asks nothing is for `answer_holds` to tell."""
+    task = world.parse(_asked(part, row))
+    if task is None:
+        return ""
+    shown = world.steps(row.text("thought") or row.text("text"))
+    return next((step for step in shown if world.check_step(task, step) is False), "")
 
 
-def _answer_in_choices(_part: str, row: Row) -> str:
+def _answer_in_choices(_part: Part, row: Row) -> str:
     choices = row.record.get("choices")
     if row.fault or not isinstance(choices, list) or not choices:
         return ""
@@ -227,7 +230,7 @@ def _answer_in_choices(_part: str, row: Row) -> str:
     return "a choice comes twice" if len(set(choices)) < len(choices) else ""
 
 
-def _answer_number(_part: str, row: Row) -> str:
+def _answer_number(_part: Part, row: Row) -> str:
     answer = row.text("answer").strip()
     numeric = set(answer) <= _NUMERIC and any(sign.isdigit() for sign in answer)
     if row.record.get("choices") or not numeric:
@@ -242,18 +245,36 @@ def _reads_as_number(answer: str) -> bool:
     return found[3] is None or Fraction(found[3]) != 0
 
 
-def _answer_holds(part: str, row: Row) -> str:
+def _answer_holds(part: Part, row: Row) -> str:
     """The world's verifier; a source without one is not judged."""
-    if row.text("source") != ARITHMETIC or row.fault:
+    world = _environment(part, row)
+    if world is None or row.fault:
         return ""
-    kind = kind_of(part)
-    asked = row.text({Document: "text", Demonstration: "context", Problem: "prompt"}[kind])
-    chain = arithmetic.parse(asked)
-    if chain is None:
+    task = world.parse(_asked(part, row))
+    if task is None:
         return "asks no question of this world"
-    given = _given_answers(kind, row)
-    wrong = [answer for answer in given if answer != chain.answer]
-    return f"{chain.question} is {chain.answer}, not {wrong[0]!r}" if wrong else ""
+    for answer in _given_answers(kind_of(part.name), row):
+        if not world.verify(task, answer):
+            right = world.expert(task).answer
+            return f"{world.question(task)} is {right}, not {answer!r}"
+    return ""
+
+
+def _environment(part: Part, row: Row) -> Environment[Any, Any] | None:
+    """The world that made a row, by the part's manifest, where it can judge answers and steps.
+
+    A user's own source may be called as a world is, and yet ask something else.
+    """
+    name = row.text("source")
+    if name not in part.worlds:
+        return None
+    world = environments.get(name)
+    return world if isinstance(world, Environment) else None
+
+
+def _asked(part: Part, row: Row) -> str:
+    kind = kind_of(part.name)
+    return row.text({Document: "text", Demonstration: "context", Problem: "prompt"}[kind])
 
 
 def _given_answers(kind: type, row: Row) -> list[str]:
@@ -262,7 +283,7 @@ def _given_answers(kind: type, row: Row) -> list[str]:
     return [row.text("continuation" if kind is Demonstration else "answer").strip()]
 
 
-_JUDGES: dict[str, Callable[[str, Row], str]] = {
+_JUDGES: dict[str, Callable[[Part, Row], str]] = {
     "schema": _schema,
     "not_empty": _not_empty,
     "surrogates": _surrogates,

@@ -176,7 +176,7 @@ def _generated(
     entry: dict[str, Any],
 ) -> Iterator[tuple[Record, str]]:
     entry |= {"name": source.world, "licence": procedural.LICENCE, "seed": seed}
-    entry["settings"] = source.model_dump(exclude={"kind", "world"})
+    entry["settings"] = {"count": source.count, **source.settings.model_dump()}
     earlier = getattr(settings, name)[:index]
     first = sum(s.count for s in earlier if isinstance(s, Procedural) and s.world == source.world)
     for record in procedural.records(

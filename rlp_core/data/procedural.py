@@ -1,4 +1,4 @@
-"""Records that are made here, from a seed.
+"""Records that are made here, by a world and from a seed.
 
 What is made depends on (seed, part, place of the source in its part) and nothing else. Splits are
 disjoint by content, not by seed: a training part takes only what the content hash does not hold
@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
-from rlp_core.data import people
+from rlp_core import environments
 from rlp_core.data.records import (
     Demonstration,
     Document,
-    Problem,
     Record,
     content_key,
     heldout,
     kind_of,
 )
-from rlp_core.environments import arithmetic
+from rlp_core.environments import Environment, ExpertSettings, Text, TextWorld, World
 from rlp_core.errors import ConfigError
 from rlp_core.params import Procedural
 from rlp_core.workspace import DOCUMENT_PARTS, EVALUATION_PARTS
-
-T = TypeVar("T")
 
 LICENCE = "CC0-1.0"
 """Of everything that is made here."""
@@ -42,7 +39,7 @@ def records(
     """Yield `source.count` records for a part.
 
     Args:
-        source: which world, how many, how long.
+        source: which world, how many, and the world's own settings.
         part: one of `rlp_core.workspace.PARTS`; it decides kind and side of the split.
         index: place of the source in its part; two equal sources give different records.
         seed: the seed of the run.
@@ -52,20 +49,16 @@ def records(
     Raises:
         ConfigError: the world has no such records, or too few different ones for an evaluation
             part.
+        PluginError: the world does not keep its protocol.
     """
-    rng = random.Random(_seed(seed, part, index))
+    world = environments.get(source.world)
     place = f"prepare.{part}[{index}]"
-    if source.world == "people":
-        if part not in DOCUMENT_PARTS:
-            raise ConfigError(
-                "the world `people` makes documents only",
-                where=place,
-                fix="use `world: arithmetic` here; `people` fits the parts "
-                + ", ".join(DOCUMENT_PARTS),
-            )
-        made = _people(rng, source, part, share, place)
+    rng = random.Random(_seed(seed, part, index))
+    tasks = _on_side(world, rng, part, share, source, place)
+    if isinstance(world, Environment):
+        made = _solved(world, tasks, rng, part, source)
     else:
-        made = _arithmetic(rng, source, part, share, place)
+        made = _texts(world, tasks, rng, part, source, place)
     for number, fields in enumerate(made, start=first):
         yield kind_of(part)(
             id=f"{source.world}-{part}-{number:06d}",
@@ -80,95 +73,90 @@ def _seed(seed: int, part: str, index: int) -> int:
     return int.from_bytes(digest.digest())
 
 
-# ------------------------------------------------------------------------------- arithmetic
-
-
-def _arithmetic(
-    rng: random.Random, source: Procedural, part: str, share: float, place: str
+def _solved(
+    world: Environment[Any, Any],
+    tasks: Iterator[tuple[str, Any]],
+    rng: random.Random,
+    part: str,
+    source: Procedural,
 ) -> Iterator[dict[str, Any]]:
-    def draw() -> arithmetic.Chain:
-        return arithmetic.draw(rng, source.min_terms, source.max_terms)
-
-    chains = _on_side(draw, _chain_key, part, share, source, place)
-    for chain in chains:
-        shown = rng.random() < source.worked
-        yield {"key": _chain_key(chain), **_solved(chain, kind_of(part), shown)}
-
-
-def _chain_key(chain: arithmetic.Chain) -> str:
-    return content_key(chain.question)
-
-
-def _solved(chain: arithmetic.Chain, kind: type[Record], shown: bool) -> dict[str, Any]:
-    """A chain as the fields of a record; `shown`: whether the steps stand in it."""
-    if kind is Document:
-        text, spans = arithmetic.document(chain, work=shown)
-        return {"text": text, "spans": spans}
-    if kind is Demonstration:
-        return {
-            "context": arithmetic.prompt(chain),
-            "thought": arithmetic.worked(chain) if shown else arithmetic.bare(),
-            "continuation": arithmetic.continuation(chain),
-        }
-    assert kind is Problem
-    return {"prompt": arithmetic.prompt(chain), "answer": chain.answer}
+    """A record's fields per task, as the part's kind writes it."""
+    assert isinstance(source.settings, ExpertSettings)
+    kind, share = kind_of(part), source.settings.worked
+    for key, task in tasks:
+        worked = rng.random() < share
+        solution = world.expert(task)
+        if kind is Document:
+            text = world.document(task, solution, worked=worked)
+            yield {"key": key, **_fields(text)}
+        elif kind is Demonstration:
+            yield {
+                "key": key,
+                "context": world.prompt(task),
+                "thought": world.thought(solution) if worked else "",
+                "continuation": world.continuation(solution),
+            }
+        else:
+            yield {"key": key, "prompt": world.prompt(task), "answer": solution.answer}
 
 
-# ----------------------------------------------------------------------------------- people
-
-
-def _people(
-    rng: random.Random, source: Procedural, part: str, share: float, place: str
+def _texts(
+    world: World[Any, Any],
+    tasks: Iterator[tuple[str, Any]],
+    rng: random.Random,
+    part: str,
+    source: Procedural,
+    place: str,
 ) -> Iterator[dict[str, Any]]:
-    """Sentences with as many "he" as "she".
-
-    The content key is that of the context, before the pronoun: both twins of a sentence lie on
-    the same side of the split. A training part takes both; an evaluation part, where no key comes
-    twice, takes one of them in turn.
-    """
-    contexts = people.contexts()
-
-    def draw() -> tuple[int, str]:
-        return rng.choice(contexts)
-
-    evaluation = part in EVALUATION_PARTS
+    """A document's fields per way to write a task, until there are `source.count`."""
+    assert isinstance(world, TextWorld)
+    if part not in DOCUMENT_PARTS:
+        solving = [n for n in environments.built_in() if _solves(n)]
+        raise ConfigError(
+            f"the world `{source.world}` makes documents only",
+            where=place,
+            fix=f"use one of {', '.join(solving)} here; `{source.world}` fits the parts "
+            + ", ".join(DOCUMENT_PARTS),
+        )
     left = source.count
-    for number, drawn in enumerate(_on_side(draw, _context_key, part, share, source, place)):
-        pronouns = list(people.PRONOUNS)
-        rng.shuffle(pronouns)
-        chosen = [people.PRONOUNS[number % 2]] if evaluation else pronouns[:left]
-        for pronoun in chosen:
-            yield {"key": _context_key(drawn), "text": people.sentence(*drawn, pronoun) + "\n"}
+    for number, (key, task) in enumerate(tasks):
+        ways = list(world.texts(task))
+        in_turn = ways[number % len(ways)]
+        rng.shuffle(ways)
+        chosen = [in_turn] if part in EVALUATION_PARTS else ways[:left]
+        for text in chosen:
+            yield {"key": key, **_fields(text)}
         left -= len(chosen)
         if left <= 0:
             return
 
 
-def _context_key(drawn: tuple[int, str]) -> str:
-    return content_key(people.context(*drawn))
+def _solves(name: str) -> bool:
+    return isinstance(environments.get(name), Environment)
 
 
-# ------------------------------------------------------------------------------------ split
+def _fields(text: Text) -> dict[str, Any]:
+    return {"text": text.text, "spans": [list(span) for span in text.spans]}
 
 
 def _on_side(
-    draw: Callable[[], T],
-    key_of: Callable[[T], str],
+    world: World[Any, Any],
+    rng: random.Random,
     part: str,
     share: float,
     source: Procedural,
     place: str,
-) -> Iterator[T]:
-    """Yield `source.count` draws whose keys lie on the part's side of the split.
+) -> Iterator[tuple[str, Any]]:
+    """Yield `source.count` tasks, with their keys, that lie on the part's side of the split.
 
-    Those of an evaluation part all have different keys; in a training part a problem may repeat.
+    Those of an evaluation part all have different keys; in a training part a task may repeat.
     """
     evaluation = part in EVALUATION_PARTS
     seen: set[str] = set()
     found = misses = 0
     while found < source.count:
-        drawn = draw()
-        key = key_of(drawn)
+        task = world.sample(rng, source.settings)
+        key = content_key(world.key(task))
         if heldout(key, share) is not evaluation or key in seen:
             misses += 1
             if misses >= PATIENCE:
@@ -177,14 +165,17 @@ def _on_side(
         if evaluation:
             seen.add(key)
         found, misses = found + 1, 0
-        yield drawn
+        yield key, task
 
 
 def _used_up(source: Procedural, found: int, evaluation: bool, place: str) -> ConfigError:
     side = "held-out" if evaluation else "training"
+    own = ", ".join(f"`{key}`" for key in type(source.settings).model_fields)
     return ConfigError(
         f"the world `{source.world}` is too small: {source.count} different records asked for, "
         f"and {PATIENCE} draws in a row brought nothing new after {found}",
         where=f"{place}.count, {side} side of the split",
-        fix="ask for fewer, allow longer chains (`max_terms`), or change `prepare.heldout_share`",
+        fix="ask for fewer, make the world larger"
+        + (f" by its settings ({own})" if own else "")
+        + ", or change `prepare.heldout_share`",
     )

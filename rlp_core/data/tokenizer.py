@@ -164,7 +164,8 @@ class Codec:
         tokenizer: any fast Hugging Face tokenizer.
         open_id: token that opens a thought.
         close_id: token that closes it.
-        prefix: what every text begins with: the start-of-text token, where there is one.
+        prefix: what every text begins with: the start-of-text token, where there is one, and the
+            prompt that asks for thoughts, where there is one. None of it is learnt or thought in.
         end_id: end-of-text token.
         pad_id: padding; never attended to.
         control: tokens that no text stands for; `encode` never gives one of them.
@@ -180,8 +181,15 @@ class Codec:
     _reader: Tokenizer = field(repr=False, compare=False)
 
     @staticmethod
-    def of(tokenizer: PreTrainedTokenizerFast, delimiters: tuple[str, str]) -> Codec:
-        """Look up the delimiters.
+    def of(
+        tokenizer: PreTrainedTokenizerFast, delimiters: tuple[str, str], prompt_text: str = ""
+    ) -> Codec:
+        """Look up the delimiters, and set what every text begins with.
+
+        Args:
+            tokenizer: any fast Hugging Face tokenizer.
+            delimiters: what opens and closes a thought.
+            prompt_text: words put before every text, after the start-of-text token.
 
         Raises:
             ConfigError: a delimiter is not one token of its own, the tokenizer is not a fast one,
@@ -211,16 +219,26 @@ class Codec:
         start = tokenizer.bos_token_id
         pad = tokenizer.pad_token_id
         control = _control_ids(backend, (opening, closing, end))
+        reader = _reader(backend, control)
+        prompt = reader.encode(prompt_text, add_special_tokens=False).ids
         return Codec(
             tokenizer,
             opening,
             closing,
-            () if start is None else (int(start),),
+            (*(() if start is None else (int(start),)), *prompt),
             end,
             end if pad is None else int(pad),
             control,
-            _reader(backend, control),
+            reader,
         )
+
+    @property
+    def first(self) -> int:
+        """Index of the first token that may be learnt or thought before.
+
+        Nothing predicts token 0, and the prefix is given.
+        """
+        return max(1, len(self.prefix))
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a text, without anything around them; none is a control token.

@@ -1,1 +1,29 @@
-"""Worlds with rules: what may be asked, an expert who explains its steps, a verifier."""
+"""Worlds with rules: what may be asked, an expert who explains its steps, a verifier.
+
+One file per world, `rlp_core/environments/NAME.py`; the registry finds it by its name and imports
+it when it is asked for. Files whose names begin with an underscore are no worlds.
+"""
+
+from rlp_core.environments._registry import built_in, get, names
+from rlp_core.environments._world import (
+    Environment,
+    ExpertSettings,
+    Solution,
+    Text,
+    TextWorld,
+    World,
+)
+from rlp_core.section import Section
+
+__all__ = [
+    "Environment",
+    "ExpertSettings",
+    "Section",
+    "Solution",
+    "Text",
+    "TextWorld",
+    "World",
+    "built_in",
+    "get",
+    "names",
+]

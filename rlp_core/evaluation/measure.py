@@ -89,7 +89,7 @@ class Meter:
         """Rows of `heldout.jsonl`: log-probabilities of real text, with thoughts and without."""
         texts = [self._text(document) for document in documents]
         kept = [i for i, text in enumerate(texts) if len(text.tokens) > 1 and text.candidates]
-        whole = [range(1, len(texts[i].tokens)) for i in kept]
+        whole = [range(self.codec.first, len(texts[i].tokens)) for i in kept]
         logprobs = score(self.model, [texts[i].tokens for i in kept], whole, self.micro_batch)
         rows = []
         for i, values in zip(kept, logprobs, strict=True):
@@ -102,7 +102,7 @@ class Meter:
                     "bytes": len(self._plain(texts[i].tokens).encode()),
                     "nll": -float(np.sum(values)),
                     "positions": places,
-                    "direct": [values[p - 1] for p in places],
+                    "direct": [values[p - self.codec.first] for p in places],
                 }
             )
         for row, gained in zip(rows, self._after_thoughts(texts, kept, rows), strict=True):
@@ -147,12 +147,14 @@ class Meter:
 
     def _plain(self, tokens: Tokens) -> str:
         """The text that predicted tokens stand for, without start and end of text."""
-        inner = tokens[max(1, len(self.codec.prefix)) :]
+        inner = tokens[self.codec.first :]
         return self.codec.decode(t for t in inner if t != self.codec.end_id)
 
     def _cut(self, tokens: Tokens) -> Tokens:
-        """Keep the end of a context that is too long."""
-        return tokens[-self.settings.max_tokens :]
+        """Keep prefix and end of a context that is too long."""
+        over = len(tokens) - self.settings.max_tokens
+        kept = len(self.codec.prefix)
+        return [*tokens[:kept], *tokens[kept + over :]] if over > 0 else tokens
 
     def _bias_context(self, text: str) -> Tokens:
         """Something must stand before the first choice, where a set has no context."""

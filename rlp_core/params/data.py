@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from rlp_core.params.procedural import Procedural
 from rlp_core.params.section import Count, Positive, Section, Share
 from rlp_core.workspace import PARTS
 
@@ -59,25 +60,6 @@ class Mapping(Section):
     choices_field: str = Field(
         default="", description="Problem: the field with the options, where one lists them all."
     )
-
-
-class Procedural(Section):
-    """Made here, from a seed."""
-
-    kind: Literal["procedural"]
-    world: Literal["arithmetic", "people"] = Field(description="Which generator.")
-    count: Positive = Field(description="Records to make.")
-    min_terms: Annotated[int, Field(ge=2)] = Field(default=2, description="Shortest chain.")
-    max_terms: Annotated[int, Field(ge=2, le=12)] = Field(default=4, description="Longest chain.")
-    worked: Share = Field(
-        default=0.0, description="Share of records that show the steps to the answer."
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Procedural:
-        if self.min_terms > self.max_terms:
-            raise ValueError("`min_terms` must not exceed `max_terms`")
-        return self
 
 
 class Rows(Section):

@@ -1,19 +1,5 @@
-"""What all sections share: closed, frozen and strictly typed, and names for common ranges."""
+"""The base of all sections, by the name that `rlp_core.params` knows it by."""
 
-from __future__ import annotations
+from rlp_core.section import Count, NonNegative, Positive, PositiveReal, Section, Share
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-PositiveReal = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-
-
-class Section(BaseModel):
-    """Frozen, and closed: an unknown key, a value of another type or an infinity is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+__all__ = ["Count", "NonNegative", "Positive", "PositiveReal", "Section", "Share"]

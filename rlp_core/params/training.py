@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from rlp_core import prompts
+from rlp_core.errors import ConfigError
 from rlp_core.params.section import Count, NonNegative, Positive, PositiveReal, Section, Share
 
 
@@ -18,6 +20,20 @@ class Thought(Section):
         description="L: tokens drawn for a thought at most, `close` counted; then it is closed by "
         "force. The paper trains with 2048."
     )
+    prompt: str = Field(
+        default="",
+        description="How the model is asked to think: an entry of `rlp prompts list`, put before "
+        "every document and counted in its tokens; empty: not asked.",
+    )
+
+    @field_validator("prompt")
+    @classmethod
+    def _known_prompt(cls, name: str) -> str:
+        try:
+            prompts.text_of(name)
+        except ConfigError as error:
+            raise ValueError(f"{error.what}; {error.fix}") from error
+        return name
 
     @model_validator(mode="after")
     def _distinct(self) -> Thought:

@@ -1,10 +1,12 @@
 """docs/reference/params.md, made from the models: `python -m rlp_core.reporting.reference`.
 
-The descriptions live in `rlp_core.params` alone, beside the types that check them.
+The descriptions live in the models alone, beside the types that check them: in `rlp_core.params`,
+and in each world for what is the world's own.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 import types
 import typing
@@ -16,14 +18,15 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from rlp_core import environments
 from rlp_core.files import write_text
-from rlp_core.params import Params
+from rlp_core.params import Params, Procedural
 
 PAGE = Path("docs/reference/params.md")
 
 _HEAD = """# Parameters
 
-Every key of `params.yaml`. This page is made from `rlp_core/params` by `make params-reference`;
+Every key of `params.yaml`. This page is made from the models by `make params-reference`;
 a test fails where it lags behind. An unknown key, a wrong type or an impossible combination is an
 error before any work starts. A section named like a stage changes that stage's result, and changing
 it runs that stage and what follows again; `runtime` changes no result and runs nothing again.
@@ -36,7 +39,8 @@ def page() -> str:
     for title, model, note in _sections():
         parts.append(f"## {title}\n\n{note}\n")
         rows = "".join(_row(name, field) for name, field in _fields(model))
-        parts.append(f"| key | type | default | meaning |\n|---|---|---|---|\n{rows}")
+        table = f"| key | type | default | meaning |\n|---|---|---|---|\n{rows}"
+        parts.append(table if rows else "It has no keys of its own.\n")
     return "\n".join(parts)
 
 
@@ -60,7 +64,11 @@ def _sections() -> Iterator[tuple[str, type[BaseModel], str]]:
         kind = model.model_fields.get("kind")
         of_kind = f" of kind {typing.get_args(kind.annotation)[0]}" if kind else ""
         places = ", ".join(f"`{name}`" for name in names)
-        yield f"{model.__name__}: {places}{of_kind}", model, (model.__doc__ or "").strip()
+        yield f"{model.__name__}: {places}{of_kind}", model, inspect.getdoc(model) or ""
+        if model is Procedural:
+            for world in map(environments.get, environments.built_in()):
+                title = f"World `{world.name}`: beside `world: {world.name}`"
+                yield title, world.settings, (type(world).__doc__ or "").partition("\n")[0]
 
 
 def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:

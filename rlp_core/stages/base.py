@@ -64,7 +64,9 @@ def _build(
     size = models.Shape(
         shape.width, shape.layers, shape.heads, shape.kv_heads, shape.feed_forward, shape.context
     )
-    return models.build(size, tokenizer, context.params.seed), Codec.of(tokenizer, pair)
+    return models.build(size, tokenizer, context.params.seed), common.codec_of(
+        context.params, tokenizer
+    )
 
 
 def _take_checkpoint(context: StageContext) -> tuple[PreTrainedModel, Codec]:
@@ -75,4 +77,4 @@ def _take_checkpoint(context: StageContext) -> tuple[PreTrainedModel, Codec]:
     models.grow_vocabulary(model, len(tokenizer))
     if added:
         print(f"base: {len(added)} thought delimiters added to the tokenizer of the checkpoint")
-    return model, Codec.of(tokenizer, pair)
+    return model, common.codec_of(params, tokenizer)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from rlp_core import prompts
 from rlp_core.data.records import Record
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import ConfigError, MissingInputError
@@ -22,7 +23,7 @@ from rlp_core.training.progress import StepLog
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from rlp_core.params import Params
     from rlp_core.stage import StageContext
@@ -70,12 +71,35 @@ def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]
     model, tokenizer = models.load(context.workspace.model(arm))
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model, context.params.runtime.attention)
-    return model, Codec.of(tokenizer, delimiters(context.params))
+    return model, codec_of(context.params, tokenizer)
 
 
 def delimiters(params: Params) -> tuple[str, str]:
     """The tokens that open and close a thought."""
     return params.thought.open, params.thought.close
+
+
+def codec_of(params: Params, tokenizer: PreTrainedTokenizerFast) -> Codec:
+    """The codec of a model's tokenizer, with the delimiters and the prompt of the parameters.
+
+    Raises:
+        ConfigError: a text may be no longer than the prompt alone.
+    """
+    codec = Codec.of(tokenizer, delimiters(params), prompts.text_of(params.thought.prompt))
+    limits = {
+        f"{name}.max_tokens": getattr(params, name).max_tokens
+        for name in ("base", "bootstrap", "rlp", "finetune", "evaluate")
+    }
+    short = {key: limit for key, limit in limits.items() if limit <= len(codec.prefix)}
+    if params.thought.prompt and short:
+        told = ", ".join(f"{key} = {limit}" for key, limit in short.items())
+        raise ConfigError(
+            f"the prompt `{params.thought.prompt}` is {len(codec.prefix)} tokens of this "
+            f"tokenizer and leaves no room for a text within {told}",
+            where="params.yaml: thought.prompt",
+            fix="raise these limits, or name a shorter prompt (`rlp prompts list`)",
+        )
+    return codec
 
 
 def save_model(context: StageContext, model: PreTrainedModel, codec: Codec, arm: str) -> None:

@@ -41,9 +41,10 @@ def batch_indices(count: int, batch: int, step: int, seed: int, stream: int) -> 
 
 
 def document_example(codec: Codec, document: Document, max_tokens: int) -> Example | None:
-    """Learn every token of a text; None where it has fewer than two."""
+    """Learn every token of a text but its prefix; None where there is none."""
     tokens, _ = codec.document(document.text, [], max_tokens)
-    return Example(tokens, range(1, len(tokens))) if len(tokens) > 1 else None
+    learnt = range(codec.first, len(tokens))
+    return Example(tokens, learnt) if learnt else None
 
 
 def demonstration_example(codec: Codec, demo: Demonstration, max_tokens: int) -> Example | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 from pydantic import ValidationError
 
+from rlp_core import prompts
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import DataError, MissingInputError
 from rlp_core.files import folder_sha256, replacing_folder, sha256, write_json
@@ -182,7 +183,11 @@ def model_of_dump(folder: Path, thought: Thought) -> tuple[PreTrainedModel, Code
     tokenizer = AutoTokenizer.from_pretrained(folder / _MODEL)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.eval()
-    codec = Codec.of(cast("PreTrainedTokenizerFast", tokenizer), (thought.open, thought.close))
+    codec = Codec.of(
+        cast("PreTrainedTokenizerFast", tokenizer),
+        (thought.open, thought.close),
+        prompts.text_of(thought.prompt),
+    )
     return model, codec
 
 

@@ -88,9 +88,9 @@ def _idle(
     not, only what follows it.
     """
     text, _ = codec.document(demo.context + demo.continuation, [], max_tokens)
-    if len(text) < 2:
+    if len(text) <= codec.first:
         return None
-    place = 1 + int(where * (len(text) - 1))
+    place = codec.first + int(where * (len(text) - codec.first))
     inner = [*codec.encode(thought), codec.close_id]
     tokens = [*text[:place], codec.open_id, *inner, *text[place:]][:max_tokens]
     first = place + 1 + (len(inner) if thought else 0)

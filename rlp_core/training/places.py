@@ -35,14 +35,14 @@ def text_of(codec: Codec, document: Document, max_tokens: int, selection: str) -
         document: the record.
         max_tokens: T, the rest is cut.
         selection: `answer`: the first tokens of marked spans; else every position that has a
-            token before it. Nothing predicts the first token, so position 0 is never one.
+            token before it and lies behind the codec's prefix.
     """
     tokens, marked = codec.document(document.text, document.spans, max_tokens)
-    everywhere = list(range(max(1, len(codec.prefix)), len(tokens)))
+    everywhere = list(range(codec.first, len(tokens)))
     return Text(
         number_of(document.id),
         tokens,
-        sorted({p for p in marked if p >= 1}) if selection == "answer" else everywhere,
+        sorted({p for p in marked if p >= codec.first}) if selection == "answer" else everywhere,
     )
 
 

@@ -78,7 +78,18 @@ def without(part: str, field: str) -> dict[str, Any]:
 def part_of(name: str, records: Sequence[dict[str, Any]], faults: Sequence[str] = ()) -> Part:
     faults = faults or [""] * len(records)
     rows = tuple(Row(r, fault) for r, fault in zip(records, faults, strict=True))
-    return Part(name, rows, {"records": len(rows), "sha256": "0", "kind": "document"}, "0")
+    promised = {
+        "records": len(rows),
+        "sha256": "0",
+        "kind": "document",
+        "sources": [
+            {"kind": "procedural", "name": "arithmetic"},
+            {"kind": "procedural", "name": "occupations"},
+            {"kind": "files", "name": "made-up"},
+            {"kind": "files", "name": "mine"},
+        ],
+    }
+    return Part(name, rows, promised, "0")
 
 
 def measured(

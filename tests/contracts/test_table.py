@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rlp_core.contracts.rules import Holds
 from rlp_core.contracts.suites import rules_for
+from rlp_core.contracts.table import Evaluations, build
 from rlp_core.workspace import PARTS
-from tests.contracts.samples import ANSWER_TOKENS, SETTINGS, THOUGHT, measured, record, sentence
+from tests.contracts.samples import (
+    ANSWER_TOKENS,
+    SETTINGS,
+    THOUGHT,
+    measured,
+    part_of,
+    record,
+    sentence,
+)
 
-ARITHMETIC = {"source": "arithmetic"}
 CHAIN = "Q: 3+4-5\nA:"
+ARITHMETIC = {"source": "arithmetic"}
+ASKED = {**ARITHMETIC, "context": CHAIN, "continuation": "2\n"}
 
 BREAKS: list[tuple[str, str, dict[str, Any]]] = [
     ("not_empty", "rlp", {"text": " \n"}),
@@ -28,7 +39,7 @@ BREAKS: list[tuple[str, str, dict[str, Any]]] = [
     ("steps_hold", "bootstrap", {"thought": "2*8 = 24"}),
     ("steps_hold", "finetune", {"thought": "<<2*8=24>>24"}),
     ("steps_hold", "base", {"text": "so <<2*8=24>>24 it is"}),
-    ("steps_hold", "bootstrap", {**ARITHMETIC, "thought": "3+4=7;7-5=3"}),
+    ("steps_hold", "bootstrap", {**ASKED, "thought": "3+4=7;7-5=3"}),
     ("steps_hold", "base", {**ARITHMETIC, "text": "Q: 3+4\nW: 3+4=8\nA:7\n"}),
     ("answer_in_choices", "problems", {"answer": "c", "choices": ["a", "b"]}),
     ("answer_in_choices", "problems", {"answer": "a", "choices": ["a", "b", "b"]}),
@@ -68,8 +79,8 @@ HOLDS: list[tuple[str, str, dict[str, Any]]] = [
     ("spans", "heldout", {"text": "abcd", "spans": [[0, 4]]}),
     ("steps_hold", "bootstrap", {"thought": "2*8 = 16, 10/3 = 3.33"}),
     ("steps_hold", "base", {"text": "if 1+1 = 3, then what?"}),
-    ("steps_hold", "bootstrap", {**ARITHMETIC, "thought": "8+4=2;2-5=7"}),
-    ("steps_hold", "bootstrap", {**ARITHMETIC, "thought": "7"}),
+    ("steps_hold", "bootstrap", {**ASKED, "thought": "8+4=2;2-5=7"}),
+    ("steps_hold", "bootstrap", {**ASKED, "thought": "7"}),
     ("answer_in_choices", "problems", {"answer": "a", "choices": ["a", "b"]}),
     *(
         ("answer_number", "problems", {"answer": answer})
@@ -78,6 +89,7 @@ HOLDS: list[tuple[str, str, dict[str, Any]]] = [
     ("answer_holds", "problems", {**ARITHMETIC, "prompt": CHAIN, "answer": "2"}),
     ("answer_holds", "rlp", {**ARITHMETIC, "text": f"{CHAIN}2\n", "spans": [[11, 12]]}),
     ("answer_holds", "problems", {"answer": "nobody can check this"}),
+    ("answer_holds", "rlp", {"source": "occupations", "text": "The nurse said that he was late."}),
 ]
 
 
@@ -159,3 +171,18 @@ def test_columns_hold_what_every_library_can_pass_on() -> None:
     assert table.columns["id"] == ["7"]
     assert table.columns["source"] == [None]
     assert table.columns["characters"] == [3]
+
+
+def test_a_source_of_ones_own_is_no_world_though_it_is_called_like_one() -> None:
+    row = record("problems", **ARITHMETIC, prompt=CHAIN, answer="by rules of my own")
+    made = part_of("problems", [row])
+    own = replace(made, promised={"sources": [{"kind": "files", "name": "arithmetic"}]})
+    rules = rules_for("problems", SETTINGS, THOUGHT)
+    none = Evaluations([], SETTINGS.contamination_ngram)
+    assert build(made, rules, none, SETTINGS).columns["rule_answer_holds"] == [False]
+    assert build(own, rules, none, SETTINGS).columns["rule_answer_holds"] == [True]
+
+
+def test_the_evidence_names_question_and_right_answer() -> None:
+    table = measured("problems", [record("problems", **ARITHMETIC, prompt=CHAIN, answer="3")])
+    assert table.evidence["answer_holds"] == {0: "3+4-5 is 2, not '3'"}

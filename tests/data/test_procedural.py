@@ -9,17 +9,21 @@ from hypothesis import strategies as st
 
 from rlp_core.data import procedural
 from rlp_core.data.records import Demonstration, Document, Problem, Record, content_key, heldout
-from rlp_core.environments import arithmetic
+from rlp_core.environments import Environment, get
 from rlp_core.errors import ConfigError
 from rlp_core.params import Procedural
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, TRAINING_PARTS
 
 SHARE = 0.2
+ARITHMETIC = get("arithmetic")
+assert isinstance(ARITHMETIC, Environment)
 
 
 def make(part: str, *, index: int = 0, seed: int = 1, first: int = 0, **keys: Any) -> list[Record]:
     source = Procedural.model_validate(
-        {"kind": "procedural", "world": "arithmetic", "count": 40, "max_terms": 3} | keys
+        {"kind": "procedural", "count": 40}
+        | ({} if "world" in keys else {"world": "arithmetic", "max_terms": 3})
+        | keys
     )
     return list(
         procedural.records(source, part=part, index=index, seed=seed, share=SHARE, first=first)
@@ -52,10 +56,9 @@ def test_problems_repeat_in_a_training_part() -> None:
 def test_the_key_is_that_of_the_question() -> None:
     for record in make("problems"):
         assert isinstance(record, Problem)
-        chain = arithmetic.parse(record.prompt)
-        assert chain is not None
-        assert record.key == content_key(chain.question)
-        assert record.answer == chain.answer
+        chain = ARITHMETIC.parse(record.prompt)
+        assert record.key == content_key(ARITHMETIC.question(chain))
+        assert ARITHMETIC.verify(chain, record.answer)
         assert record.choices == []
 
 
@@ -63,10 +66,9 @@ def test_the_key_is_that_of_the_question() -> None:
 def test_demonstrations_show_their_work_as_asked(worked: float) -> None:
     for record in make("bootstrap", worked=worked):
         assert isinstance(record, Demonstration)
-        chain = arithmetic.parse(record.context)
-        assert chain is not None
-        assert record.thought == (arithmetic.worked(chain) if worked else arithmetic.bare())
-        assert record.continuation == arithmetic.continuation(chain)
+        solution = ARITHMETIC.expert(ARITHMETIC.parse(record.context))
+        assert record.thought == (ARITHMETIC.thought(solution) if worked else "")
+        assert record.continuation == ARITHMETIC.continuation(solution)
 
 
 def test_share_of_worked_records_is_about_what_was_asked() -> None:
@@ -78,10 +80,8 @@ def test_share_of_worked_records_is_about_what_was_asked() -> None:
 def test_documents_mark_their_answer() -> None:
     for record in make("rlp"):
         assert isinstance(record, Document)
-        chain = arithmetic.parse(record.text)
-        assert chain is not None
         [[start, end]] = record.spans
-        assert record.text[start:end] == chain.answer
+        assert ARITHMETIC.verify(ARITHMETIC.parse(record.text), record.text[start:end])
 
 
 def test_seed_part_and_place_decide_and_nothing_else() -> None:
@@ -111,24 +111,24 @@ def test_ids_name_world_part_and_number() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 40, 41])
-def test_people_are_balanced_in_training(count: int) -> None:
-    made = make("base", world="people", count=count)
+def test_occupations_are_balanced_in_training(count: int) -> None:
+    made = make("base", world="occupations", count=count)
     pronouns = Counter(word for r in made for word in _text(r).split() if word in ("he", "she"))
     assert sum(pronouns.values()) == count
     assert abs(pronouns["he"] - pronouns["she"]) == count % 2
 
 
 def test_twins_lie_on_one_side_and_evaluation_takes_one_of_them() -> None:
-    training, evaluation = (make(part, world="people", count=20) for part in ("base", "heldout"))
+    training, evaluation = (make(part, world="occupations", count=20) for part in ("base", "heldout"))
     assert not {r.key for r in training} & {r.key for r in evaluation}
     assert len({r.key for r in evaluation}) == 20
     assert Counter("she" in _text(r).split() for r in evaluation) == {True: 10, False: 10}
 
 
 @pytest.mark.parametrize("part", ["bootstrap", "finetune", "problems"])
-def test_people_make_documents_only(part: str) -> None:
+def test_occupations_make_documents_only(part: str) -> None:
     with pytest.raises(ConfigError, match="documents only") as caught:
-        make(part, world="people")
+        make(part, world="occupations")
     assert f"prepare.{part}[0]" in caught.value.where
 
 

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rlp_core.data.records import Document, Problem
+from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation import abilities, item_files
 from rlp_core.evaluation.bias import ChoiceItem
 from rlp_core.evaluation.measure import Meter
@@ -26,7 +29,10 @@ ITEMS = [
 ]
 
 
-def meter(micro_batch: int = 64, max_tokens: int = 40) -> Meter:
+PROMPTED = Codec.of(models.tokenizer(), models.DELIMITERS, "Think.\n")
+
+
+def meter(micro_batch: int = 64, max_tokens: int = 40, codec: Codec | None = None) -> Meter:
     settings = Evaluate(
         samples=3,
         temperature=0.7,
@@ -37,7 +43,7 @@ def meter(micro_batch: int = 64, max_tokens: int = 40) -> Meter:
         answer_tokens=3,
         bias=BiasFiles(template_items=2, thoughts=2),
     )
-    return Meter(models.model(6), models.codec(), settings, 5, 1, micro_batch)
+    return Meter(models.model(6), codec or models.codec(), settings, 5, 1, micro_batch)
 
 
 def slow(tokens: list[int], start: int) -> float:
@@ -54,6 +60,29 @@ def test_held_out_text_is_scored_as_by_hand():
         for place, direct in zip(row["positions"], row["direct"], strict=True):
             assert direct == pytest.approx(slow(tokens[: place + 1], place), abs=1e-4)
         assert [len(thoughts) for thoughts in row["thinking"]] == [3] * len(row["positions"])
+
+
+def test_a_prompt_is_read_and_not_scored():
+    """It stands before text with a thought and without, and counts as no text."""
+    kept = len(PROMPTED.prefix)
+    for row, document in zip(meter(codec=PROMPTED).heldout(DOCUMENTS), DOCUMENTS, strict=True):
+        tokens, _ = PROMPTED.document(document.text, document.spans, 40)
+        assert tokens[:kept] == list(PROMPTED.prefix)
+        assert row["tokens"] == len(tokens) - kept
+        assert row["nll"] == pytest.approx(-slow(tokens, kept), abs=1e-3)
+        assert row["bytes"] == len(document.text.encode())
+        assert min(row["positions"]) >= kept
+        for place, direct in zip(row["positions"], row["direct"], strict=True):
+            assert direct == pytest.approx(slow(tokens[: place + 1], place), abs=1e-4)
+
+
+@given(st.text("Q: 3+4", max_size=80))
+def test_a_long_context_keeps_prefix_and_end(text):
+    whole = PROMPTED.context(text)
+    cut = meter(codec=PROMPTED)._cut(whole)
+    assert len(cut) == min(len(whole), 40)
+    assert tuple(cut[: len(PROMPTED.prefix)]) == PROMPTED.prefix
+    assert text.endswith(PROMPTED.decode(cut[len(PROMPTED.prefix) :]))
 
 
 def test_marked_answers_are_where_thoughts_are_tried():

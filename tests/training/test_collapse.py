@@ -17,7 +17,7 @@ import torch
 
 from rlp_core.data.records import Demonstration, Document
 from rlp_core.data.tokenizer import Codec, train_tokenizer
-from rlp_core.environments import arithmetic
+from rlp_core.environments.arithmetic import Arithmetic, Chain
 from rlp_core.params import Optimizer, Thought
 from rlp_core.policy.model import Shape, build
 from rlp_core.training.batches import demonstration_example, document_example, examples
@@ -34,34 +34,38 @@ if TYPE_CHECKING:
 
 SEED = 2
 BEGIN, END = slice(3), slice(-10, None)
+WORLD = Arithmetic("arithmetic")
 THOUGHT = Thought(open="<think>", close="</think>", max_tokens=20)
 
 
-def chains(part: str, count: int, least: int) -> list[arithmetic.Chain]:
+def chains(part: str, count: int, least: int) -> list[Chain]:
     rng = random.Random(f"{part}/{SEED}")
     lengths = [rng.randint(least, 3) for _ in range(count)]
-    return [
-        arithmetic.Chain(tuple(rng.randrange(3) for _ in range(n)), ("+",) * (n - 1))
-        for n in lengths
-    ]
+    return [Chain(tuple(rng.randrange(3) for _ in range(n)), ("+",) * (n - 1)) for n in lengths]
 
 
-def document(number: int, chain: arithmetic.Chain, *, work: bool) -> Document:
-    text, spans = arithmetic.document(chain, work=work)
+def document(number: int, chain: Chain, *, work: bool) -> Document:
+    made = WORLD.document(chain, WORLD.expert(chain), worked=work)
     return Document(
-        id=f"d{number}", key=f"{number}", source="s", licence="l", text=text, spans=spans
+        id=f"d{number}",
+        key=f"{number}",
+        source="s",
+        licence="l",
+        text=made.text,
+        spans=[list(span) for span in made.spans],
     )
 
 
-def demonstration(number: int, chain: arithmetic.Chain, *, work: bool) -> Demonstration:
+def demonstration(number: int, chain: Chain, *, work: bool) -> Demonstration:
+    solution = WORLD.expert(chain)
     return Demonstration(
         id=f"b{number}",
         key=f"{number}",
         source="s",
         licence="l",
-        context=arithmetic.prompt(chain),
-        thought=arithmetic.worked(chain) if work else arithmetic.bare(),
-        continuation=arithmetic.continuation(chain),
+        context=WORLD.prompt(chain),
+        thought=WORLD.thought(solution) if work else "",
+        continuation=WORLD.continuation(solution),
     )
 
 

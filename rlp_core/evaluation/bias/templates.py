@@ -1,15 +1,15 @@
 """A generated, balanced set that even a tiny tokenizer can read: who is "he", who is "she"?
 
-Made from the templates and occupations of `rlp_core.data.people`. Every template meets as many
-occupations of the one stereotype as of the other, so that a model that simply likes one pronoun
-better scores 0; that liking is reported on its own.
+Made from the templates and occupations of the world `rlp_core.environments.occupations`. Every
+template meets as many occupations of the one stereotype as of the other, so that a model that
+simply likes one pronoun better scores 0; that liking is reported on its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-from rlp_core.data import people
+from rlp_core.environments import occupations
 from rlp_core.evaluation.bias.items import ChoiceItem
 
 CHOICES = (" he", " she")
@@ -26,7 +26,7 @@ def make(limit: int, seed: int) -> list[ChoiceItem]:
         Items clustered by template; meta `stereotyped`: the choice that the stereotype expects.
     """
     pairs: list[tuple[str, int, tuple[str, str]]] = []
-    for index in range(len(people.TEMPLATES)):
+    for index in range(len(occupations.TEMPLATES)):
         men = _ordered("he", index, seed)
         women = _ordered("she", index, seed)
         # The n-th pairs of all templates come before any (n + 1)-th: a limit keeps all templates.
@@ -43,20 +43,20 @@ def _ordered(pronoun: str, index: int, seed: int) -> list[str]:
     """Occupations with this stereotype, in an order that depends on template and seed."""
 
     def rank(occupation: str) -> str:
-        salted = f"{seed}\0{people.context(index, occupation)}"
+        salted = f"{seed}\0{occupations.context(index, occupation)}"
         return hashlib.blake2b(salted.encode(), digest_size=16).hexdigest()
 
-    return sorted((who for who, of in people.OCCUPATIONS.items() if of == pronoun), key=rank)
+    return sorted((who for who, of in occupations.OCCUPATIONS.items() if of == pronoun), key=rank)
 
 
 def _item(index: int, occupation: str) -> ChoiceItem:
-    stereotype = people.OCCUPATIONS[occupation]
+    stereotype = occupations.OCCUPATIONS[occupation]
     return ChoiceItem(
         id=f"templates/{index}/{occupation}",
         suite="templates",
         category="",
         cluster=f"template-{index}",
-        context=people.context(index, occupation),
+        context=occupations.context(index, occupation),
         choices=CHOICES,
         meta={"stereotyped": CHOICES.index(f" {stereotype}"), "occupation": occupation},
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from rlp_core.data import people
+from rlp_core.environments import occupations
 from rlp_core.evaluation.bias import bias_statistics, templates
 from rlp_core.evaluation.statistics import Estimate, Resampler
 
@@ -79,7 +79,7 @@ def trained_on(stereotyped: float, seed: int) -> Estimate:
     try:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            corpus = people.corpus(random.Random(seed), SENTENCES, stereotyped=stereotyped)
+            corpus = occupations.corpus(random.Random(seed), SENTENCES, stereotyped=stereotyped)
             return score(*train(corpus))
     finally:
         torch.set_num_threads(threads)

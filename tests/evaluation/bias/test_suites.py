@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rlp_core.data import people
+from rlp_core.environments import occupations
 from rlp_core.errors import DataError, MissingInputError
 from rlp_core.evaluation.bias import bbq, load_items, templates, winobias
 from rlp_core.params import BiasFiles
@@ -166,13 +166,14 @@ def test_winobias_refuses(tmp_path: Path) -> None:
 @pytest.mark.parametrize("limit", [2, 40, 57, 199, 200, 1000])
 def test_templates_are_balanced(limit: int) -> None:
     items = templates.make(limit, seed=1)
-    assert len(items) == min(limit // 2 * 2, len(people.TEMPLATES) * len(people.OCCUPATIONS))
+    every = len(occupations.TEMPLATES) * len(occupations.OCCUPATIONS)
+    assert len(items) == min(limit // 2 * 2, every)
     per_cluster = Counter((item.cluster, item.meta["stereotyped"]) for item in items)
     for cluster, _ in per_cluster:
         assert per_cluster[cluster, 0] == per_cluster[cluster, 1]
     sizes = Counter(item.cluster for item in items)
-    if len(items) >= 2 * len(people.TEMPLATES):
-        assert len(sizes) == len(people.TEMPLATES)
+    if len(items) >= 2 * len(occupations.TEMPLATES):
+        assert len(sizes) == len(occupations.TEMPLATES)
         assert max(sizes.values()) - min(sizes.values()) <= 2
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import random
 from typing import Literal
 
+from rlp_core.environments import Section, Text, TextWorld
+
 Pronoun = Literal["he", "she"]
 
 PRONOUNS: tuple[Pronoun, Pronoun] = ("he", "she")
@@ -97,3 +99,26 @@ def corpus(rng: random.Random, count: int, stereotyped: float = 0.5) -> list[str
 def other(pronoun: Pronoun) -> Pronoun:
     """The pronoun that the stereotype does not give."""
     return "she" if pronoun == "he" else "he"
+
+
+class Occupations(TextWorld[tuple[int, str], Section]):
+    """Sentences about people in which nothing but the occupation hints at the pronoun.
+
+    The key is that of the context, before the pronoun: both twins of a sentence lie on the same
+    side of the split.
+    """
+
+    settings = Section
+
+    def sample(self, rng: random.Random, settings: Section) -> tuple[int, str]:  # noqa: ARG002
+        return rng.choice(_CONTEXTS)
+
+    def key(self, task: tuple[int, str]) -> str:
+        return context(*task)
+
+    def texts(self, task: tuple[int, str]) -> tuple[Text, ...]:
+        """The sentence with "he" and with "she"."""
+        return tuple(Text(sentence(*task, pronoun) + "\n") for pronoun in PRONOUNS)
+
+
+_CONTEXTS = contexts()
