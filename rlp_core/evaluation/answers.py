@@ -1,8 +1,15 @@
-"""Whether an answer is right: compared as number or text. Where it ends: `Codec.answer`."""
+"""Whether an answer is right: the text up to the end of its line, compared as number or text."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+
+
+def first_line(text: str, end_of_text: str = "") -> str:
+    """What counts as the answer: everything before the first line end or end of text."""
+    if end_of_text:
+        text = text.split(end_of_text, 1)[0]
+    return text.split("\n", 1)[0].strip()
 
 
 def is_right(answer: str, expected: str) -> bool:

@@ -1,6 +1,6 @@
 import pytest
 
-from rlp_core.evaluation.answers import is_right, number
+from rlp_core.evaluation.answers import first_line, is_right, number
 
 
 @pytest.mark.parametrize(
@@ -33,5 +33,8 @@ def test_no_partial_credit(answer, expected):
     assert not is_right(answer, expected)
 
 
-def test_a_word_is_no_number():
+def test_an_answer_ends_with_its_line_or_with_the_text():
+    assert first_line("7\nQ: 3+4") == "7"
+    assert first_line(" 7<|endoftext|>8", "<|endoftext|>") == "7"
+    assert first_line("") == ""
     assert number("seven") is None
