@@ -42,7 +42,7 @@ def batch_indices(count: int, batch: int, step: int, seed: int, stream: int) -> 
 
 def document_example(codec: Codec, document: Document, max_tokens: int) -> Example | None:
     """Learn every token of a text but its prefix; None where there is none."""
-    tokens, _ = codec.document(document.text, [], max_tokens)
+    tokens, _ = codec.document(document.text, [], max_tokens, ends=document.ends)
     learnt = range(codec.first, len(tokens))
     return Example(tokens, learnt) if learnt else None
 
