@@ -55,6 +55,7 @@ def demonstration_example(codec: Codec, demo: Demonstration, max_tokens: int) ->
         *codec.encode(demo.thought),
         codec.close_id,
         *codec.encode(demo.continuation),
+        codec.end_id,
     ][:max_tokens]
     return Example(tokens, range(len(context), len(tokens))) if len(tokens) > len(context) else None
 
