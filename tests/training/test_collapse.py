@@ -20,7 +20,7 @@ from rlp_core.data.tokenizer import Codec, train_tokenizer
 from rlp_core.environments.arithmetic import Arithmetic, Chain
 from rlp_core.params import Optimizer, Thought
 from rlp_core.policy.model import Shape, build
-from rlp_core.training.batches import demonstration_example, document_example, examples
+from rlp_core.training.batches import demonstration_example, document_example, learnable
 from rlp_core.training.health import Finding, Monitor
 from rlp_core.training.places import text_of
 from rlp_core.training.rlp import RlpTrainer
@@ -104,7 +104,9 @@ class Base:
         self.codec = Codec.of(tokenizer, delimiters)
         self.model = build(Shape(48, 2, 4, 2, 96, 128), tokenizer, SEED)
         muon = Optimizer(name="muon", lr=6e-3, matrix_lr=0.02, warmup_steps=20, schedule="linear")
-        learn(self.model, examples([document_example(self.codec, t, 64) for t in texts]), 150, muon)
+        learn(
+            self.model, learnable([document_example(self.codec, t, 64) for t in texts]), 150, muon
+        )
         self.texts = [
             text_of(self.codec, document(i, chain, work=False), 64, "answer")
             for i, chain in enumerate(chains("rlp", 400, 3))
@@ -120,7 +122,7 @@ class Base:
             )
             for i, chain in enumerate(chains("bootstrap", 800, 2))
         ]
-        learn(model, examples(shown), bootstrap, Optimizer(name="adamw", lr=1e-3, warmup_steps=10))
+        learn(model, learnable(shown), bootstrap, Optimizer(name="adamw", lr=1e-3, warmup_steps=10))
         settings = steps_of.settings(
             steps=steps,
             documents=8,
