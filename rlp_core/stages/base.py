@@ -75,8 +75,9 @@ def _take_checkpoint(context: StageContext) -> tuple[PreTrainedModel, Codec]:
     """A Hugging Face checkpoint, with the thought's delimiters as single tokens."""
     params, pair = context.params, common.delimiters(context.params)
     model, tokenizer = models.load(params.base.checkpoint, params.base.revision)
+    common.check_lengths(params, model, params.base.checkpoint)
     added = add_delimiters(tokenizer, pair)
-    models.grow_vocabulary(model, len(tokenizer))
+    models.initialise_tokens(model, added)
     if added:
         print(f"base: {len(added)} thought delimiters added to the tokenizer of the checkpoint")
     return model, common.codec_of(params, tokenizer)

@@ -14,6 +14,8 @@ from rlp_core.data.records import Record
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
+from rlp_core.params.root import sequence_lengths
+from rlp_core.policy import checks
 from rlp_core.policy import model as models
 from rlp_core.rollout.engine import prepare
 from rlp_core.training import loop
@@ -69,9 +71,16 @@ def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]
     """Load the model of an arm onto the device, and its codec."""
     device = prepare_torch(context.params)
     model, tokenizer = models.load(context.workspace.model(arm))
+    check_lengths(context.params, model, f"models/{arm}")
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model, context.params.runtime.attention)
     return model, codec_of(context.params, tokenizer)
+
+
+def check_lengths(params: Params, model: PreTrainedModel, source: str) -> None:
+    """Raise ConfigError where any stage may read more tokens at once than the model can."""
+    lengths = {"base.max_tokens": params.base.max_tokens, **sequence_lengths(params)}
+    checks.check_length(model.config, lengths, source)
 
 
 def delimiters(params: Params) -> tuple[str, str]:
