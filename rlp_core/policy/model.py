@@ -20,7 +20,7 @@ from transformers import (
 from transformers.utils import logging
 
 from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
-from rlp_core.policy import checks
+from rlp_core.policy import checks, older
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -164,9 +164,11 @@ def _read(
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Write safetensors, configuration and tokenizer into an existing folder.
 
+    Transformers 4.57 and 5 read it alike.
     """
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    older.make_readable(folder)
 
 
 def initialise_tokens(model: PreTrainedModel, added: Sequence[int]) -> None:
