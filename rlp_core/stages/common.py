@@ -39,7 +39,7 @@ def prepare_torch(params: Params) -> torch.device:
     """Set threads and determinism, and return the device."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(params.runtime.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(params.runtime.deterministic)
     return models.choose_device(params.runtime.device)
 
 
