@@ -11,6 +11,7 @@ import torch
 
 from rlp_core import prompts
 from rlp_core.data.records import Record
+from rlp_core.data.thinking import Thinking
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
@@ -88,6 +89,13 @@ def delimiters(params: Params) -> tuple[str, str]:
     return params.thought.open, params.thought.close
 
 
+def thinking(params: Params) -> Thinking:
+    """How the model thinks, for its folder."""
+    thought = params.thought
+    prompt = prompts.text_of(thought.prompt)
+    return Thinking(thought.open, thought.close, thought.max_tokens, prompt)
+
+
 def codec_of(params: Params, tokenizer: PreTrainedTokenizerFast) -> Codec:
     """The codec of a model's tokenizer, with the delimiters and the prompt of the parameters.
 
@@ -115,6 +123,7 @@ def save_model(context: StageContext, model: PreTrainedModel, codec: Codec, arm:
     """Write the model of an arm, whole or not at all, and note it in the run."""
     with replacing_folder(context.workspace.model(arm)) as folder:
         models.save(model, codec.tokenizer, folder)
+        thinking(context.params).write(folder)
     context.tracker.model(path=context.workspace.model(arm), arm=arm)
     print(f"{arm}: model {folder_sha256(context.workspace.model(arm))[:12]} saved")
 
