@@ -20,6 +20,7 @@ from rlp_core.params import Params
 from rlp_core.policy.model import load
 from rlp_core.rollout.engine import prepare
 from rlp_core.stages.bootstrap import STREAM
+from rlp_core.training.batches import learnable
 from rlp_core.training.filler import demonstrated
 from rlp_core.training.learner import RLPLearner
 from rlp_core.training.positions import tokenize_document
@@ -115,7 +116,7 @@ def _bootstrap(workspace: Path, params: Any, changes: dict[str, Any]) -> tuple[A
     demos = [Demonstration.model_validate(r) for r in read_jsonl(path)]
     trainer = SupervisedTrainer(
         model,
-        demonstrated(codec, demos, settings, params.seed),
+        learnable(demonstrated(codec, demos, settings, params.seed)),
         steps=settings.steps,
         batch=settings.batch,
         optimizer=settings.optimizer,

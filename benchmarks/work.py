@@ -134,12 +134,13 @@ class Work:
 
 @cache
 def _tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
-    from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     words = [*_SPECIAL, *(f"w{number}" for number in range(len(_SPECIAL), vocabulary))]
     made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, PADDING))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    made.add_tokens([AddedToken(text, special=False, normalized=False) for text in DELIMITERS])
     return PreTrainedTokenizerFast(
         tokenizer_object=made,
         bos_token=END_OF_TEXT,

@@ -6,6 +6,7 @@ answers at once.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -190,16 +191,57 @@ def doctor(root: Path) -> None:
 @main.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("text")
+@click.option("--next", "following", help="What really follows TEXT: weigh it, thinking and not.")
 @click.option("--thoughts", default=3, show_default=True, type=click.IntRange(1, 64))
 @click.option("--temperature", default=0.7, show_default=True, type=click.FloatRange(0))
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
-@click.pass_obj
-def think(root: Path, model: Path, text: str, thoughts: int, temperature: float, seed: int) -> None:
-    """Let the model in folder MODEL think after TEXT, and show how it goes on."""
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--open", "opening", help="Opens a thought; by default what the folder says.")
+@click.option("--close", "closing", help="Closes a thought; by default what the folder says.")
+@click.option("--max-tokens", type=click.IntRange(1), help="Longest thought; by default the same.")
+def think(
+    model: Path,
+    text: str,
+    following: str | None,
+    thoughts: int,
+    temperature: float,
+    seed: int,
+    device: str,
+    opening: str | None,
+    closing: str | None,
+    max_tokens: int | None,
+) -> None:
+    """Let the model in folder MODEL think after TEXT, and show how it goes on.
+
+    TEXT is - for standard input, which is read as it is, its last line end too. Needs no checkout.
+    """
+    from rlp_core.data.thinking import Thinking
+    from rlp_core.think import Asked
     from rlp_core.think import think as think_after
 
-    for said in think_after(root, model, text, thoughts, temperature, seed):
+    if text == "-":
+        text = _standard_input()
+    given = {"open": opening, "close": closing, "max_tokens": max_tokens}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    thinking = None
+    if len(chosen) == len(given):
+        thinking = Thinking(**chosen)  # type: ignore[arg-type]  # a text, a text and a number
+    elif chosen and model.is_dir():
+        thinking = dataclasses.replace(Thinking.read(model), **chosen)  # type: ignore[arg-type]
+    asked = Asked(text, following, thoughts, temperature, seed, device)
+    for said in think_after(model, asked, thinking):
         click.echo(said)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"standard input is no UTF-8 text: {error}",
+            where="rlp think MODEL -",
+            fix="convert it first: iconv -f LATIN1 -t UTF-8",
+        ) from error
 
 
 @main.command()

@@ -1,32 +1,66 @@
-"""`rlp think`: watch a model think after a text of one's own."""
+"""`rlp think`: watch a model think after a text of one's own, and see whether it helps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
 
-from rlp_core import prompts
-from rlp_core.params import load as load_params
-from rlp_core.workspace import Workspace
+from rlp_core.data.thinking import Thinking
+from rlp_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from rlp_core.data.tokenizer import Codec
 
 ANSWER_TOKENS = 16
+"""Tokens of what a model goes on with at most."""
+
+ROWS = 64
+"""Sequences through the network at once."""
 
 
-def think(
-    root: Path, folder: Path, text: str, thoughts: int, temperature: float, seed: int
-) -> Iterator[str]:
-    """Yield one line per thought: the thought in its delimiters, and what follows it.
+@dataclass(frozen=True)
+class Asked:
+    """What is to be shown.
 
-    Args:
-        root: the checkout; `params.yaml` names the delimiters and the longest thought.
-        folder: a Hugging Face folder.
+    Attributes:
         text: what is read before thinking.
+        following: what really follows it; None: what the model goes on with is weighed instead.
         thoughts: how many to draw.
         temperature: 0 takes the likeliest token.
         seed: of the draws.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+    """
+
+    text: str
+    following: str | None = None
+    thoughts: int = 3
+    temperature: float = 0.7
+    seed: int = 1
+    device: str = "auto"
+
+
+def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Iterator[str]:
+    """Yield lines: how the model goes on without a thought, and after each of its thoughts.
+
+    With each stands the probability of what follows, and what the thought adds to its
+    log-probability over not thinking: its information gain, in nats, by this model itself. What
+    follows is `asked.following`, or, where that is not given, the model's own words to the end of
+    its answer.
+
+    Args:
+        folder: a Hugging Face folder.
+        asked: what is to be shown.
+        thinking: how the model thinks; None: as its folder says.
 
     Raises:
-        RlpError: no such model, or one that does not know the delimiters.
+        RlpError: no such model, one that does not say how it thinks or does not know the
+            delimiters, or a text that is empty or too long for it.
     """
     import numpy as np
 
@@ -36,35 +70,91 @@ def think(
     from rlp_core.rollout.rng import uniform
     from rlp_core.rollout.sampling import SamplingParams
 
-    params = load_params(Workspace(root).params)
+    device = choose_device(asked.device)
+    if thinking is None and folder.is_dir():
+        thinking = Thinking.read(folder)
     model, tokenizer = load(folder)
-    model.to(choose_device(params.runtime.device))  # type: ignore[arg-type]
+    assert thinking is not None  # there is no such folder: `load` has said so
+    codec = Codec.of(tokenizer, (thinking.open, thinking.close), thinking.prompt)
+    context = codec.context(asked.text)
+    given = None if asked.following is None else codec.encode(asked.following)
+    _check(model, context, given, thinking.max_tokens)
+    model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model)
-    codec = Codec.of(
-        tokenizer,
-        (params.thought.open, params.thought.close),
-        prompts.text_of(params.thought.prompt),
+
+    def drawn(contexts: list[list[int]], params: SamplingParams, purpose: int) -> list[list[int]]:
+        rows = np.arange(len(contexts) * params.n)
+        found = complete(
+            model, contexts, params, lambda token: uniform(asked.seed, purpose, rows, token), ROWS
+        )
+        return found.tokens
+
+    thoughts = drawn(
+        [[*context, codec.open_id]],
+        SamplingParams(asked.thoughts, codec.close_id, thinking.max_tokens, asked.temperature),
+        0,
     )
-    rows = np.arange(thoughts)
-    context = [*codec.context(text), codec.open_id]
-    thought = complete(
-        model,
-        [context],
-        SamplingParams(thoughts, codec.close_id, params.thought.max_tokens, temperature),
-        lambda token: uniform(seed, 0, rows, token),
-        params.runtime.micro_batch,
-    )
-    closed = [
-        [*context, *tokens] if stopped else [*context, *tokens, codec.close_id]
-        for tokens, stopped in zip(thought.tokens, thought.stopped, strict=True)
-    ]
-    after = complete(
-        model,
-        closed,
-        SamplingParams(1, codec.end_id, ANSWER_TOKENS, temperature),
-        lambda token: uniform(seed, 1, rows, token),
-        params.runtime.micro_batch,
-    )
-    read = len(codec.context(text))
-    for whole, then in zip(closed, after.tokens, strict=True):
-        yield codec.decode([*whole[read:], *(t for t in then if t != codec.end_id)])
+    closed = [t if t[-1] == codec.close_id else [*t, codec.close_id] for t in thoughts]
+    reasoned = [[*context, codec.open_id, *thought] for thought in closed]
+    answers = SamplingParams(1, codec.end_id, ANSWER_TOKENS, asked.temperature)
+    said = drawn([context], answers, 2) + drawn(reasoned, answers, 1)
+    targets = [given or _answer_of(codec, tokens) for tokens in said]
+    direct = _weigh(model, [context] * len(said), targets)
+    after = _weigh(model, [context, *reasoned], targets)
+    yield f"without a thought: {codec.answer(said[0])}"
+    yield f"    probability {_shown(direct[0])}"
+    for index, thought in enumerate(closed, start=1):
+        yield f"{codec.decode([codec.open_id, *thought])}{codec.answer(said[index])}"
+        yield (
+            f"    probability {_shown(after[index])}, without the thought "
+            f"{_shown(direct[index])}: information gain {after[index] - direct[index]:+.3f} nats"
+        )
+    if given:
+        gains = [one - other for one, other in zip(after[1:], direct[1:], strict=True)]
+        yield f"mean information gain about {asked.following!r}: {fmean(gains):+.3f} nats"
+
+
+def _check(
+    model: PreTrainedModel, context: list[int], given: list[int] | None, longest: int
+) -> None:
+    """Raise UsageError where there is nothing to read, nothing to weigh, or too much of either."""
+    from rlp_core.policy.checks import position_limit
+
+    if not context or given == []:
+        raise UsageError(
+            "there is nothing to read" if not context else "there is nothing that follows",
+            where="rlp think",
+            fix="give a text of one character at least",
+        )
+    limit = position_limit(model.config)
+    length = len(context) + longest + 2 + max(ANSWER_TOKENS, len(given or ()))
+    if limit is not None and length > limit:
+        raise UsageError(
+            f"text, thought and what follows are {length} tokens at most, and the model reads "
+            f"{limit}",
+            where="rlp think",
+            fix="give a shorter text, or a smaller --max-tokens",
+        )
+
+
+def _answer_of(codec: Codec, tokens: list[int]) -> list[int]:
+    """Tokens up to and including the one that ends the answer."""
+    for index, token in enumerate(tokens, start=1):
+        if token == codec.end_id or "\n" in codec.decode(tokens[:index]):
+            return tokens[:index]
+    return tokens
+
+
+def _weigh(
+    model: PreTrainedModel, contexts: Sequence[list[int]], targets: Sequence[list[int]]
+) -> list[float]:
+    """Log-probability of each target after its context, in nats."""
+    from rlp_core.rollout.scoring import score
+
+    rows = [[*context, *target] for context, target in zip(contexts, targets, strict=True)]
+    places = [range(len(c), len(row)) for c, row in zip(contexts, rows, strict=True)]
+    return [sum(values) for values in score(model, rows, places, ROWS)]
+
+
+def _shown(logprob: float) -> str:
+    return f"{math.exp(logprob):.3g}"

@@ -64,7 +64,7 @@ def test_show_prints_a_profile(checkout: Path) -> None:
         (("profil",), EXIT_USAGE, "did you mean `profile`?"),
         (("profile", "lost"), EXIT_USAGE, "did you mean `list`?"),
         (("params", "check"), EXIT_MISSING, "rlp profile use tiny"),
-        (("think", "nowhere", "text"), EXIT_MISSING, "rlp profile use tiny"),
+        (("think", "nowhere", "text"), EXIT_MISSING, "no model folder"),
     ],
 )
 def test_mistakes_are_told(

@@ -257,22 +257,30 @@ class Mapper:
         return 0 < self.source.block_chars < len(made.get("text", ""))
 
     def _pieces(self, made: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
-        """What of a row lies on the side that is taken, in pieces: what each adds to the id."""
+        """What of a row lies on the side that is taken, in pieces: what each adds to the id.
+
+        Of the pieces of a text only the one that holds its end says that the text ends there.
+        """
         limit, take = self.source.chunk_chars, self.source.take
         if self._parted(made):
             text, source = made["text"], self.source
             sides = blocks_of(text, source.block_chars, source.gap_chars, self.share)
-            kept = [(f".{b.number}", b.text) for b in sides if b.heldout is (take == "heldout")]
+            kept = [
+                (f".{b.number}", b.text, b.start + len(b.text) == len(text))
+                for b in sides
+                if b.heldout is (take == "heldout")
+            ]
             self.left_in_gaps += len(text) - sum(len(block.text) for block in sides)
         elif take != "all" and heldout(key, self.share) is not (take == "heldout"):
             return []
         elif not limit or len(made["text"]) <= limit:
             return [("", made)]
         else:
-            kept = [("", made["text"])]
+            kept = [("", made["text"], True)]
         found: list[tuple[str, dict[str, Any]]] = []
-        for suffix, text in kept:
+        for suffix, text, last in kept:
             cut = list(chunks(text, limit)) if limit else [text]
             for number, piece in enumerate(cut, start=1):
-                found.append((f"{suffix}.{number}" if len(cut) > 1 else suffix, {"text": piece}))
+                name = f"{suffix}.{number}" if len(cut) > 1 else suffix
+                found.append((name, {"text": piece, "ends": last and number == len(cut)}))
         return found

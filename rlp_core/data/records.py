@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from rlp_core.workspace import DEMONSTRATION_PARTS, DOCUMENT_PARTS
 
@@ -39,6 +45,18 @@ class Document(Record):
         description="Marked answers as [start, end) in characters; position selection `answer` "
         "thinks before the first token of each.",
     )
+    ends: bool = Field(
+        default=True,
+        description="Whether the text ends here. A piece of a longer text that goes on does not, "
+        "and no end of text is learnt after it. Written only where it is false.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        row: dict[str, Any] = write(self)
+        if self.ends:
+            row.pop("ends", None)
+        return row
 
 
 class Demonstration(Record):

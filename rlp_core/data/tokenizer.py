@@ -1,14 +1,26 @@
-"""Text to tokens and back: the tiny model's own tokenizer, and thought delimiters for any."""
+"""Text to tokens and back: the tiny model's own tokenizer, and thought delimiters for any.
+
+Text is text: a control token (start, end, padding, the marks of a chat, the delimiters of a
+thought) is put where it belongs by its number, and never read out of what a user wrote, however
+much that looks like one.
+
+An answer is a line: it ends at the first line end or at end of text, whichever comes first
+(`Codec.answer`). Demonstrations teach an end of text after every continuation, so a model learns
+to stop whatever the continuation's last character is.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from rlp_core.errors import ConfigError
+from rlp_core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 END_OF_TEXT = "<|endoftext|>"
@@ -55,17 +67,94 @@ def train_tokenizer(
     return tokenizer
 
 
-def add_delimiters(tokenizer: PreTrainedTokenizerFast, delimiters: tuple[str, str]) -> int:
-    """Make both delimiters single tokens, and return how many had to be added.
+def add_delimiters(tokenizer: PreTrainedTokenizerFast, delimiters: tuple[str, str]) -> list[int]:
+    """Make both delimiters single tokens, and return the numbers of those that had to be added.
 
     They are added as *non-special* tokens: decoding drops special ones, and with them every
     trace of where a thought ends.
+
+    Raises:
+        ConfigError: a delimiter is a control token of another use, or a token of ordinary text.
     """
     from transformers import AddedToken
 
-    missing = [d for d in delimiters if len(tokenizer.encode(d, add_special_tokens=False)) != 1]
-    tokens = [AddedToken(text, special=False, normalized=False) for text in missing]
-    return int(tokenizer.add_tokens(tokens)) if tokens else 0
+    for text in delimiters:
+        _check_delimiter(tokenizer, text)
+    known = tokenizer.get_added_vocab()
+    missing = [text for text in delimiters if text not in known]
+    tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in missing])
+    ids: list[int] = tokenizer.convert_tokens_to_ids(missing)  # type: ignore[assignment]  # of a list
+    return ids
+
+
+def _check_delimiter(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
+    """Raise ConfigError where a delimiter means something else to this tokenizer."""
+    backend = backend_of(tokenizer)
+    added = {token.content: token for token in backend.get_added_tokens_decoder().values()}
+    where = f"params.yaml: thought, and the tokenizer of {_name(tokenizer)}"
+    if text in added and added[text].special:
+        raise ConfigError(
+            f"the thought delimiter {text!r} is a control token of the model already",
+            where=where,
+            fix="choose a text of its own, such as <think> and </think>; it is added as a token",
+        )
+    if text not in added and (not text.strip() or backend.token_to_id(text) is not None):
+        raise ConfigError(
+            f"the thought delimiter {text!r} is a token of ordinary text: every text that holds it "
+            "would seem to think",
+            where=where,
+            fix="choose a text that does not occur by itself, such as <think> and </think>",
+        )
+
+
+def backend_of(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
+    """The fast tokenizer within.
+
+    Raises:
+        ConfigError: it has none: it is written in Python.
+    """
+    backend: Tokenizer | None = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise ConfigError(
+            f"{type(tokenizer).__name__} is no fast tokenizer, and tells no token's place in a text",
+            where=f"tokenizer of {_name(tokenizer)}",
+            fix="take a checkpoint with a tokenizer.json, or make one with transformers",
+        )
+    return backend
+
+
+def _name(tokenizer: PreTrainedTokenizerFast) -> str:
+    return tokenizer.name_or_path or "the model"
+
+
+def _control_ids(backend: Tokenizer, delimiters: Iterable[int]) -> frozenset[int]:
+    """Tokens that no text stands for.
+
+    Special ones, the delimiters, and what was added to the vocabulary besides and can be seen:
+    some models' chat marks are not special. Runs of white space that were added are text.
+    """
+    own = backend.get_vocab(with_added_tokens=False)
+    added = backend.get_added_tokens_decoder().items()
+    marks = (
+        number
+        for number, token in added
+        if token.special or (token.content not in own and token.content.strip())
+    )
+    return frozenset((*marks, *delimiters))
+
+
+def _reader(backend: Tokenizer, control: frozenset[int]) -> Tokenizer:
+    """A copy of a tokenizer that reads the control tokens' texts as the characters they are."""
+    from tokenizers import Tokenizer
+
+    tree = json.loads(backend.to_str())
+    for token in tree["added_tokens"]:
+        token["special"] = token["special"] or token["id"] in control
+    reader = Tokenizer.from_str(json.dumps(tree))
+    reader.no_padding()
+    reader.no_truncation()
+    reader.encode_special_tokens = True  # "encode" their text, that is, not match them
+    return reader
 
 
 @dataclass(frozen=True)
@@ -80,6 +169,7 @@ class Codec:
             prompt that asks for thoughts, where there is one. None of it is learnt or thought in.
         end_id: end-of-text token.
         pad_id: padding; never attended to.
+        control: tokens that no text stands for; `encode` never gives one of them.
     """
 
     tokenizer: PreTrainedTokenizerFast
@@ -88,6 +178,8 @@ class Codec:
     prefix: tuple[int, ...]
     end_id: int
     pad_id: int
+    control: frozenset[int]
+    _reader: Tokenizer = field(repr=False, compare=False)
 
     @staticmethod
     def of(
@@ -101,39 +193,44 @@ class Codec:
             prompt_text: words put before every text, after the start-of-text token.
 
         Raises:
-            ConfigError: a delimiter is several tokens, or there is no end-of-text token.
+            ConfigError: a delimiter is not one token of its own, the tokenizer is not a fast one,
+                or there is no end-of-text token.
         """
-        ids = []
+        backend = backend_of(tokenizer)
+        known = tokenizer.get_added_vocab()
         for text in delimiters:
-            found = tokenizer.encode(text, add_special_tokens=False)
-            if len(found) != 1:
+            if text not in known:
+                count = len(tokenizer.encode(text, add_special_tokens=False))
                 raise ConfigError(
-                    f"the thought delimiter {text!r} is {len(found)} tokens, not one",
-                    where=f"tokenizer of {tokenizer.name_or_path or 'the model'}, params.yaml: "
-                    "thought",
+                    f"the thought delimiter {text!r} is {count} tokens of ordinary text, not one "
+                    "token of its own",
+                    where=f"tokenizer of {_name(tokenizer)}, params.yaml: thought",
                     fix="use delimiters that the tokenizer knows, or run stage base, which adds "
                     "them",
                 )
-            ids.append(found[0])
+            _check_delimiter(tokenizer, text)
+        opening, closing = (int(known[text]) for text in delimiters)
         if tokenizer.eos_token_id is None:
             raise ConfigError(
                 "the tokenizer has no end-of-text token",
-                where=f"tokenizer of {tokenizer.name_or_path or 'the model'}",
+                where=f"tokenizer of {_name(tokenizer)}",
                 fix="set eos_token in its tokenizer_config.json",
             )
         end = int(tokenizer.eos_token_id)
         start = tokenizer.bos_token_id
         pad = tokenizer.pad_token_id
+        control = _control_ids(backend, (opening, closing, end))
+        reader = _reader(backend, control)
+        prompt = reader.encode(prompt_text, add_special_tokens=False).ids
         return Codec(
             tokenizer,
-            ids[0],
-            ids[1],
-            (
-                *(() if start is None else (int(start),)),
-                *tokenizer.encode(prompt_text, add_special_tokens=False),
-            ),
+            opening,
+            closing,
+            (*(() if start is None else (int(start),)), *prompt),
             end,
             end if pad is None else int(pad),
+            control,
+            reader,
         )
 
     @property
@@ -145,37 +242,68 @@ class Codec:
         return max(1, len(self.prefix))
 
     def encode(self, text: str) -> list[int]:
-        """Tokens of a text, without anything around them."""
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        """Tokens of a text, without anything around them; none is a control token.
+
+        Raises:
+            DataError: the tokenizer cannot write this text without a control token.
+        """
+        return list(self._read(text).ids)
+
+    def _read(self, text: str) -> Encoding:
+        found = self._reader.encode(text, add_special_tokens=False)
+        wrong = self.control.intersection(found.ids) - {self.tokenizer.unk_token_id}
+        if wrong:
+            token = self.tokenizer.convert_ids_to_tokens(min(wrong))
+            raise DataError(
+                f"the tokenizer makes the control token {token!r} out of plain text",
+                where=f"tokenizer of {_name(self.tokenizer)}; the text begins {text[:60]!r}",
+                fix="take that out of the text, or use a model with a byte-level tokenizer",
+            )
+        return found
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of tokens, delimiters kept."""
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False))
+        """The text of tokens, delimiters kept and no space tidied away."""
+        return str(
+            self.tokenizer.decode(
+                list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+        )
+
+    def answer(self, tokens: Iterable[int]) -> str:
+        """What counts as the answer in what a model went on with.
+
+        The one rule: an answer ends at the first line end or at the end-of-text token, whichever
+        comes first; space around it does not count.
+        """
+        before = self.decode(takewhile(lambda token: token != self.end_id, tokens))
+        return before.split("\n", 1)[0].strip()
 
     def context(self, text: str) -> list[int]:
         """Tokens of a text that goes on: prefix, text."""
         return [*self.prefix, *self.encode(text)]
 
     def document(
-        self, text: str, spans: list[list[int]], max_tokens: int
+        self, text: str, spans: list[list[int]], max_tokens: int | None = None, *, ends: bool = True
     ) -> tuple[list[int], list[int]]:
         """Tokens of a whole text, cut to `max_tokens`, and the positions of its marked spans.
 
         Args:
             text: the document.
             spans: [start, end) in characters.
-            max_tokens: tokens at most.
+            max_tokens: tokens at most; None: all of them.
+            ends: whether the text ends here; a piece of a longer one that goes on does not, and
+                gets no end-of-text token.
 
         Returns:
             The tokens (prefix, text, end of text), and for each span that lies within them the
             index of its first token.
         """
-        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = self._read(text)
         shift = len(self.prefix)
-        tokens = [*self.prefix, *encoded["input_ids"], self.end_id][:max_tokens]
+        tokens = [*self.prefix, *encoded.ids, *([self.end_id] if ends else [])][:max_tokens]
         marked = []
         for start, _end in spans:
-            hits = (i for i, (_, stop) in enumerate(encoded["offset_mapping"]) if stop > start)
+            hits = (i for i, (_, stop) in enumerate(encoded.offsets) if stop > start)
             first = next(hits, None)
             if first is not None and first + shift < len(tokens):
                 marked.append(first + shift)

@@ -14,7 +14,7 @@ import numpy as np
 
 from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
-from rlp_core.evaluation.answers import first_line, is_right
+from rlp_core.evaluation.answers import is_right
 from rlp_core.evaluation.bias import ChoiceItem
 from rlp_core.params import Evaluate
 from rlp_core.rollout.engine import complete
@@ -203,8 +203,7 @@ class Meter:
             lambda t: uniform(self.seed, purpose, item, rollout, t),
             self.micro_batch,
         )
-        end = self.codec.decode([self.codec.end_id])
-        return [first_line(self.codec.decode(tokens), end) for tokens in drawn.tokens]
+        return [self.codec.answer(tokens) for tokens in drawn.tokens]
 
     def _after_thoughts(
         self,

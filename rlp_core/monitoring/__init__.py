@@ -1,1 +1,1 @@
-"""What watches a run: health checks, audit, dumps and their rerun, progress, roofline."""
+"""What watches a run: health checks, dumps and their rerun, progress, roofline."""

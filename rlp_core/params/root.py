@@ -31,6 +31,12 @@ class Runtime(Section):
         description="How branches attend: products of plain matrices, or one fused kernel on a "
         "GPU.",
     )
+    deterministic: bool = Field(
+        default=True,
+        description="Let torch use deterministic algorithms alone, so that equal runs on one "
+        "machine end in equal bytes. On a GPU that costs time: sums into rows are sorted first, "
+        "and new memory is filled. Without it results differ by rounding from run to run.",
+    )
     ema_device: str = Field(
         default="", description="Where the baseline model lies; empty: beside the policy."
     )

@@ -53,7 +53,7 @@ def check_head(model: PreTrainedModel) -> None:
         raise ConfigError(
             "the model's head does more than its output embedding and a soft cap",
             where=f"{type(model).__name__}: logits differ by up to {(found - own).abs().max():.2g}",
-            fix="take a model whose head is plain, such as Qwen3, Llama, Mistral or Gemma",
+            fix="take a model whose head is plain, such as Qwen2, Qwen3 or Llama",
         )
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 from transformers.utils import logging
 
 from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
+from rlp_core.policy import checks, older
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -76,33 +85,29 @@ def build(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen3F
 def load(source: str | Path, revision: str = "") -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Load model and tokenizer from a folder or a hub, in fp32, without remote code.
 
+    What the checkpoint drops out is switched off, and said: see `checks.switch_off_dropout`.
+
     Args:
         source: a folder, or a repository on a hub.
         revision: commit on the hub; empty for a folder.
 
     Raises:
-        MissingInputError: the folder does not exist or holds no model.
+        MissingInputError: the folder does not exist, or lacks files of the model.
         UnavailableError: the repository is neither cached nor reachable.
-        ConfigError: only pickled weights, or a vocabulary that the tokenizer exceeds.
+        ConfigError: the weights are pickled, damaged, missing, of other shapes or not finite; the
+            model is not causal; or its tokenizer has more tokens than it embeds.
     """
     folder = Path(source)
     local = folder.is_dir()
     if local:
-        _check_folder(folder)
+        checks.check_folder(folder)
     elif isinstance(source, Path) or source.startswith((".", "/", "~")):
         raise MissingInputError(
             "no model folder here",
             where=str(source),
             fix="run the stage that makes it, or `dvc pull` it",
         )
-    version = None if local else revision or None
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=version)
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            source, revision=version, dtype=torch.float32, use_safetensors=True
-        )
-    except (OSError, ValueError) as error:
-        raise _cannot_load(source, local, error) from error
+    model, tokenizer = _read(source, None if local else revision or None, local)
     rows = embedding_rows(model)
     if len(tokenizer) > rows:
         raise ConfigError(
@@ -117,24 +122,75 @@ def load(source: str | Path, revision: str = "") -> tuple[PreTrainedModel, PreTr
             where=str(source),
             fix="train it anew, or take an earlier version",
         )
-    return model, tokenizer  # type: ignore[return-value]  # fast tokenizers alone are saved here
+    checks.check_causal(model, str(source))
+    dropped = checks.switch_off_dropout(model)
+    if dropped:
+        named = ", ".join(f"{name} = {rate}" for name, rate in sorted(dropped.items()))
+        print(f"dropout of the checkpoint is switched off: {named} ({source})", flush=True)
+    return model, tokenizer
+
+
+def _read(
+    source: str | Path, revision: str | None, local: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """What transformers make of the files; whatever they raise becomes a message."""
+    options = {"revision": revision, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(source, **options)
+        causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+        if causal:
+            tokenizer = AutoTokenizer.from_pretrained(source, **options)
+            # with other shapes ignored here they are told by name below, and never trained
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                source,
+                **options,
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+    except Exception as error:
+        raise _cannot_load(source, local, error) from error
+    if not causal:
+        raise ConfigError(
+            f"a model of type {config.model_type!r} is no causal language model",
+            where=str(source),
+            fix="take a model that is trained to predict the next token",
+        )
+    model, found = loaded  # `output_loading_info` makes it a pair
+    checks.check_loading(found, str(source))
+    return model, tokenizer  # type: ignore[return-value]  # the stubs allow slow tokenizers
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write safetensors, configuration and tokenizer into an existing folder."""
+    """Write safetensors, configuration and tokenizer into an existing folder.
+
+    Transformers 4.57 and 5 read it alike.
+    """
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    older.make_readable(folder)
 
 
-def grow_vocabulary(model: PreTrainedModel, tokens: int) -> None:
-    """Give new tokens the mean of the embeddings that are there, if the model lacks rows."""
-    before = embedding_rows(model)
-    if tokens <= before:
+def initialise_tokens(model: PreTrainedModel, added: Sequence[int]) -> None:
+    """Give tokens that are new to the tokenizer the mean of what the tokens before them have.
+
+    A model often has spare rows, which nothing has trained: a new token in one of them is as much
+    in need of a beginning as one that the model lacks a row for. Input and output embedding, and
+    the output's bias where there is one.
+
+    Args:
+        model: gets more rows where it lacks them.
+        added: the new tokens; every token below the first of them is one of text.
+    """
+    if not added:
         return
-    model.resize_token_embeddings(tokens, mean_resizing=False)
+    if max(added) >= embedding_rows(model):
+        model.resize_token_embeddings(max(added) + 1, mean_resizing=False)
+    bias = getattr(model.get_output_embeddings(), "bias", None)
     with torch.no_grad():
-        for weight in embeddings(model):
-            weight[before:] = weight[:before].mean(dim=0)
+        for table in (*embeddings(model), *(() if bias is None else (bias,))):
+            table[list(added)] = table[: min(added)].mean(dim=0)
 
 
 def embedding_rows(model: PreTrainedModel) -> int:
@@ -154,22 +210,6 @@ def parameter_count(model: PreTrainedModel) -> tuple[int, int]:
     first, last = embeddings(model)
     total = sum(p.numel() for p in model.parameters())
     return total - last.numel() - (0 if first is last else first.numel()), last.numel()
-
-
-def _check_folder(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise MissingInputError(
-            "the folder holds no model: config.json is missing",
-            where=str(folder),
-            fix="run the stage that makes it, or `dvc pull` it",
-        )
-    if not list(folder.glob("*.safetensors")):
-        pickled = sorted(p.name for p in folder.glob("*.bin"))
-        raise ConfigError(
-            f"weights are not in safetensors format; found {', '.join(pickled) or 'none'}",
-            where=str(folder),
-            fix="convert them with save_pretrained; pickled weights can run code and are refused",
-        )
 
 
 def _cannot_load(

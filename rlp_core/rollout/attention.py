@@ -1,10 +1,11 @@
 """One attention function for prefill, decoding, scoring and the update of branches.
 
 It stands in transformers' public attention registry under the name `branches`, so that any model
-that takes its attention from there (Qwen3, Llama, Mistral, Gemma, ...) runs unpatched. What a
-query may see is not a mask but an object given to the forward call as `branches=`: the packed row
-of a document tree (`branch_attention`) or a step of decoding (`cache`). Without one, attention is
-plainly causal.
+that takes its attention from there and lets every layer see its whole context (Qwen2 and 3, Llama,
+Gemma 1, ...) runs unpatched. Models with sliding windows are refused: Mistral 7B v0.1, Gemma 2 and
+Gemma 3 as they are published. What a query may see is not a mask but an object given to the
+forward call as `branches=`: the packed row of a document tree (`branch_attention`) or a step of
+decoding (`cache`). Without one, attention is plainly causal.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from rlp_core.errors import ConfigError
+from rlp_core.policy.checks import active_dropout
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -123,11 +125,14 @@ def enable(model: PreTrainedModel, kernel: str = "blocks") -> bool:
             fix="take a model with full attention; where no context exceeds the window, clear "
             "`sliding_window` or `layer_types` in its config.json",
         )
-    if getattr(config, "attention_dropout", 0.0):
+    dropped = {name: rate for name, rate in active_dropout(config).items() if "att" in name}
+    if dropped:
+        named = ", ".join(f"{name} = {rate}" for name, rate in sorted(dropped.items()))
         raise ConfigError(
             "the model drops attention out: sampled and updated policy would differ",
-            where=f"configuration of the model: attention_dropout = {config.attention_dropout}",
-            fix="set `attention_dropout` to 0 in its config.json",
+            where=f"configuration of the model: {named}",
+            fix=f"set {' and '.join(sorted(dropped))} to 0 in its config.json, or call "
+            "rlp_core.policy.checks.switch_off_dropout",
         )
     if not getattr(model, "_supports_attention_backend", False):
         return False

@@ -10,7 +10,7 @@ from rlp_core.params import Architecture
 from rlp_core.policy import model as models
 from rlp_core.rollout.engine import prepare
 from rlp_core.stages import common
-from rlp_core.training.batches import document_example, examples
+from rlp_core.training.batches import document_example, learnable, truncation
 from rlp_core.training.supervised import SupervisedTrainer
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ def run(context: StageContext) -> None:
         model, codec = _build(context, params.base.architecture, documents)
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model, params.runtime.attention)
-    data = examples(
-        [document_example(codec, document, params.base.max_tokens) for document in documents]
-    )
+    read = [document_example(codec, document, params.base.max_tokens) for document in documents]
+    data, lost = learnable(read), truncation(read)
     common.require_learnable(len(data), "base", "base.max_tokens")
+    lost.tell("base", "base.max_tokens")
     trainer = SupervisedTrainer(
         model,
         data,
@@ -50,7 +50,9 @@ def run(context: StageContext) -> None:
     log = common.train(context, trainer, params.base.steps)
     common.save_model(context, model, codec, "base")
     body, head = models.parameter_count(model)
-    common.finish_training(context, log, trainer.ledger, {"parameters": body + head})
+    common.finish_training(
+        context, log, trainer.ledger, {"parameters": body + head, **lost.metrics()}
+    )
 
 
 def _build(
@@ -73,8 +75,9 @@ def _take_checkpoint(context: StageContext) -> tuple[PreTrainedModel, Codec]:
     """A Hugging Face checkpoint, with the thought's delimiters as single tokens."""
     params, pair = context.params, common.delimiters(context.params)
     model, tokenizer = models.load(params.base.checkpoint, params.base.revision)
+    common.check_lengths(params, model, params.base.checkpoint)
     added = add_delimiters(tokenizer, pair)
-    models.grow_vocabulary(model, len(tokenizer))
+    models.initialise_tokens(model, added)
     if added:
-        print(f"base: {added} thought delimiters added to the tokenizer of the checkpoint")
+        print(f"base: {len(added)} thought delimiters added to the tokenizer of the checkpoint")
     return model, common.codec_of(params, tokenizer)

@@ -11,10 +11,13 @@ import torch
 
 from rlp_core import prompts
 from rlp_core.data.records import Record
+from rlp_core.data.thinking import Thinking
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
 from rlp_core.monitoring.progress import StepLog
+from rlp_core.params.root import sequence_lengths
+from rlp_core.policy import checks
 from rlp_core.policy import model as models
 from rlp_core.rollout.engine import prepare
 from rlp_core.training import loop
@@ -37,7 +40,7 @@ def prepare_torch(params: Params) -> torch.device:
     """Set threads and determinism, and return the device."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(params.runtime.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(params.runtime.deterministic)
     return models.choose_device(params.runtime.device)
 
 
@@ -69,14 +72,28 @@ def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]
     """Load the model of an arm onto the device, and its codec."""
     device = prepare_torch(context.params)
     model, tokenizer = models.load(context.workspace.model(arm))
+    check_lengths(context.params, model, f"models/{arm}")
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model, context.params.runtime.attention)
     return model, codec_of(context.params, tokenizer)
 
 
+def check_lengths(params: Params, model: PreTrainedModel, source: str) -> None:
+    """Raise ConfigError where any stage may read more tokens at once than the model can."""
+    lengths = {"base.max_tokens": params.base.max_tokens, **sequence_lengths(params)}
+    checks.check_length(model.config, lengths, source)
+
+
 def delimiters(params: Params) -> tuple[str, str]:
     """The tokens that open and close a thought."""
     return params.thought.open, params.thought.close
+
+
+def thinking(params: Params) -> Thinking:
+    """How the model thinks, for its folder."""
+    thought = params.thought
+    prompt = prompts.text_of(thought.prompt)
+    return Thinking(thought.open, thought.close, thought.max_tokens, prompt)
 
 
 def codec_of(params: Params, tokenizer: PreTrainedTokenizerFast) -> Codec:
@@ -106,6 +123,7 @@ def save_model(context: StageContext, model: PreTrainedModel, codec: Codec, arm:
     """Write the model of an arm, whole or not at all, and note it in the run."""
     with replacing_folder(context.workspace.model(arm)) as folder:
         models.save(model, codec.tokenizer, folder)
+        thinking(context.params).write(folder)
     context.tracker.model(path=context.workspace.model(arm), arm=arm)
     print(f"{arm}: model {folder_sha256(context.workspace.model(arm))[:12]} saved")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rlp_core.data.records import Document
 from rlp_core.errors import MissingInputError
 from rlp_core.stages import common
-from rlp_core.training.batches import document_example, examples
+from rlp_core.training.batches import document_example, learnable, truncation
 from rlp_core.training.supervised import SupervisedTrainer, steps_within
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ def run(context: StageContext) -> None:
     budget = int(settings.compute_ratio * _spent_by_rlp(context))
     documents = common.read_part(context, "rlp", Document)
     model, codec = common.open_model(context, "bootstrap")
-    data = examples(
-        [document_example(codec, document, params.rlp.max_tokens) for document in documents]
-    )
+    read = [document_example(codec, document, params.rlp.max_tokens) for document in documents]
+    data, lost = learnable(read), truncation(read)
     common.require_learnable(len(data), "rlp", "rlp.max_tokens")
+    lost.tell("rlp", "rlp.max_tokens")
     steps = steps_within(model, data, settings.batch, budget)
     trainer = SupervisedTrainer(
         model,
@@ -47,7 +47,7 @@ def run(context: StageContext) -> None:
     log = common.train(context, trainer, steps)
     common.save_model(context, model, codec, "cpt")
     share = trainer.ledger.total_flops / budget if budget else 1.0
-    extra = {"flops_budget": budget, "budget_share": share}
+    extra = {"flops_budget": budget, "budget_share": share, **lost.metrics()}
     common.finish_training(context, log, trainer.ledger, extra)
 
 

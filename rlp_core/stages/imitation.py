@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rlp_core.data.records import Demonstration
 from rlp_core.params import Supervised
 from rlp_core.stages import common
+from rlp_core.training.batches import learnable, truncation
 from rlp_core.training.filler import demonstrated
 from rlp_core.training.supervised import SupervisedTrainer
 
@@ -30,7 +31,9 @@ def imitate(
     params = context.params
     demonstrations = common.read_part(context, part, Demonstration)
     model, codec = common.open_model(context, start)
-    data = demonstrated(codec, demonstrations, settings, params.seed)
+    read = demonstrated(codec, demonstrations, settings, params.seed)
+    data, lost = learnable(read), truncation(read)
+    lost.tell(part, f"{part}.max_tokens")
     common.require_learnable(len(data), part, f"{part}.max_tokens")
     trainer = SupervisedTrainer(
         model,
@@ -44,4 +47,4 @@ def imitate(
     )
     log = common.train(context, trainer, settings.steps)
     common.save_model(context, model, codec, end)
-    common.finish_training(context, log, trainer.ledger)
+    common.finish_training(context, log, trainer.ledger, lost.metrics())

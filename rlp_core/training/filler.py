@@ -15,7 +15,7 @@ from rlp_core.data.records import Demonstration
 from rlp_core.data.tokenizer import Codec
 from rlp_core.params import Supervised
 from rlp_core.rollout.rng import uniform
-from rlp_core.training.batches import Example, demonstration_example, examples
+from rlp_core.training.batches import Example, demonstration_example, dropped
 
 STREAM = 5
 """Keeps these draws apart from others of the same seed."""
@@ -27,37 +27,38 @@ IDLE, PLACE, STRAY, WHOSE = range(4)
 def demonstrated(
     codec: Codec, demonstrations: Sequence[Demonstration], settings: Supervised, seed: int
 ) -> list[Example]:
-    """What imitation learns from: every demonstration, a share of them replaced by idle ones."""
+    """What imitation learns from: every demonstration, a share of them replaced by idle ones.
+
+    One for each demonstration; those that do not fit into `settings.max_tokens` teach nothing.
+    """
     shown = [demonstration_example(codec, demo, settings.max_tokens) for demo in demonstrations]
-    return examples(
-        mix_in(
-            codec,
-            demonstrations,
-            shown,
-            settings.max_tokens,
-            settings.idle_share,
-            settings.stray_share,
-            seed,
-        )
+    return mix_in(
+        codec,
+        demonstrations,
+        shown,
+        settings.max_tokens,
+        settings.idle_share,
+        settings.stray_share,
+        seed,
     )
 
 
 def mix_in(
     codec: Codec,
     demonstrations: Sequence[Demonstration],
-    shown: Sequence[Example | None],
+    shown: Sequence[Example],
     max_tokens: int,
     idle_share: float,
     stray_share: float,
     seed: int,
-) -> list[Example | None]:
+) -> list[Example]:
     """Replace a share of the examples by idle ones, made of the same demonstrations' text.
 
     Args:
         codec: the tokenizer.
         demonstrations: their contexts and continuations are the text, their thoughts the strays.
         shown: one per demonstration, as without idle thoughts.
-        max_tokens: longer ones are cut.
+        max_tokens: longer texts are cut; where the thought itself does not fit, they are dropped.
         idle_share: of the examples that are replaced.
         stray_share: of the idle thoughts that are somebody else's; the others are empty.
         seed: each number depends on (seed, demonstration) alone.
@@ -67,7 +68,7 @@ def mix_in(
     def number(purpose: int, index: int) -> float:
         return float(uniform(seed, STREAM, purpose, index))
 
-    mixed: list[Example | None] = []
+    mixed: list[Example] = []
     for index, (demo, example) in enumerate(zip(demonstrations, shown, strict=True)):
         if number(IDLE, index) >= idle_share:
             mixed.append(example)
@@ -81,17 +82,21 @@ def mix_in(
 
 def _idle(
     codec: Codec, demo: Demonstration, thought: str, where: float, max_tokens: int
-) -> Example | None:
+) -> Example:
     """The demonstration's text with a thought at a share of its length, from the second token on.
 
     An empty thought is learnt too: closing at once is the right thing to do there. A stray one is
     not, only what follows it.
     """
-    text, _ = codec.document(demo.context + demo.continuation, [], max_tokens)
-    if len(text) <= codec.first:
-        return None
-    place = codec.first + int(where * (len(text) - codec.first))
+    text, _ = codec.document(demo.context + demo.continuation, [])
     inner = [*codec.encode(thought), codec.close_id]
+    whole = len(text) + 1 + len(inner)
+    room = min(len(text), max_tokens)
+    if room <= codec.first:
+        return dropped(whole)
+    place = codec.first + int(where * (room - codec.first))
     tokens = [*text[:place], codec.open_id, *inner, *text[place:]][:max_tokens]
     first = place + 1 + (len(inner) if thought else 0)
-    return Example(tokens, range(first, len(tokens))) if len(tokens) > first else None
+    if place + 1 + len(inner) >= max_tokens:
+        return dropped(whole)  # the thought would stand unclosed, or lead to nothing
+    return Example(tokens, range(first, len(tokens)), whole)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rlp_core.monitoring.audit import audit
-from rlp_core.monitoring.roofline import Peak
 from rlp_core.objective import advantage
 from rlp_core.objective.reward import clip_reward
 from rlp_core.params import Rlp, Thought
@@ -19,6 +17,7 @@ from rlp_core.policy.compute import Compute
 from rlp_core.policy.ema import EmaTarget
 from rlp_core.policy.value import ValueHead
 from rlp_core.rollout.sampling import SamplingParams
+from rlp_core.training.audit import audit
 from rlp_core.training.batches import batch_indices
 from rlp_core.training.checkpoint import State, module_state, restore_module
 from rlp_core.training.groups import (
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from rlp_core.data.tokenizer import Codec
+    from rlp_core.monitoring.roofline import Peak
 
 STREAM = 3
 """Keeps the order of documents apart from other stages' of the same seed."""

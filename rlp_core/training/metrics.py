@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
+from typing import TYPE_CHECKING
 
 import torch
 
-from rlp_core.monitoring.roofline import Peak
 from rlp_core.objective.loss import explained_variance
 from rlp_core.objective.options import Options
 from rlp_core.training.groups import RolloutGroup
 from rlp_core.training.ledger import Ledger
 from rlp_core.training.update import UpdateMetrics
+
+if TYPE_CHECKING:
+    from rlp_core.monitoring.roofline import Peak
 
 
 def thought_metrics(

@@ -39,7 +39,7 @@ def tokenize_document(
         selection: `answer`: the first tokens of marked spans; else every position that has a
             token before it and lies behind the codec's prefix.
     """
-    tokens, marked = codec.document(document.text, document.spans, max_tokens)
+    tokens, marked = codec.document(document.text, document.spans, max_tokens, ends=document.ends)
     everywhere = list(range(codec.first, len(tokens)))
     return TokenizedDocument(
         number_of(document.id),

@@ -58,7 +58,7 @@ def dense_rewards(reward: Any, columns: dict[str, Any]) -> list[float]:
         columns["position"],
         strict=True,
     ):
-        context = reward.codec.encode(prompt)
+        context = reward.codec.tokenizer.encode(prompt, add_special_tokens=False)
         targets = reward.passages[number].tokens[at : at + TEST.horizon]
         reasoned = score(reward.policy, [*context, *thought, reward.codec.close_id], targets)
         found.append(reasoned - score(reward.target, context[:-1], targets))

@@ -135,6 +135,35 @@ def test_chunks_of_one_text_stay_on_one_side(text: str) -> None:
         assert [piece.id for piece in pieces[:2]] == ["id.1", "id.2"]
 
 
+@given(st.text("ab \n", min_size=1, max_size=300), st.sampled_from(["chunks", "blocks", "both"]))
+def test_of_the_pieces_of_a_text_only_its_end_ends_it(text: str, cut: str) -> None:
+    options = {
+        "chunks": [{"chunk_chars": 20}],
+        "blocks": [{"block_chars": 40, "take": side} for side in ("train", "heldout")],
+        "both": [
+            {"block_chars": 40, "chunk_chars": 20, "take": side} for side in ("train", "heldout")
+        ],
+    }
+    made = [
+        record
+        for option in options[cut]
+        for record in mapper({}, **option).records({"text": text}, "id", "f")
+    ]
+    if not made:  # a short text that lies on the other side
+        return
+    ending = [record for record in made if record.ends]
+    assert len(ending) <= 1
+    if cut == "chunks":
+        assert ending == made[-1:]
+    for record in ending:
+        assert text.endswith(record.text)
+    for record in made:
+        row = record.model_dump()
+        assert row.get("ends", True) is record.ends
+        assert ("ends" in row) is not record.ends
+        assert Document.model_validate(row) == record
+
+
 def test_chunks_share_a_key_that_the_mapping_names() -> None:
     made = mapper({"key": "{name}"}, chunk_chars=3).records(
         {"text": "abcdef", "name": "x"}, "i", ""

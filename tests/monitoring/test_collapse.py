@@ -21,7 +21,7 @@ from rlp_core.environments.arithmetic import Arithmetic, Chain
 from rlp_core.monitoring.health import Finding, Monitor
 from rlp_core.params import Optimizer, Thought
 from rlp_core.policy.model import Shape, build
-from rlp_core.training.batches import demonstration_example, document_example, examples
+from rlp_core.training.batches import demonstration_example, document_example, learnable
 from rlp_core.training.learner import RLPLearner
 from rlp_core.training.positions import tokenize_document
 from rlp_core.training.supervised import SupervisedTrainer
@@ -106,7 +106,7 @@ class Base:
         muon = Optimizer(name="muon", lr=6e-3, matrix_lr=0.02, warmup_steps=20, schedule="linear")
         learn(
             self.model,
-            examples([document_example(self.codec, t, 64) for t in documents]),
+            learnable([document_example(self.codec, t, 64) for t in documents]),
             150,
             muon,
         )
@@ -125,7 +125,7 @@ class Base:
             )
             for i, chain in enumerate(chains("bootstrap", 800, 2))
         ]
-        learn(model, examples(shown), bootstrap, Optimizer(name="adamw", lr=1e-3, warmup_steps=10))
+        learn(model, learnable(shown), bootstrap, Optimizer(name="adamw", lr=1e-3, warmup_steps=10))
         settings = steps_of.settings(
             steps=steps,
             documents=8,

@@ -2,7 +2,7 @@ import json
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
 from rlp_core.policy import model as models_io
@@ -82,14 +82,41 @@ def test_a_truncated_file_is_a_message_and_no_traceback(folder):
         models_io.load(folder)
 
 
-def test_new_tokens_get_the_mean_embedding_and_spare_rows_stay():
-    model = models.model(2)
-    rows = models_io.embedding_rows(model)
-    mean = model.get_input_embeddings().weight.mean(dim=0).clone()
-    models_io.grow_vocabulary(model, rows - 1)
-    assert models_io.embedding_rows(model) == rows
-    models_io.grow_vocabulary(model, rows + 2)
-    torch.testing.assert_close(model.get_input_embeddings().weight[-1], mean)
+def padded(rows: int, tied: bool, bias: bool = False):
+    """A model of some rows, of which a tokenizer of 20 tokens uses the first."""
+    config = LlamaConfig(
+        vocab_size=rows, hidden_size=8, intermediate_size=8, num_hidden_layers=1,
+        num_attention_heads=2, tie_word_embeddings=tied, bos_token_id=None, eos_token_id=0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    made = LlamaForCausalLM(config)
+    if bias:
+        made.lm_head.bias = torch.nn.Parameter(torch.randn(rows))
+    return made
+
+
+@pytest.mark.parametrize("rows", [20, 21, 22, 30], ids=["full", "one spare", "two", "many"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_added_token_gets_the_mean_of_the_real_ones_spare_row_or_not(rows, tied):
+    model = padded(rows, tied)
+    before = [table.detach().clone() for table in models_io.embeddings(model)]
+    models_io.initialise_tokens(model, [20, 21])
+    tables = models_io.embeddings(model)
+    assert (tables[0] is tables[1]) is tied
+    for old, new in zip(before, tables, strict=True):
+        assert len(new) == max(rows, 22)
+        torch.testing.assert_close(new[20:22], old[:20].mean(dim=0).expand(2, -1))
+        assert torch.equal(new[:20], old[:20])
+        assert torch.equal(new[22:], old[22:])
+
+
+def test_an_outputs_bias_gets_its_mean_too_and_nothing_added_changes_nothing():
+    model = padded(30, tied=False, bias=True)
+    before = model.lm_head.bias.detach().clone()
+    models_io.initialise_tokens(model, [])
+    assert torch.equal(model.lm_head.bias, before)
+    models_io.initialise_tokens(model, [20, 21])
+    torch.testing.assert_close(model.lm_head.bias[20:22], before[:20].mean().expand(2))
 
 
 def test_the_parameter_count_splits_body_and_head():

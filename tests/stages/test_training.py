@@ -2,17 +2,19 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from rlp_core.data.thinking import Thinking
 from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import read_jsonl, sha256
 from rlp_core.params import Params
 from rlp_core.stage import StageContext
-from rlp_core.stages import base, bootstrap, cpt, evaluate, finetune, prepare, rlp
+from rlp_core.stages import base, bootstrap, common, cpt, evaluate, finetune, prepare, rlp
 from rlp_core.workspace import PARTS, Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +81,8 @@ def test_every_arm_is_a_model_that_transformers_load(trained, arm):
     assert tokenizer.decode(tokenizer.encode(text)) == text
     assert len(tokenizer.encode("<think></think>")) == 2
     assert len(tokenizer) <= model.get_input_embeddings().weight.shape[0]
+    thought = params().thought
+    assert Thinking.read(trained.model(arm)) == Thinking("<think>", "</think>", thought.max_tokens)
 
 
 def test_the_stages_run_to_the_same_bytes_again(trained, tmp_path):
@@ -136,6 +140,46 @@ def test_documents_without_a_place_to_think_are_an_error_before_training(trained
         rlp.run(context("rlp", trained, params(rlp__max_tokens=2)))
 
 
+def test_demonstrations_that_do_not_fit_are_dropped_and_told(trained, tmp_path, capsys):
+    """Most of them is an error; a few are a warning, and stand in the metrics."""
+    with pytest.raises(ConfigError, match="most of the data would not be read"):
+        finetune.run(context("finetune@rlp", trained, params(finetune__max_tokens=18)))
+    copy = Workspace(tmp_path)
+    shutil.copytree(trained.root, copy.root, dirs_exist_ok=True)
+    limit = next(
+        limit for limit in range(60, 20, -1) if "warning" in run_finetune(copy, limit, capsys)
+    )
+    metrics = json.loads((copy.report("finetune@rlp") / "metrics.json").read_text())
+    assert 0.05 <= metrics["dropped_share"] <= metrics["lost_token_share"] <= 0.5
+    assert metrics["cut_share"] == 0
+    whole = json.loads((trained.report("finetune@rlp") / "metrics.json").read_text())
+    assert whole["dropped_share"] == whole["cut_share"] == whole["lost_token_share"] == 0
+    assert limit < params().finetune.max_tokens
+
+
+def run_finetune(workspace: Workspace, limit: int, capsys) -> str:
+    finetune.run(context("finetune@rlp", workspace, params(finetune__max_tokens=limit)))
+    return capsys.readouterr().out
+
+
+def test_a_model_too_short_for_any_stage_is_refused_before_training(trained, tmp_path):
+    copy = Workspace(tmp_path)
+    shutil.copytree(trained.root, copy.root, dirs_exist_ok=True)
+    path = copy.model("base") / "config.json"
+    config = json.loads(path.read_text()) | {"max_position_embeddings": 80}
+    path.write_text(json.dumps(config))
+    with pytest.raises(ConfigError, match=r"rlp\.max_tokens .* reads 80 at most"):
+        bootstrap.run(context("bootstrap", copy, params()))
+
+
+def test_a_switch_lets_torch_use_any_algorithm():
+    import torch
+
+    for wanted in (False, True):
+        common.prepare_torch(params(runtime__deterministic=wanted))
+        assert torch.are_deterministic_algorithms_enabled() is wanted
+
+
 def test_a_delimiter_of_several_tokens_is_refused(trained):
     settings = params(thought__open="<reason>")
     with pytest.raises(ConfigError, match="not one"):
@@ -183,8 +227,6 @@ def test_an_ablation_runs_from_what_the_stages_left(trained, tmp_path, changes):
 def test_a_run_goes_densely_where_branches_differ_from_the_dense_path(
     trained, tmp_path, monkeypatch, capsys
 ):
-    import shutil
-
     from rlp_core.rollout import engine, sampler, verify
 
     copy = Workspace(tmp_path / "dense")

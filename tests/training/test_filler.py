@@ -52,6 +52,17 @@ def test_an_idle_example_is_the_text_cut_by_one_thought(stray, seed):
         )
 
 
+@given(st.floats(0, 1), st.integers(1, 30), st.integers(0, 5))
+def test_a_cut_idle_example_is_the_beginning_of_the_whole_one_or_nothing(stray, limit, seed):
+    demos = demonstrations(6)
+    shown = [demonstration_example(CODEC, demo, limit) for demo in demos]
+    for example in mix_in(CODEC, demos, shown, limit, 1.0, stray, seed):
+        assert len(example.tokens) <= limit
+        if example.places:
+            assert CODEC.close_id in example.tokens[:-1]
+            assert len(example.tokens) == min(limit, example.whole)
+
+
 @pytest.mark.parametrize(("idle", "stray"), [(0.3, 0.0), (0.5, 0.5), (0.8, 1.0)])
 def test_shares_are_what_they_say(idle, stray):
     _, shown, found = mixed(idle, stray, count=2000)

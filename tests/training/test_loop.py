@@ -26,7 +26,7 @@ from rlp_core.workspace import Workspace
 from tests import models
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = [Example([5, 6, 7, 8], range(1, 4)), Example([9, 10], range(1, 2))] * 3
+DATA = [Example([5, 6, 7, 8], range(1, 4), 4), Example([9, 10], range(1, 2), 2)] * 3
 STEPS = 6
 
 

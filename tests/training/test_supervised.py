@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rlp_core.data.records import Demonstration, Document
 from rlp_core.objective.reference import logprob
@@ -9,13 +11,15 @@ from rlp_core.training.batches import (
     batch_indices,
     demonstration_example,
     document_example,
-    examples,
+    learnable,
+    truncation,
 )
 from rlp_core.training.supervised import SupervisedTrainer, steps_within
+from rlp_core.training.truncation import Truncation
 from tests import models
 
 RECORD = {"id": "d", "key": "k", "source": "s", "licence": "l"}
-DATA = [Example([5, 6, 7, 8], range(1, 4)), Example([9, 10], range(1, 2))] * 3
+DATA = [Example([5, 6, 7, 8], range(1, 4), 4), Example([9, 10], range(1, 2), 2)] * 3
 
 
 def made(steps=3, batch=2, micro_batch=8, budget=None, lr=1e-2, name="adamw", model=None):
@@ -93,17 +97,54 @@ def test_a_demonstration_teaches_thought_and_continuation_alone():
     demo = Demonstration(**RECORD, context="Q: 3+4\nA:", thought="3+4=7", continuation="7\n")
     example = demonstration_example(codec, demo, 99)
     learnt = codec.decode(example.tokens[p] for p in example.places)
-    assert learnt == "3+4=7</think>7\n"
+    assert learnt == "3+4=7</think>7\n<|endoftext|>"
     before = codec.decode(example.tokens[: example.places.start])
     assert before.endswith("Q: 3+4\nA:<think>")
 
 
-def test_what_the_cut_leaves_empty_is_left_out():
+@given(st.text(alphabet="7 yes.\n</think>|", max_size=12), st.text(alphabet="+3<|end>", max_size=9))
+def test_whatever_a_continuation_ends_with_its_end_is_taught_and_is_where_the_answer_ends(
+    continuation, thought
+):
+    codec = models.codec()
+    demo = Demonstration(**RECORD, context="Q", thought=thought, continuation=continuation)
+    example = demonstration_example(codec, demo, 99)
+    learnt = [example.tokens[p] for p in example.places]
+    assert learnt[-1] == codec.end_id
+    assert learnt.count(codec.close_id) == learnt.count(codec.end_id) == 1
+    after = learnt[learnt.index(codec.close_id) + 1 :]
+    assert codec.decode(after[:-1]) == continuation
+    assert codec.answer([*after, *codec.encode("more")]) == continuation.split("\n")[0].strip()
+
+
+@given(st.integers(1, 40))
+def test_a_demonstration_is_learnt_whole_or_not_at_all(limit):
+    codec = models.codec()
+    demo = Demonstration(**RECORD, context="Q: 3+4\nA:", thought="3+4=7", continuation="7\n")
+    whole = demonstration_example(codec, demo, 99)
+    found = demonstration_example(codec, demo, limit)
+    assert found.whole == len(whole.tokens)
+    assert found == whole if limit >= found.whole else not found.places
+
+
+def test_what_teaches_nothing_is_left_out_and_counted():
     codec = models.codec()
     demo = Demonstration(**RECORD, context="Q: 3+4\nA:", thought="", continuation="7\n")
-    document = Document(**RECORD, text="")
-    found = [demonstration_example(codec, demo, 5), document_example(codec, document, 1)]
-    assert examples(found) == []
+    document = Document(**RECORD, text="abc")
+    found = [
+        demonstration_example(codec, demo, 5),
+        document_example(codec, document, 1),
+        document_example(codec, document, 3),
+    ]
+    assert learnable(found) == found[2:]
+    length = len(demonstration_example(codec, demo, 99).tokens)
+    assert truncation(found) == Truncation(3, 1, 2, length + 5 + 5, length + 5 + 2)
+
+
+def test_a_piece_of_a_longer_text_teaches_no_end():
+    document = Document(**RECORD, text="Q: 3+4", ends=False)
+    example = document_example(models.codec(), document, 99)
+    assert models.codec().end_id not in example.tokens[1:]
 
 
 def test_the_tokens_of_a_document_are_all_learnt():

@@ -7,9 +7,9 @@ import copy
 import pytest
 import torch
 
-from rlp_core.monitoring.audit import _controls
 from rlp_core.params.training import Audit
 from rlp_core.rollout.scoring import logprobs_in
+from rlp_core.training.audit import _controls
 from tests.training import steps
 from tests.training.steps import stopping
 
