@@ -10,6 +10,7 @@ from torch import Tensor
 from rlp_core.params import Optimizer
 from rlp_core.policy.model import embeddings
 from rlp_core.training.checkpoint import State
+from rlp_core.training.muon import Muon
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -43,9 +44,7 @@ class Stepper:
             torch.optim.AdamW(rest, lr=settings.lr, betas=settings.betas, weight_decay=decay)
         ]
         if matrices:
-            self.optimizers.append(
-                torch.optim.Muon(matrices, lr=settings.matrix_lr, weight_decay=decay)
-            )
+            self.optimizers.append(Muon(matrices, lr=settings.matrix_lr, weight_decay=decay))
         self.base_rates = [settings.lr, settings.matrix_lr]
 
     def rate(self, step: int) -> float:

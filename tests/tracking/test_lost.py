@@ -83,6 +83,7 @@ def test_a_living_process_keeps_its_runs(workspace: Workspace, params: Params) -
         (PROCESS, "not ours", False),
         (WORKSPACE, "another", False),
     ],
+    ids=["elsewhere", "number used again", "not ours", "another workspace"],
 )
 def test_only_runs_that_are_known_to_be_lost_end(
     workspace: Workspace, params: Params, tag: str, value: str, ended: bool

@@ -20,7 +20,7 @@ from rlp_core.training.positions import tokenize_document
 from tests import models
 from tests.test_params import ROOT
 
-PROMPT = prompts.tokenize_document("terse")
+PROMPT = prompts.text_of("terse")
 PLAIN = models.codec()
 PROMPTED = Codec.of(models.tokenizer(), models.DELIMITERS, PROMPT)
 SHIFT = len(PLAIN.encode(PROMPT))
