@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -134,14 +134,14 @@ def _read(
     source: str | Path, revision: str | None, local: bool
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """What transformers make of the files; whatever they raise becomes a message."""
-    options = {"revision": revision, "trust_remote_code": False}
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(source, **options)
         causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
         if causal:
-            tokenizer = AutoTokenizer.from_pretrained(source, **options)
+            tokenizer: Any = AutoTokenizer.from_pretrained(source, **options)
             # with other shapes ignored here they are told by name below, and never trained
-            model, found = AutoModelForCausalLM.from_pretrained(
+            made: Any = AutoModelForCausalLM.from_pretrained(
                 source,
                 **options,
                 dtype=torch.float32,
@@ -157,6 +157,7 @@ def _read(
             where=str(source),
             fix="take a model that is trained to predict the next token",
         )
+    model, found = made
     checks.check_loading(found, str(source))
     return model, tokenizer
 
