@@ -83,8 +83,8 @@ def add_delimiters(tokenizer: PreTrainedTokenizerFast, delimiters: tuple[str, st
     known = tokenizer.get_added_vocab()
     missing = [text for text in delimiters if text not in known]
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in missing])
-    ids: list[int] = tokenizer.convert_tokens_to_ids(missing)  # type: ignore[assignment]  # of a list
-    return ids
+    known = tokenizer.get_added_vocab()
+    return [int(known[text]) for text in missing]
 
 
 def _check_delimiter(tokenizer: PreTrainedTokenizerFast, text: str) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from rlp_core.errors import ConfigError, MissingInputError
 
@@ -164,9 +165,7 @@ def check_causal(model: PreTrainedModel, source: str) -> None:
     Raises:
         ConfigError: the model reads ahead, as BERT does: it would be shown what it is to predict.
     """
-    table = model.get_input_embeddings().weight
-    assert isinstance(table, torch.Tensor)
-    rows = table.shape[0]
+    rows = int(cast(Tensor, model.get_input_embeddings().weight).shape[0])
     text = torch.arange(5, device=model.device) % rows
     other = torch.cat([text[:-1], (text[-1:] + 1) % rows])
     one, two = (

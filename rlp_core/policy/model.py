@@ -134,14 +134,14 @@ def _read(
     source: str | Path, revision: str | None, local: bool
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """What transformers make of the files; whatever they raise becomes a message."""
-    options = {"revision": revision, "trust_remote_code": False}
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(source, **options)
         causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
         if causal:
-            tokenizer = AutoTokenizer.from_pretrained(source, **options)
+            tokenizer: Any = AutoTokenizer.from_pretrained(source, **options)
             # with other shapes ignored here they are told by name below, and never trained
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            made: Any = AutoModelForCausalLM.from_pretrained(
                 source,
                 **options,
                 dtype=torch.float32,
@@ -157,9 +157,9 @@ def _read(
             where=str(source),
             fix="take a model that is trained to predict the next token",
         )
-    model, found = loaded  # `output_loading_info` makes it a pair
+    model, found = made
     checks.check_loading(found, str(source))
-    return model, tokenizer  # type: ignore[return-value]  # the stubs allow slow tokenizers
+    return model, tokenizer
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
