@@ -58,8 +58,8 @@ def run_one(workspace: Path, changes: dict[str, Any], every: int, target: Path) 
         params.thought,
         params.seed,
         [document for document in documents if document.candidates],
-        micro_batch=params.runtime.thoughts,
-        tokens=params.runtime.tokens,
+        decode_batch_size=params.runtime.decode_batch_size,
+        update_token_budget=params.runtime.update_token_budget,
     )
     meter = Meter(
         model, codec, params.evaluate, params.thought.max_tokens, params.seed,

@@ -70,7 +70,7 @@ CURVE_FIGURES = {
     "information_gain_everywhere": "gain at uniform places, nats",
 }
 ANYWHERE = {"rlp.position_selection": "uniform", "rlp.steps": 240}
-IDLE = {"bootstrap.idle_share": 0.4, "bootstrap.stray_share": 0.5}
+IDLE = {"bootstrap.filler_share": 0.4, "bootstrap.mismatched_filler_share": 0.5}
 
 TABLES = {
     "rollouts": Table("Rollouts G", {str(g): {"rlp.group_size": g} for g in (2, 4, 8, 16)}),

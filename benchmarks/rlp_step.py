@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, TYPE_CHECKING
 
 import click
 
@@ -49,7 +49,9 @@ class StepTimes:
     gigabytes: float
 
 
-def trainer(work: Work, seed: int = 0, device: str = "cpu", compute: str = "float32") -> RLPLearner:
+def trainer(
+    work: Work, seed: int = 0, device: str = "cpu", precision: str = "float32"
+) -> RLPLearner:
     """The trainer of a step of the work: every thought has exactly L tokens.
 
     `</think>` is not drawn before the last token of a thought, in sampling and in the update.
@@ -76,6 +78,7 @@ def trainer(work: Work, seed: int = 0, device: str = "cpu", compute: str = "floa
         ema_decay=0.99,
         optimizer=Optimizer(name="adamw", lr=1e-4),
         audit=Audit(every=0),
+        precision=precision,
     )
     opened, closed = DELIMITERS
     model = work.model(seed)
@@ -91,9 +94,8 @@ def trainer(work: Work, seed: int = 0, device: str = "cpu", compute: str = "floa
         Thought(open=opened, close=closed, max_tokens=work.thought_tokens),
         seed,
         documents,
-        micro_batch=10**6,
-        tokens=10**6,
-        compute=compute,
+        decode_batch_size=10**6,
+        update_token_budget=10**6,
     )
 
 

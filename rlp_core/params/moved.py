@@ -1,8 +1,7 @@
 """Keys that parameter files held once: where each went, so that an old file is told, not misread.
 
 Whoever renames a key adds a line here; it is looked up for a key that the sections no longer know.
-A value that is a dotted key is its new name; one with a
-space in it is advice.
+A value that is a dotted key is its new name; one with a space in it is advice.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Mapping, Sequence
 MOVED: Mapping[str, str] = {
     "runtime.thoughts": "runtime.decode_batch_size",
     "runtime.tokens": "runtime.update_token_budget",
-    "runtime.compute": "precision",
+    "runtime.compute": "rlp.precision",
     "bootstrap.idle_share": "bootstrap.filler_share",
     "bootstrap.stray_share": "bootstrap.mismatched_filler_share",
     "finetune.idle_share": "finetune.filler_share",

@@ -18,13 +18,9 @@ class Runtime(Section):
     device: str = Field(default="auto", description="`auto`, `cpu`, `cuda` or `cuda:N`.")
     threads: Positive = Field(description="CPU threads of a stage.")
     micro_batch: Positive = Field(description="Sequences through the network at once.")
-    thoughts: Positive = Field(default=512, description="Thoughts that RLP draws at once.")
-    tokens: Positive = Field(
+    decode_batch_size: Positive = Field(default=512, description="Thoughts that RLP draws at once.")
+    update_token_budget: Positive = Field(
         default=16384, description="Tokens of an RLP update through the network at once."
-    )
-    compute: Literal["float32", "bfloat16"] = Field(
-        default="float32",
-        description="What RLP samples and updates in; parameters and baseline stay in float32.",
     )
     attention: Literal["blocks", "flex"] = Field(
         default="blocks",

@@ -113,14 +113,14 @@ class Supervised(Section):
     steps: Count = Field(description="Optimizer steps.")
     batch: Positive = Field(description="Demonstrations a step.")
     max_tokens: Positive = Field(description="Tokens at most; longer demonstrations are cut.")
-    idle_share: Share = Field(
+    filler_share: Share = Field(
         default=0.0,
-        description="Share of demonstrations replaced by ordinary text with an idle thought at a "
-        "random place; what makes thinking anywhere learnable.",
+        description="Share of demonstrations replaced by ordinary text with a filler thought at a "
+        "random position; what makes thinking anywhere learnable.",
     )
-    stray_share: Share = Field(
+    mismatched_filler_share: Share = Field(
         default=0.0,
-        description="Share of the idle thoughts that are somebody else's; the others are empty.",
+        description="Share of the filler thoughts that are somebody else's; the others are empty.",
     )
     optimizer: Optimizer = Field(description="How to step.")
 
@@ -218,6 +218,10 @@ class Rlp(Section):
     )
     min_thought_tokens: Count = Field(
         default=0, description="`close` is not drawn before so many tokens of a thought."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="What samples and is updated; master parameters and baseline stay in float32.",
     )
     horizon: Positive = Field(description="H: tokens whose gain is rewarded. The paper: 1.")
     discount: Share = Field(description="Weight of each further token, for H > 1.")

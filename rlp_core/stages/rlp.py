@@ -40,9 +40,8 @@ def run(context: StageContext) -> None:
         params.thought,
         params.seed,
         documents,
-        micro_batch=runtime.thoughts,
-        tokens=runtime.tokens,
-        compute=runtime.compute,
+        decode_batch_size=runtime.decode_batch_size,
+        update_token_budget=runtime.update_token_budget,
         ema_device=runtime.ema_device,
     )
     if runtime.verify and settings.steps:

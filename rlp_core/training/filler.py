@@ -1,10 +1,10 @@
-"""Idle thoughts: text that goes on as if nothing had been thought.
+"""Filler thoughts: text that goes on as if nothing had been thought.
 
 A model that was only ever shown thoughts before answers predicts badly what follows a thought
 anywhere else, and RLP at any position of a text then learns from that damage and from nothing
 else (docs/explanation/thinking-anywhere.md). So some of the bootstrap's demonstrations can be
-ordinary text, cut at a random place by a thought that is empty, or that is somebody else's and has
-nothing to do with it; what is learnt is to go on with the text all the same.
+ordinary text, cut at a random position by a thought that is empty, or that is somebody else's and
+has nothing to do with it; what is learnt is to go on with the text all the same.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from rlp_core.training.batches import Example, demonstration_example, dropped
 STREAM = 5
 """Keeps these draws apart from others of the same seed."""
 
-IDLE, PLACE, STRAY, WHOSE = range(4)
+FILLER, POSITION, MISMATCHED, WHOSE = range(4)
 """What a number is for."""
 
 
 def demonstrated(
     codec: Codec, demonstrations: Sequence[Demonstration], settings: Supervised, seed: int
 ) -> list[Example]:
-    """What imitation learns from: every demonstration, a share of them replaced by idle ones.
+    """What imitation learns from: every demonstration, a share of them replaced by fillers.
 
     One for each demonstration; those that do not fit into `settings.max_tokens` teach nothing.
     """
@@ -37,8 +37,8 @@ def demonstrated(
         demonstrations,
         shown,
         settings.max_tokens,
-        settings.idle_share,
-        settings.stray_share,
+        settings.filler_share,
+        settings.mismatched_filler_share,
         seed,
     )
 
@@ -48,19 +48,20 @@ def mix_in(
     demonstrations: Sequence[Demonstration],
     shown: Sequence[Example],
     max_tokens: int,
-    idle_share: float,
-    stray_share: float,
+    filler_share: float,
+    mismatched_share: float,
     seed: int,
 ) -> list[Example]:
-    """Replace a share of the examples by idle ones, made of the same demonstrations' text.
+    """Replace a share of the examples by fillers, made of the same demonstrations' text.
 
     Args:
         codec: the tokenizer.
-        demonstrations: their contexts and continuations are the text, their thoughts the strays.
-        shown: one per demonstration, as without idle thoughts.
+        demonstrations: their contexts and continuations are the text; a mismatched filler is the
+            thought of one of them.
+        shown: one per demonstration, as without filler.
         max_tokens: longer texts are cut; where the thought itself does not fit, they are dropped.
-        idle_share: of the examples that are replaced.
-        stray_share: of the idle thoughts that are somebody else's; the others are empty.
+        filler_share: of the examples that are replaced.
+        mismatched_share: of the fillers that are somebody else's; the others are empty.
         seed: each number depends on (seed, demonstration) alone.
     """
     thoughts = [demo.thought for demo in demonstrations if demo.thought]
@@ -70,23 +71,23 @@ def mix_in(
 
     mixed: list[Example] = []
     for index, (demo, example) in enumerate(zip(demonstrations, shown, strict=True)):
-        if number(IDLE, index) >= idle_share:
+        if number(FILLER, index) >= filler_share:
             mixed.append(example)
             continue
         thought = ""
-        if thoughts and number(STRAY, index) < stray_share:
+        if thoughts and number(MISMATCHED, index) < mismatched_share:
             thought = thoughts[int(number(WHOSE, index) * len(thoughts))]
-        mixed.append(_idle(codec, demo, thought, number(PLACE, index), max_tokens))
+        mixed.append(_filler(codec, demo, thought, number(POSITION, index), max_tokens))
     return mixed
 
 
-def _idle(
+def _filler(
     codec: Codec, demo: Demonstration, thought: str, where: float, max_tokens: int
 ) -> Example:
     """The demonstration's text with a thought at a share of its length, from the second token on.
 
-    An empty thought is learnt too: closing at once is the right thing to do there. A stray one is
-    not, only what follows it.
+    An empty thought is learnt too: closing at once is the right thing to do there. A mismatched one
+    is not, only what follows it.
     """
     text, _ = codec.document(demo.context + demo.continuation, [])
     inner = [*codec.encode(thought), codec.close_id]
@@ -94,9 +95,9 @@ def _idle(
     room = min(len(text), max_tokens)
     if room <= codec.first:
         return dropped(whole)
-    place = codec.first + int(where * (room - codec.first))
-    tokens = [*text[:place], codec.open_id, *inner, *text[place:]][:max_tokens]
-    first = place + 1 + (len(inner) if thought else 0)
-    if place + 1 + len(inner) >= max_tokens:
+    position = codec.first + int(where * (room - codec.first))
+    tokens = [*text[:position], codec.open_id, *inner, *text[position:]][:max_tokens]
+    first = position + 1 + (len(inner) if thought else 0)
+    if position + 1 + len(inner) >= max_tokens:
         return dropped(whole)  # the thought would stand unclosed, or lead to nothing
     return Example(tokens, range(first, len(tokens)), whole)

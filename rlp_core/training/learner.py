@@ -66,9 +66,8 @@ class RLPLearner:
         seed: int,
         documents: Sequence[TokenizedDocument],
         *,
-        micro_batch: int = 512,
-        tokens: int = 16384,
-        compute: str = "float32",
+        decode_batch_size: int = 512,
+        update_token_budget: int = 16384,
         ema_device: str = "",
     ) -> None:
         """Begin.
@@ -79,25 +78,23 @@ class RLPLearner:
             settings: the section `rlp`.
             thought: the section `thought`.
             seed: the run's.
-            texts: each with a place to think.
-            micro_batch: thoughts in flight at once.
-            tokens: tokens through the network at once in the update.
-            compute: what is sampled and updated in, float32 or bfloat16.
+            documents: each with a position to think at.
+            decode_batch_size: thoughts in flight at once.
+            update_token_budget: tokens through the network at once in the update.
             ema_device: where the baseline lies; empty: beside the policy.
         """
         self.policy, self.settings, self.seed = policy.eval(), settings, seed
         self.documents = documents
         self.codec, self.thought = codec, thought
-        self.micro_batch, self.tokens = micro_batch, tokens
-        self.score_rows = max(1, tokens // settings.max_tokens)
-        self.runtime: dict[str, int | str] = {
-            "micro_batch": micro_batch,
-            "tokens": tokens,
-            "compute": compute,
+        self.decode_batch_size, self.update_token_budget = decode_batch_size, update_token_budget
+        self.score_rows = max(1, update_token_budget // settings.max_tokens)
+        self.runtime = {
+            "decode_batch_size": decode_batch_size,
+            "update_token_budget": update_token_budget,
         }
         self.marks = Delimiters(codec.open_id, codec.close_id)
         self.vocabulary = len(codec.tokenizer)
-        self.compute = Compute(policy, getattr(torch, compute))
+        self.compute = Compute(policy, getattr(torch, settings.precision))
         self.ema = EmaTarget(policy, settings.ema_decay, ema_device)
         self.start = copy.deepcopy(policy).requires_grad_(False)
         self.stepper = Stepper(policy, settings.optimizer, settings.steps)
@@ -134,7 +131,7 @@ class RLPLearner:
                 flops,
                 self.ledger,
                 self.peak,
-                str(self.runtime["compute"]),
+                self.settings.precision,
             ),
         )
 
@@ -209,7 +206,7 @@ class RLPLearner:
             self.settings.discount,
             self.seed,
             number,
-            self.micro_batch,
+            self.decode_batch_size,
             self.ledger,
         )
 
@@ -256,7 +253,7 @@ class RLPLearner:
             number,
             replace(self.options, temperature=self.temperature(number)),
             SamplingConstraints(self.marks, self.settings.min_thought_tokens),
-            self.tokens,
+            self.update_token_budget,
             self.ledger,
         )
 

@@ -30,7 +30,7 @@ def step(number: int = 3) -> StepDump:
     return StepDump(
         number=number,
         seed=11,
-        runtime={"micro_batch": 8},
+        runtime={"decode_batch_size": 8},
         settings=settings(),
         thought=THOUGHT,
         documents=DumpedDocuments(9, TEXTS),

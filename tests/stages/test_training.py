@@ -205,7 +205,7 @@ def test_a_checkpoint_takes_the_place_of_training(trained, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"rlp.group_size": 3}, {"bootstrap.idle_share": 0.5, "rlp.horizon": 2}]
+    "changes", [{"rlp.group_size": 3}, {"bootstrap.filler_share": 0.5, "rlp.horizon": 2}]
 )
 def test_an_ablation_runs_from_what_the_stages_left(trained, tmp_path, changes):
     from benchmarks.ablation_run import run_one

@@ -31,7 +31,7 @@ from rlp_core.training.positions import TokenizedDocument, tokenize_document
 from tests import models
 
 TEXTS = ("Q: 3+4-5\nA:2\n", "The nurse said that she was late.\n", "Q: 9-8\nW: 9-8=1\nA:1\n")
-RUNTIME = ("micro_batch", "tokens", "compute")
+RUNTIME = ("decode_batch_size", "update_token_budget")
 
 
 def settings(**changes: Any) -> Rlp:

@@ -47,7 +47,7 @@ def test_more_places_than_a_document_has_takes_all_of_them() -> None:
 
 def test_a_thought_depends_neither_on_the_batch_nor_on_the_order_of_documents() -> None:
     expected = drawn(stopping(documents=3))
-    small = stopping(documents=3, micro_batch=1)
+    small = stopping(documents=3, decode_batch_size=1)
     assert drawn(small) == expected
     turned = stopping(documents=3)
     turned.documents = turned.documents[::-1]

@@ -37,10 +37,10 @@ def test_the_token_budget_and_the_order_change_nothing(changes) -> None:
     groups = made.groups(0)
     whole = made.accumulate(groups, 0)
     expected = gradients(made)
-    made.tokens = 1
+    made.update_token_budget = 1
     by_text = made.accumulate(groups, 0)
     found = gradients(made)
-    made.tokens = 10**6
+    made.update_token_budget = 10**6
     turned = made.accumulate(groups[::-1], 0)
     for sums, gradient in ((by_text, found), (turned, gradients(made))):
         assert sums.terms == pytest.approx(whole.terms, abs=1e-5, rel=1e-5)
@@ -58,7 +58,7 @@ def test_a_small_budget_makes_a_pass_for_each_text(monkeypatch) -> None:
         lambda model, trunks, branches: read.append(len(trunks)) or states(model, trunks, branches),
     )
     made.accumulate(groups, 0)
-    made.tokens = 1
+    made.update_token_budget = 1
     made.accumulate(groups, 0)
     assert read == [3, 1, 1, 1]
 
@@ -175,7 +175,7 @@ def test_replayed_thoughts_are_weighed_as_in_the_textbook(limit: float) -> None:
 
 def test_bf16_computes_and_fp32_remembers() -> None:
     optimizer = Optimizer(name="adamw", lr=1e-5)
-    made = trainer(compute="bfloat16", optimizer=optimizer, documents=3)
+    made = trainer(precision="bfloat16", optimizer=optimizer, documents=3)
     before = [p.clone() for p in made.policy.parameters()]
     baseline = [p.clone() for p in made.ema.model.parameters()]
     metrics = made.step(0).metrics
@@ -193,7 +193,7 @@ def test_bf16_computes_and_fp32_remembers() -> None:
 
 
 def test_bf16_s_gradient_points_where_fp32_s_does() -> None:
-    exact, rough = (trainer(compute=c) for c in ("float32", "bfloat16"))
+    exact, rough = (trainer(precision=c) for c in ("float32", "bfloat16"))
     groups = exact.groups(0)
     found = []
     for each in (exact, rough):
@@ -204,17 +204,17 @@ def test_bf16_s_gradient_points_where_fp32_s_does() -> None:
 
 
 def test_bf16_gradients_of_parts_add_up_in_fp32() -> None:
-    made = trainer(compute="bfloat16", documents=3)
+    made = trainer(precision="bfloat16", documents=3)
     groups = made.groups(0)
     made.accumulate(groups, 0)
     whole = gradients(made)
-    made.tokens = 1
+    made.update_token_budget = 1
     made.accumulate(groups, 0)
     assert distance(gradients(made), whole) < 0.05
 
 
 def test_bf16_turns_positions_by_exact_angles() -> None:
-    made = trainer(compute="bfloat16")
+    made = trainer(precision="bfloat16")
     pairs = zip(made.policy.buffers(), made.compute.model.buffers(), strict=True)
     assert all(torch.equal(own, master) for own, master in pairs)
     assert {b.dtype for b in made.compute.model.buffers()} == {torch.float32}
