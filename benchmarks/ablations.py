@@ -70,7 +70,7 @@ CURVE_FIGURES = {
     "information_gain_everywhere": "gain at uniform places, nats",
 }
 ANYWHERE = {"rlp.position_selection": "uniform", "rlp.steps": 240}
-IDLE = {"bootstrap.filler_share": 0.4, "bootstrap.mismatched_filler_share": 0.5}
+FILLER = {"bootstrap.filler_share": 0.4, "bootstrap.mismatched_filler_share": 0.5}
 
 TABLES = {
     "rollouts": Table("Rollouts G", {str(g): {"rlp.group_size": g} for g in (2, 4, 8, 16)}),
@@ -92,8 +92,8 @@ TABLES = {
         "Thinking at uniformly drawn positions, 240 updates",
         {
             "paper": ANYWHERE,
-            "idle": {**ANYWHERE, **IDLE},
-            "idle-ntp": {**ANYWHERE, **IDLE, "rlp.ntp_weight": 0.1},
+            "filler": {**ANYWHERE, **FILLER},
+            "filler-ntp": {**ANYWHERE, **FILLER, "rlp.ntp_weight": 0.1},
         },
         every=20,
     ),

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -50,7 +50,10 @@ class StepTimes:
 
 
 def trainer(
-    work: Work, seed: int = 0, device: str = "cpu", precision: str = "float32"
+    work: Work,
+    seed: int = 0,
+    device: str = "cpu",
+    precision: Literal["float32", "bfloat16"] = "float32",
 ) -> RLPLearner:
     """The trainer of a step of the work: every thought has exactly L tokens.
 

@@ -20,14 +20,12 @@ from rlp_core.monitoring.dump import DumpedDocuments, DumpWriter, StepDump
 from rlp_core.monitoring.health import HealthSettings, Monitor, stopped
 from rlp_core.training.checkpoint import State, module_state, restore_module
 from rlp_core.training.groups import score_positions
+from rlp_core.training.learner import HELDOUT
 from rlp_core.training.loop import StepResult
 from rlp_core.training.positions import TokenizedDocument
 
 if TYPE_CHECKING:
     from rlp_core.training.learner import RLPLearner
-
-HELDOUT = -1
-"""The step number of the draws on held-out texts: the same places and numbers every time."""
 
 
 class MonitoredLearner:

@@ -93,14 +93,15 @@ class _Attend(torch.autograd.Function):
         backend, scale, softcap = ctx.rest
         grad = grad.contiguous()
         delta = (grad.float() * out).sum(dim=-1)
-        dkey, dvalue = torch.zeros_like(key), torch.zeros_like(value)
+        # in fp32: many blocks add to one trunk, and in bf16 each sum would round
+        dkey, dvalue = (torch.zeros_like(x, dtype=torch.float32) for x in (key, value))
         saved = _Saved(query, key, value, grad, lse, delta, dkey, dvalue, scale, softcap)
         parts = []
         if backend.trunks.blocks:
             parts.append(_backward(backend.trunks, saved))
         if backend.own.blocks:
             parts.append(_backward(backend.across, saved).add_(_backward(backend.own, saved)))
-        return torch.cat(parts), dkey, dvalue, None, None, None
+        return torch.cat(parts), dkey.to(key), dvalue.to(value), None, None, None
 
 
 def _forward(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rlp_core.policy.logits import token_logprobs
-from rlp_core.policy.model import embedding_rows
+from rlp_core.policy.model import embedding_rows, embeddings
 from rlp_core.rollout.attention import kernel_of
 from rlp_core.rollout.branches import pack
 from rlp_core.rollout.cache import BranchCache
@@ -99,6 +99,17 @@ def _batches(prompts: Sequence[Prompt], n: int, rows: int) -> tuple[list[int], l
     return order, batches
 
 
+def read_weights(model: PreTrainedModel) -> int:
+    """Bytes of the weights that one step of decoding reads.
+
+    Of the input embedding a row per token is looked up; the table counts as the head, where both
+    are one.
+    """
+    table, head = embeddings(model)
+    unread = 0 if table is head else table.nbytes
+    return sum(p.nbytes for p in model.parameters()) - unread
+
+
 class _Batch:
     """The thoughts that are in flight together.
 
@@ -160,8 +171,8 @@ class _Batch:
             self.index += 1
             alive = np.flatnonzero(self.state != DONE)
             if not len(alive):
-                steps = self.index * sum(p.nbytes for p in self.model.parameters())
-                self.found.bytes_read = steps + self.cache.bytes_read
+                self.found.bytes_read = self.index * read_weights(self.model)
+                self.found.bytes_read += self.cache.bytes_read
                 return self.found
             self.position = self.position + 1
             self._regroup(alive, following)

@@ -3,7 +3,7 @@
 Beside the reward stand what other thoughts earn at the same places:
 
 - null: the delimiters alone, an empty thought;
-- shuffled: a thought that was drawn at another place;
+- shuffled: a thought that was drawn in another document;
 - random: random tokens, as many as the thought has.
 
 The content gain is S_pred minus the best of these: what only this thought's content can explain.
@@ -60,7 +60,8 @@ def audit(
     Args:
         policy: drew the thoughts.
         frozen: the model that the run began with.
-        groups: with baselines; a shuffled thought comes from the next one at another place.
+        groups: with baselines; a shuffled thought comes from the nearest
+            one in another document.
         marks: the delimiters.
         vocabulary: random tokens are drawn below it.
         discount: weight of each further target.
@@ -101,7 +102,7 @@ def _controls(
     """The empty, the shuffled and the random thought of a group, without delimiters."""
     group = groups[index]
     length = len(_bare(group, marks))
-    other = groups[(index + 1) % len(groups)]
+    other = _of_another_document(groups, index)
     ids = range(length)
     drawn = [
         int(vocabulary * float(uniform(seed, STREAM, group.step, group.position.document.number,
@@ -110,6 +111,17 @@ def _controls(
     ]  # fmt: skip
     allowed = [token if token not in (marks.open, marks.close) else 0 for token in drawn]
     return [[], _bare(other, marks), allowed]
+
+
+def _of_another_document(groups: Sequence[RolloutGroup], index: int) -> RolloutGroup:
+    """The nearest group behind this one that stands in another document; else the next group.
+
+    A thought at a later position of the same document has read what is to be predicted here. Where
+    the step reads one document alone there is no better one.
+    """
+    document = groups[index].position.document
+    order = [*groups[index + 1 :], *groups[:index]]
+    return next((g for g in order if g.position.document is not document), (order or groups)[0])
 
 
 def _bare(group: RolloutGroup, marks: Delimiters) -> list[int]:

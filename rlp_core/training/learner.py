@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from rlp_core.data.tokenizer import Codec
     from rlp_core.monitoring.roofline import Peak
 
+HELDOUT = -1
+"""The number of the step whose draws are on held-out texts."""
+
 STREAM = 3
 """Keeps the order of documents apart from other stages' of the same seed."""
 
@@ -164,7 +167,9 @@ class RLPLearner:
         """Choose K positions per document; each is rewarded for up to H tokens."""
         surprise = None
         if self.settings.position_selection == "surprising":
-            surprise = self._surprise(documents)
+            # held-out texts are thought in at the same positions whatever the baseline has become
+            held = number == HELDOUT
+            surprise = self._surprise(documents, self.start if held else self.ema.model)
         found = []
         for index, document in enumerate(documents):
             chosen = select_positions(
@@ -306,22 +311,22 @@ class RLPLearner:
         """Whether something is done at this step that is done now and then."""
         return every > 0 and number % every == 0
 
-    def _surprise(self, documents: Sequence[TokenizedDocument]) -> list[list[float]]:
-        """-S_ema of the first target at every candidate position, in nats."""
+    def _surprise(
+        self, documents: Sequence[TokenizedDocument], model: PreTrainedModel
+    ) -> list[list[float]]:
+        """-log p of the first target at every candidate position, in nats."""
         positions = [
             ThinkPosition(document, position, range(position, position + 1))
             for document in documents
             for position in document.candidates
         ]
-        scores = iter(
-            score_positions(self.ema.model, positions, 1.0, self.score_rows, self.ledger, "ema")
-        )
+        scores = iter(score_positions(model, positions, 1.0, self.score_rows, self.ledger, "ema"))
         return [[-next(scores) for _ in document.candidates] for document in documents]
 
     def _apply(self, metrics: dict[str, float]) -> dict[str, float]:
         """Step the parameters and the baseline, or skip what is not finite."""
-        gradients = [p.grad for p in self.stepper.parameters if p.grad is not None]
-        norm = float(torch.nn.utils.get_total_norm(gradients))
+        total = self.stepper.norm()
+        norm = float(total)
         if self.value is not None:
             clip = self.settings.optimizer.clip_norm
             of_head = torch.nn.utils.clip_grad_norm_(self.value.parameters(), clip)
@@ -331,7 +336,7 @@ class RLPLearner:
             if self.value is not None:
                 self.value_optimizer.zero_grad(set_to_none=True)
             return {"grad_norm": norm, "skipped": 1.0}
-        self.stepper.step()
+        self.stepper.step(total)
         if self.value is not None:
             self.value_optimizer.step()
             self.value_optimizer.zero_grad(set_to_none=True)

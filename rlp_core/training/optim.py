@@ -58,9 +58,20 @@ class Stepper:
         done = max(0, step - self.settings.warmup_steps)
         return float(warm * max(0.0, 1 - done / rest))
 
-    def step(self) -> float:
-        """Step all parameters from their gradients, clear these, and return their norm."""
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
+    def norm(self) -> Tensor:
+        """The norm of all gradients together."""
+        return torch.nn.utils.get_total_norm(
+            [p.grad for p in self.parameters if p.grad is not None]
+        )
+
+    def step(self, norm: Tensor | None = None) -> float:
+        """Step all parameters from their gradients, clear these, and return their norm.
+
+        Args:
+            norm: what `norm` gave, where it was asked for already.
+        """
+        norm = self.norm() if norm is None else norm
+        torch.nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip_norm, norm)
         for optimizer, base in zip(self.optimizers, self.base_rates, strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = base * self.rate(self.step_number)

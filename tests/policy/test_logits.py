@@ -172,3 +172,27 @@ def test_an_ordinary_head_passes_and_the_mode_stays():
     model = models.model(3).train()
     logits.check_head(model)
     assert model.training
+
+
+def test_the_logits_of_a_bf16_head_are_not_rounded_to_bf16():
+    """Their only error is that of the rounded operands; the gradient keeps its type."""
+    model = models.model(3).to(torch.bfloat16)
+    hidden = inputs(model, 7)[0].detach().to(torch.bfloat16).requires_grad_()
+    head = model.get_output_embeddings().weight
+    found = logits.logits_of(model, hidden)
+    exact = hidden.double() @ head.double().T
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), exact, atol=1e-5, rtol=1e-5)
+    rounded = (exact.to(torch.bfloat16).double() - exact).abs().max()
+    assert rounded > 100 * (found.double() - exact).abs().max()
+    found.sum().backward()
+    assert hidden.grad is not None
+    assert hidden.grad.dtype == head.grad.dtype == torch.bfloat16
+
+
+def test_a_step_without_a_ban_masks_nothing(monkeypatch):
+    """A mask would cost a wait for the device, chunk by chunk."""
+    model = models.model(3)
+    hidden, tokens, _ = inputs(model, 5)
+    monkeypatch.setattr(torch.Tensor, "masked_fill", None)
+    assert len(logits.token_logprobs(model, hidden, tokens)) == 5

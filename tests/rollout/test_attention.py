@@ -271,3 +271,25 @@ def test_a_task_has_no_hidden_state_of_its_own():
     assert torch.equal(packed.states(model), packed.states(model))
     again = replace(packed, attention=pack(*tree).attention)
     assert torch.equal(again.states(model), packed.states(model))
+
+
+def test_a_trunks_gradient_does_not_lose_digits_with_the_number_of_blocks(monkeypatch):
+    """Many blocks add to the same keys; in bf16 each sum would round anew."""
+    branches = [Branch(0, 40, [1] * 8) for _ in range(64)]
+    query, key, value, weight = (
+        torch.randn(40 + 64 * 8, heads, 8, generator=torch.Generator().manual_seed(heads + shift))
+        for heads, shift in ((4, 0), (2, 1), (2, 2), (4, 3))
+    )
+
+    def gradients(dtype, limit):
+        monkeypatch.setattr(blocks, "SCORES", limit)
+        packed = pack([[1] * 40], branches)
+        leaves = [t.clone().to(dtype).requires_grad_() for t in (query, key, value)]
+        out = packed.attention.attend(0, *leaves, 8**-0.5, 0.0)
+        (out.float() * weight).sum().backward()
+        return [leaf.grad.float()[:40] for leaf in leaves[1:]]
+
+    exact = gradients(torch.float32, 1 << 20)
+    whole, parted = gradients(torch.bfloat16, 1 << 20), gradients(torch.bfloat16, 1 << 9)
+    for truth, one, many in zip(exact, whole, parted, strict=True):
+        assert (many - truth).norm() < 1.2 * (one - truth).norm()

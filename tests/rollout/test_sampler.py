@@ -278,3 +278,12 @@ def test_a_start_beyond_its_document_is_refused(path, position):
             trees.branching("qwen3"), [[3, 4], [5, 6, 7]], prompts, MODES["plain"],
             lambda _: np.zeros(6), 8,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("family", ["qwen3", "llama"])
+def test_decoding_reads_the_head_and_of_an_untied_table_no_more_than_rows(family):
+    model = trees.branching(family)
+    tied = model.config.tie_word_embeddings
+    table = model.get_input_embeddings().weight.nbytes
+    every = sum(p.nbytes for p in model.parameters())
+    assert sampler.read_weights(model) == every - (0 if tied else table)

@@ -44,7 +44,11 @@ def by_hand(made, groups) -> dict[str, float]:
             return [t for t in groups[j].tokens[0] if t != marks.close]
 
         random = _controls(groups, i, marks, made.vocabulary, made.seed)[2]
-        controls = [after([]), after(bare((i + 1) % len(groups))), after(random)]
+        others = [j % len(groups) for j in range(i + 1, i + len(groups))]
+        elsewhere = next(
+            j for j in others if groups[j].position.document is not group.position.document
+        )
+        controls = [after([]), after(bare(elsewhere)), after(random)]
         ema = score(made.ema.model, context, following)
         start = score(made.start, context, following)
         thoughts = [after([t for t in c if t != marks.close]) for c in group.tokens]

@@ -51,3 +51,16 @@ def test_a_tiny_rate_still_moves_fp32_weights():
         made.step()
     moved = [(a != b).float().mean() for a, b in zip(before, made.parameters, strict=True)]
     assert min(moved) > 0.9
+
+
+def test_a_norm_that_is_known_is_not_taken_again(monkeypatch):
+    one, other = stepper(clip_norm=0.5), stepper(clip_norm=0.5)
+    for made in (one, other):
+        for p in made.parameters:
+            p.grad = torch.linspace(-1, 1, p.numel()).reshape(p.shape)
+    known = one.norm()
+    expected = other.step()
+    monkeypatch.setattr(Stepper, "norm", None)
+    assert one.step(known) == expected
+    for a, b in zip(one.parameters, other.parameters, strict=True):
+        assert torch.equal(a, b)

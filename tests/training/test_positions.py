@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlp_core.data.records import Document
+from rlp_core.training.learner import HELDOUT
 from rlp_core.training.positions import TokenizedDocument, select_positions, tokenize_document
 from tests import models
 from tests.training.steps import plain, trainer
@@ -118,15 +119,15 @@ def test_the_most_surprising_are_taken(surprise: list[float], count: int) -> Non
 
 def test_the_trainer_s_surprise_is_the_baseline_model_s() -> None:
     made = trainer(position_selection="surprising", positions=3)
-    chosen = made.places(made.texts, 0)
-    for one in made.texts:
+    chosen = made.positions(made.documents, 0)
+    for one in made.documents:
         model = plain(made.ema.model)
         logits = model(torch.tensor([one.tokens])).logits[0].detach().log_softmax(1)
         surprise = {p: -float(logits[p - 1, one.tokens[p]]) for p in one.candidates}
         expected = sorted(sorted(surprise, key=surprise.__getitem__)[-3:])
-        assert [place.position for place in chosen if place.text is one] == expected
-    assert chosen == made.places(made.texts, 1)
-    assert made.ledger.tokens["ema"] == 2 * sum(len(one.tokens) for one in made.texts)
+        assert [position.index for position in chosen if position.document is one] == expected
+    assert chosen == made.positions(made.documents, 1)
+    assert made.ledger.tokens["ema"] == 2 * sum(len(one.tokens) for one in made.documents)
 
 
 @given(st.integers(0, 99), st.integers(0, 99))
@@ -153,3 +154,14 @@ def test_documents_draw_apart() -> None:
             for step in range(20)
         ]
         assert any(a != b for a, b in pairs)
+
+
+def test_held_out_positions_do_not_move_with_the_baseline() -> None:
+    """Or the best model of a run would be chosen among scores of different positions."""
+    made = trainer(position_selection="surprising", positions=3)
+    held, trained = made.positions(made.documents, HELDOUT), made.positions(made.documents, 0)
+    with torch.no_grad():
+        for weight in made.ema.model.parameters():
+            weight.copy_(weight.flip(0))
+    assert made.positions(made.documents, HELDOUT) == held
+    assert made.positions(made.documents, 0) != trained
