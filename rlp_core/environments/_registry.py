@@ -48,6 +48,7 @@ def names() -> list[str]:
     return sorted({*built_in(), *_installed()})
 
 
+@functools.cache  # it is asked for row by row, and reads every installed package's metadata
 def get(name: str) -> World[Any, Any]:
     """The world of a name; its file is imported at the first call.
 
@@ -69,7 +70,6 @@ def get(name: str) -> World[Any, Any]:
     return _load(name)
 
 
-@functools.cache
 def _load(name: str) -> World[Any, Any]:
     installed = _installed().get(name)
     where = installed.value if installed else f"{__package__}.{name}"

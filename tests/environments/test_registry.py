@@ -58,20 +58,20 @@ def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Add]:
         path.write_text(text, encoding="utf-8")
         importlib.invalidate_caches()
         monkeypatch.delitem(sys.modules, f"{environments.__name__}.{name}", False)
-        _registry._load.cache_clear()
+        _registry.get.cache_clear()
         return path
 
     yield put
     for path in tmp_path.glob("*.py"):
         sys.modules.pop(f"{environments.__name__}.{path.stem}", None)
         vars(environments).pop(path.stem, None)
-    _registry._load.cache_clear()
+    _registry.get.cache_clear()
 
 
 def registered(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
     found = [EntryPoint(name, value, _registry.GROUP) for name, value in points]
     monkeypatch.setattr(_registry, "entry_points", lambda group: found if group else [])
-    _registry._load.cache_clear()
+    _registry.get.cache_clear()
 
 
 def made(world: str, part: str = "bootstrap") -> list[object]:
@@ -201,7 +201,7 @@ def test_an_installed_package_may_register_a_world(monkeypatch: pytest.MonkeyPat
     assert "chains" not in environments.built_in()
     assert environments.get("chains").name == "chains"
     assert len(made("chains")) == 3
-    _registry._load.cache_clear()
+    _registry.get.cache_clear()
 
 
 @pytest.mark.parametrize(
