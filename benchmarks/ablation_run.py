@@ -13,7 +13,7 @@ import yaml
 from rlp_core.data.records import Demonstration, Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.abilities import ability_statistics
-from rlp_core.evaluation.measure import Meter
+from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.files import read_jsonl, write_json
 from rlp_core.params import Params
 from rlp_core.policy.model import load
@@ -59,14 +59,14 @@ def run_one(workspace: Path, changes: dict[str, Any], every: int, target: Path) 
         micro_batch=params.runtime.thoughts,
         tokens=params.runtime.tokens,
     )
-    meter = Meter(
+    evaluator = Evaluator(
         model, codec, params.evaluate, params.thought.max_tokens, params.seed,
         params.runtime.micro_batch,
     )  # fmt: skip
 
     def measured() -> dict[str, float]:
-        items = meter.problems(problems[: params.evaluate.problems])
-        gains = meter.heldout(heldout[: params.evaluate.heldout_documents])
+        items = evaluator.problems(problems[: params.evaluate.problems])
+        gains = evaluator.heldout(heldout[: params.evaluate.heldout_documents])
         return {name: s.value() for name, s in ability_statistics(items, gains).items()}
 
     rows, curve = [], []

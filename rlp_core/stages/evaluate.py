@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rlp_core.data.records import Document, Problem
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.bias import bias_metrics, load_items
-from rlp_core.evaluation.measure import Meter
+from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.files import replacing_folder, write_jsonl
 from rlp_core.stages import common
 
@@ -22,7 +22,7 @@ def run(context: StageContext) -> None:
     documents = common.read_part(context, "heldout", Document)[: settings.heldout_documents]
     items = load_items(settings.bias, params.seed, context.workspace.root)
     model, codec = common.open_model(context, context.arm)
-    meter = Meter(
+    evaluator = Evaluator(
         model,
         codec,
         settings,
@@ -31,9 +31,9 @@ def run(context: StageContext) -> None:
         params.runtime.micro_batch,
     )
     rows = {
-        "problems": meter.problems(problems),
-        "heldout": meter.heldout(documents),
-        "bias": meter.bias(items),
+        "problems": evaluator.problems(problems),
+        "heldout": evaluator.heldout(documents),
+        "bias": evaluator.bias(items),
     }
     with replacing_folder(context.workspace.report(context.name) / "items") as folder:
         for name, lines in rows.items():

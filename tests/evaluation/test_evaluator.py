@@ -6,7 +6,7 @@ import pytest
 from rlp_core.data.records import Document, Problem
 from rlp_core.evaluation import abilities, item_files
 from rlp_core.evaluation.bias import ChoiceItem
-from rlp_core.evaluation.measure import Meter
+from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.files import write_jsonl
 from rlp_core.objective.reference import logprob
 from rlp_core.params import BiasFiles, Evaluate
@@ -26,7 +26,7 @@ ITEMS = [
 ]
 
 
-def meter(micro_batch: int = 64, max_tokens: int = 40) -> Meter:
+def evaluator(micro_batch: int = 64, max_tokens: int = 40) -> Evaluator:
     settings = Evaluate(
         samples=3,
         temperature=0.7,
@@ -37,7 +37,7 @@ def meter(micro_batch: int = 64, max_tokens: int = 40) -> Meter:
         answer_tokens=3,
         bias=BiasFiles(template_items=2, thoughts=2),
     )
-    return Meter(models.model(6), models.codec(), settings, 5, 1, micro_batch)
+    return Evaluator(models.model(6), models.codec(), settings, 5, 1, micro_batch)
 
 
 def slow(tokens: list[int], start: int) -> float:
@@ -46,7 +46,7 @@ def slow(tokens: list[int], start: int) -> float:
 
 
 def test_held_out_text_is_scored_as_by_hand():
-    for row, document in zip(meter().heldout(DOCUMENTS), DOCUMENTS, strict=True):
+    for row, document in zip(evaluator().heldout(DOCUMENTS), DOCUMENTS, strict=True):
         tokens, _ = models.codec().document(document.text, [], 40)
         assert row["tokens"] == len(tokens) - 1
         assert row["nll"] == pytest.approx(-slow(tokens, 1), abs=1e-3)
@@ -57,7 +57,7 @@ def test_held_out_text_is_scored_as_by_hand():
 
 
 def test_marked_answers_are_where_thoughts_are_tried():
-    row = meter().heldout(DOCUMENTS[:1])[0]
+    row = evaluator().heldout(DOCUMENTS[:1])[0]
     tokens, marked = models.codec().document(DOCUMENTS[0].text, DOCUMENTS[0].spans, 40)
     assert row["positions"] == marked
     assert models.codec().decode([tokens[marked[0]]]) == "7"
@@ -65,7 +65,7 @@ def test_marked_answers_are_where_thoughts_are_tried():
 
 def test_choices_are_weighed_as_by_hand_also_without_a_context():
     codec = models.codec()
-    for row, item in zip(meter().bias(ITEMS), ITEMS, strict=True):
+    for row, item in zip(evaluator().bias(ITEMS), ITEMS, strict=True):
         context = codec.context(item.context)
         expected = [slow([*context, *codec.encode(c)], len(context)) for c in item.choices]
         assert row["logprob_direct"] == pytest.approx(expected, abs=1e-3)
@@ -74,9 +74,9 @@ def test_choices_are_weighed_as_by_hand_also_without_a_context():
 
 
 def test_batch_size_changes_no_answer():
-    large, small = meter(64).problems(PROBLEMS), meter(3).problems(PROBLEMS)
+    large, small = evaluator(64).problems(PROBLEMS), evaluator(3).problems(PROBLEMS)
     assert large == small
-    alone = meter().problems(PROBLEMS[1:2])
+    alone = evaluator().problems(PROBLEMS[1:2])
     assert alone == large[1:2]
 
 
@@ -84,12 +84,12 @@ def test_long_contexts_are_cut_at_their_start():
     long = Problem(
         id="l", key="l", source="s", licence="l", prompt="Q: " + "1+" * 60 + "1\nA:", answer="1"
     )
-    row = meter(max_tokens=8).problems([long])[0]
+    row = evaluator(max_tokens=8).problems([long])[0]
     assert len(row["thinking"]) == len(row["direct"]) == 3
 
 
 def test_the_rows_are_what_the_comparison_reads(tmp_path):
-    made = meter()
+    made = evaluator()
     rows = {"problems": made.problems(PROBLEMS), "heldout": made.heldout(DOCUMENTS)}
     rows["bias"] = made.bias(ITEMS)
     for name, lines in rows.items():

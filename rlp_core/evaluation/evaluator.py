@@ -33,7 +33,7 @@ THOUGHTS, ANSWERS, DIRECT, HELDOUT, BIAS = range(10, 15)
 
 
 @dataclass(frozen=True)
-class Meter:
+class Evaluator:
     """A model, and how it is to be measured.
 
     Attributes:
@@ -236,10 +236,10 @@ class Meter:
 
 
 def _reasoned(
-    meter: Meter, contexts: Sequence[Tokens], drawn: Thoughts, copies: int
+    evaluator: Evaluator, contexts: Sequence[Tokens], drawn: Thoughts, copies: int
 ) -> list[Tokens]:
     """Contexts with their thoughts, closed: what an answer is drawn from."""
-    codec = meter.codec
+    codec = evaluator.codec
     return [
         [*contexts[i // copies], codec.open_id, *tokens, *([] if stopped else [codec.close_id])]
         for i, (tokens, stopped) in enumerate(zip(drawn.tokens, drawn.stopped, strict=True))
