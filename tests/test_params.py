@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from rlp_core import params
 from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, ConfigError, MissingInputError
 from rlp_core.params import Params, load
+from rlp_core.params.reading import read_yaml
 from rlp_core.workspace import ARMS, PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,6 +136,9 @@ INVALID: list[tuple[str, object, str]] = [
     ("rlp", [1], "`rlp` = [1]"),
     ("runtime.tracking", "yes please", "`runtime.tracking` = 'yes please'"),
     # values out of range
+    ("seed", 2**64, "`seed`: a whole number of 65 bits; 9223372036854775807 at most"),
+    ("rlp.steps", 10**400, "`rlp.steps`: a whole number of 1329 bits"),
+    ("prepare.base.0.count", -(2**70), "`prepare.base.0.count`: a whole number of 71 bits"),
     ("seed", -1, "`seed` = -1: Input should be greater than or equal to 0"),
     ("rlp.group_size", 0, "`rlp.group_size` = 0: Input should be greater than or equal to 1"),
     ("rlp.group_size", 1, "`group_size` must be at least 2, or take raw, batch_centred"),
@@ -206,6 +210,8 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         (b"- 1\n", "no mapping of sections"),
         (b"", "no mapping of sections"),
         (b"seed: 1\n", "`prepare`: missing"),
+        (b"seed: " + b"1" * 5000, "not a YAML file: Exceeds the limit (4300 digits)"),
+        (b"a: " + b"[" * 20_000, "not a YAML file"),
     ],
 )
 def test_what_is_no_parameter_file(tmp_path: Path, content: bytes, message: str) -> None:
@@ -214,6 +220,44 @@ def test_what_is_no_parameter_file(tmp_path: Path, content: bytes, message: str)
     with pytest.raises(ConfigError) as caught:
         load(path)
     assert message in caught.value.what
+
+
+@pytest.mark.parametrize("written", ["1e-4", "1E-4", "1.0e-4", "0.0001", "1.e-4"])
+def test_a_number_may_be_written_as_everybody_writes_it(tmp_path: Path, written: str) -> None:
+    path = edited(tmp_path, "rlp.optimizer.lr", "LR")
+    path.write_text(path.read_text().replace("LR", written))
+    assert load(path).rlp.optimizer.lr == 1e-4
+
+
+WRITTEN = ["1e-4", "5E+3", "off", "yes", "010", "0o10", "1_000", "~", "1.5e3", ".inf"]
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_value_is_read_as_dvc_reads_it(tmp_path: Path, written: str) -> None:
+    from dvc.utils.serialize import load_yaml
+
+    path = tmp_path / "params.yaml"
+    path.write_text(f"a: {written}\nb: [{written}, {{c: {written}}}]\n")
+    assert read_yaml(path) == load_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "lines"),
+    [
+        ("seed: 1\nrlp:\n  steps: 1\nseed: 2\n", "seed", "1 and 4"),
+        ("seed: 1\nrlp:\n  seed: 1\n  # seed: 9\n  steps: 2\n  seed: 3\n", "seed", "3 and 6"),
+        ("a:\n  b: {x: 1, y: 2, x: 3}\n", "x", "2 and 2"),
+        ("'a': 1\nb: 2\n\"a\": 3\n", "a", "1 and 3"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_both_lines(
+    tmp_path: Path, content: str, key: str, lines: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=f"`{key}` stands twice") as caught:
+        load(path)
+    assert caught.value.where == f"{path}, lines {lines}"
 
 
 def test_no_file_says_which_command_makes_one(tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""Keys that parameter files held once: where each went, so that an old file is told, not misread.
+
+Whoever renames a key adds a line here; it is looked up for a key that the sections no longer know.
+A value that is a dotted key is its new name; one with a
+space in it is advice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+MOVED: Mapping[str, str] = {
+    "runtime.thoughts": "runtime.decode_batch_size",
+    "runtime.tokens": "runtime.update_token_budget",
+    "runtime.compute": "precision",
+    "bootstrap.idle_share": "bootstrap.filler_share",
+    "bootstrap.stray_share": "bootstrap.mismatched_filler_share",
+    "finetune.idle_share": "finetune.filler_share",
+    "finetune.stray_share": "finetune.mismatched_filler_share",
+    "rlp.audit.places": "rlp.audit.positions",
+}
+"""Old dotted key to the new one, or to advice. A `*` stands for any index of a list."""
+
+
+def advice(place: Sequence[str | int], moved: Mapping[str, str]) -> str | None:
+    """What to say of a key that is not known: where it went; None where the table has no line.
+
+    Args:
+        place: the steps to the key; an index into a list is a whole number.
+        moved: as `MOVED`.
+    """
+    key = ".".join("*" if isinstance(step, int) else step for step in place)
+    if key not in moved:
+        return None
+    return moved[key] if " " in moved[key] else f"renamed, write `{moved[key]}`"

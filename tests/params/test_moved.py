@@ -1,0 +1,62 @@
+"""Keys of older parameter files: told by their new names, never misread."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlp_core.errors import ConfigError
+from rlp_core.params import moved, reading
+from tests.test_params import FILES, TINY, edited
+
+TABLE = {
+    "runtime.old_name": "runtime.new_name",
+    "rlp.audit.old": "rlp.audit.new",
+    "gone": "taken out: see the page of parameters",
+    "prepare.base.*.sort": "prepare.base.*.order",
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("runtime.old_name", 3, "`runtime.old_name`: renamed, write `runtime.new_name`"),
+        ("rlp.audit", {"old": 3}, "`rlp.audit.old`: renamed, write `rlp.audit.new`"),
+        ("gone", [1], "`gone`: taken out: see the page of parameters"),
+        ("prepare.base.0", FILES | {"sort": 1}, "renamed, write `prepare.base.*.order`"),
+    ],
+)
+def test_an_old_key_is_told_by_its_new_name(
+    tmp_path: Path, key: str, value: object, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        reading.load(edited(tmp_path, key, value), TABLE)
+    assert message in caught.value.what
+    assert "did you mean" not in caught.value.what
+
+
+def test_other_faults_are_told_beside_it(tmp_path: Path) -> None:
+    path = edited(tmp_path, "runtime", TINY["runtime"] | {"old_name": 1, "log_every": 0})
+    with pytest.raises(ConfigError) as caught:
+        reading.load(path, TABLE)
+    assert caught.value.what.count("\n  - ") == 2
+
+
+STEP = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
+
+
+@given(st.lists(STEP, min_size=1, max_size=4), st.lists(STEP, min_size=1, max_size=4))
+def test_what_is_in_the_table_is_told_and_nothing_else(old: list[str], other: list[str]) -> None:
+    table: Mapping[str, str] = {".".join(old): "a.b"}
+    assert moved.advice(old, table) == "renamed, write `a.b`"
+    assert (moved.advice(other, table) is None) is (old != other)
+
+
+def test_the_table_holds_dotted_keys_and_leads_to_no_old_key() -> None:
+    for old, new in moved.MOVED.items():
+        assert re.fullmatch(r"[a-z_*]+(\.[a-z_*]+)*", old)
+        assert " " in new or re.fullmatch(r"[a-z_*]+(\.[a-z_*]+)*", new)
+        assert new not in moved.MOVED
