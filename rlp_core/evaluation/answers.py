@@ -124,7 +124,7 @@ def _same_unit(one: str, two: str) -> bool:
 
 
 def _unwrapped(text: str) -> str:
-    r"""Without what only sets an answer: math delimiters, `\boxed`, `\text`, spaces, a final dot."""
+    r"""Without what only sets an answer: math delimiters, `\boxed`, `\text`, spaces, the dot."""
     plain = text.strip().replace("\u2212", "-")  # the minus sign of typography
     previous = None
     while plain != previous:
