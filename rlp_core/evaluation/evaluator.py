@@ -151,8 +151,14 @@ class Evaluator:
         return self.codec.decode(t for t in inner if t != self.codec.end_id)
 
     def _cut(self, tokens: Tokens) -> Tokens:
-        """Keep the end of a context that is too long."""
-        return tokens[-self.settings.max_tokens :]
+        """Keep what every text begins with, and the end, of a context that is too long.
+
+        The model was trained on texts that all begin so.
+        """
+        kept = self.settings.max_tokens - len(self.codec.prefix)
+        if len(tokens) <= self.settings.max_tokens or kept < 1:
+            return tokens[-self.settings.max_tokens :]
+        return [*self.codec.prefix, *tokens[-kept:]]
 
     def _bias_context(self, text: str) -> Tokens:
         """Something must stand before the first choice, where a set has no context."""

@@ -88,6 +88,32 @@ def test_long_contexts_are_cut_at_their_start():
     assert len(row["thinking"]) == len(row["direct"]) == 3
 
 
+def test_a_context_that_is_cut_begins_as_every_text_in_training(monkeypatch):
+    """With the start-of-text token, which the parts that train are given by the codec."""
+    from rlp_core.evaluation import evaluator as module
+
+    seen = []
+    whole = module.go_on
+
+    def spy(model, contexts, *rest):
+        seen.extend(contexts)
+        return whole(model, contexts, *rest)
+
+    monkeypatch.setattr(module, "go_on", spy)
+    text = "Q: " + "1+" * 60 + "1\nA:"
+    long = Problem(id="l", key="l", source="s", licence="l", prompt=text, answer="1")
+    long_item = ChoiceItem("t1", "templates", "", "0", text, (" he", " she"), {})
+    made = evaluator(max_tokens=8)
+    made.problems([long, PROBLEMS[0]])
+    made.bias([long_item])
+    codec = models.codec()
+    assert codec.prefix
+    assert len(codec.document(text, [], 1000)[0]) > 8
+    for context in seen:
+        assert tuple(context[: len(codec.prefix)]) == codec.prefix
+    assert [*codec.prefix, *codec.encode(text)[-7:]] in seen
+
+
 def test_the_rows_are_what_the_comparison_reads(tmp_path):
     made = evaluator()
     rows = {"problems": made.problems(PROBLEMS), "heldout": made.heldout(DOCUMENTS)}
