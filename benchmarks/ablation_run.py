@@ -13,6 +13,7 @@ import yaml
 from rlp_core.data.records import Demonstration, Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.abilities import ability_statistics
+from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.files import read_jsonl, write_json
 from rlp_core.params import Params
@@ -64,9 +65,12 @@ def run_one(workspace: Path, changes: dict[str, Any], every: int, target: Path) 
         params.runtime.micro_batch,
     )  # fmt: skip
 
+    asked = draw_equally(problems, params.evaluate.problems, lambda p: p.source)
+    read = draw_equally(heldout, params.evaluate.heldout_documents, lambda d: d.source)
+
     def measured() -> dict[str, float]:
-        items = evaluator.problems(problems[: params.evaluate.problems])
-        gains = evaluator.heldout(heldout[: params.evaluate.heldout_documents])
+        items = evaluator.problems(asked)
+        gains = evaluator.heldout(read)
         return {name: s.value() for name, s in ability_statistics(items, gains).items()}
 
     rows, curve = [], []

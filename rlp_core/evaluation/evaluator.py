@@ -16,6 +16,7 @@ from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.answers import first_line, is_right
 from rlp_core.evaluation.bias import ChoiceItem
+from rlp_core.evaluation.losses import Loss
 from rlp_core.params import Evaluate
 from rlp_core.rollout.draws import Draws, Thoughts
 from rlp_core.rollout.engine import go_on
@@ -30,6 +31,9 @@ Tokens = list[int]
 
 THOUGHTS, ANSWERS, DIRECT, HELDOUT, BIAS = range(10, 15)
 """What a random number is for."""
+
+_WHOLE = 1 << 62
+"""A limit on tokens that cuts nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,60 @@ class Evaluator:
     thought_tokens: int
     seed: int
     micro_batch: int
+
+    def losses(
+        self,
+        problems: Sequence[Problem],
+        documents: Sequence[Document],
+        items: Sequence[ChoiceItem],
+    ) -> list[Loss]:
+        """What the limits on tokens take from these records; nothing runs through the model."""
+        settings = self.settings
+        texts = [self._text(document) for document in documents]
+        whole = [len(self.codec.document(d.text, [], _WHOLE)[0]) for d in documents]
+        asked = [self.codec.context(problem.prompt) for problem in problems]
+        answers = [len(self.codec.encode(problem.answer)) for problem in problems]
+        weighed = [self._bias_context(item.context) for item in items]
+        fix = f"raise evaluate.max_tokens = {settings.max_tokens}, or give shorter texts"
+        return [
+            Loss(
+                "dropped_heldout_documents",
+                sum(not _measurable(text) for text in texts),
+                len(texts),
+                "held-out documents are dropped: no place to think lies within evaluate.max_tokens",
+                fix,
+            ),
+            Loss(
+                "cut_heldout_documents",
+                sum(n > len(text.tokens) for n, text in zip(whole, texts, strict=True)),
+                len(texts),
+                "held-out documents are cut: their end is not measured",
+                fix,
+                bounded=False,
+            ),
+            Loss(
+                "cut_problem_prompts",
+                sum(len(context) > settings.max_tokens for context in asked),
+                len(asked),
+                "prompts of problems are cut: the model does not read their beginning",
+                fix,
+            ),
+            Loss(
+                "unanswerable_problems",
+                sum(n > settings.answer_tokens for n in answers),
+                len(answers),
+                "problems have an answer longer than evaluate.answer_tokens: written so, no model "
+                "can give it",
+                f"raise evaluate.answer_tokens = {settings.answer_tokens}, or leave them out",
+            ),
+            Loss(
+                "cut_bias_contexts",
+                sum(len(context) > settings.max_tokens for context in weighed),
+                len(weighed),
+                "bias items are cut: the model does not read their beginning",
+                fix,
+            ),
+        ]
 
     def problems(self, problems: Sequence[Problem]) -> list[dict[str, Any]]:
         """Rows of `problems.jsonl`: sampled and greedy answers, with thoughts and without."""
@@ -86,9 +144,12 @@ class Evaluator:
         return rows
 
     def heldout(self, documents: Sequence[Document]) -> list[dict[str, Any]]:
-        """Rows of `heldout.jsonl`: log-probabilities of real text, with thoughts and without."""
+        """Rows of `heldout.jsonl`: log-probabilities of real text, with thoughts and without.
+
+        A document that leaves nothing to measure has no row; `losses` counts them.
+        """
         texts = [self._text(document) for document in documents]
-        kept = [i for i, text in enumerate(texts) if len(text.tokens) > 1 and text.candidates]
+        kept = [i for i, text in enumerate(texts) if _measurable(text)]
         whole = [range(1, len(texts[i].tokens)) for i in kept]
         logprobs = score(self.model, [texts[i].tokens for i in kept], whole, self.micro_batch)
         rows = []
@@ -239,6 +300,11 @@ class Evaluator:
         places = [range(head, len(row)) for head, row in zip(heads, rows, strict=True)]
         totals = iter(score(self.model, rows, places, self.micro_batch))
         return [[float(np.sum(next(totals))) for _ in many] for many in choices]
+
+
+def _measurable(text: Text) -> bool:
+    """Whether a text has something to predict, and a place to think."""
+    return len(text.tokens) > 1 and bool(text.candidates)
 
 
 def _reasoned(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rlp_core.params.section import Count, NonNegative, Positive, PositiveReal, Section, Share
 
@@ -29,12 +29,32 @@ class Evaluate(Section):
 
     samples: Positive = Field(description="Answers per problem. The paper: 8.")
     temperature: PositiveReal = Field(description="Sampling temperature. The paper: 0.7.")
-    problems: Positive = Field(description="Problems at most.")
-    heldout_documents: Positive = Field(description="Documents at most for cross-entropy.")
+    problems: Positive = Field(
+        description="Problems at most, as many of each source, drawn by content hash."
+    )
+    heldout_documents: Positive = Field(
+        description="Documents at most for cross-entropy, as many of each source, drawn by content "
+        "hash."
+    )
     heldout_positions: Positive = Field(description="Places to think per document.")
     max_tokens: Positive = Field(description="Tokens of a document at most.")
     answer_tokens: Positive = Field(description="Tokens of an answer at most.")
+    warn_lost_share: Share = Field(
+        default=0.02,
+        description="A larger share of records that the limits on tokens drop or cut is a warning.",
+    )
+    max_lost_share: Share = Field(
+        default=0.5,
+        description="A larger share is an error, held-out documents excepted of which only the end "
+        "is not read.",
+    )
     bias: BiasFiles = Field(description="Bias sets.")
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> Evaluate:
+        if self.warn_lost_share > self.max_lost_share:
+            raise ValueError("`warn_lost_share` must not exceed `max_lost_share`")
+        return self
 
 
 class Compare(Section):
