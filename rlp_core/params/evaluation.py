@@ -65,16 +65,18 @@ class Compare(Section):
 
 
 class Gate(Section):
-    """When the winner may become champion."""
+    """When the winner may become champion, judged on the half that did not rank it."""
 
     min_pass_at_1: Share = Field(description="Thinking pass@1 at least.")
     min_gain_over_base: float = Field(
-        description="Lower bound of the interval of winner minus base, thinking pass@1."
+        description="Lower bound of the interval of winner minus base, thinking pass@1, at least."
     )
-    min_information_gain: float = Field(description="Mean information gain at least, in nats.")
+    min_information_gain: float = Field(
+        description="Lower bound of the interval of the mean information gain, in nats, at least."
+    )
     max_bias_increase: NonNegative = Field(
-        description="Lower bound of the interval of |bias| winner minus |bias| base, in points of "
-        "100, at most, for every bias metric."
+        description="Upper bound of the interval of |bias| winner minus |bias| base, in points of "
+        "100, at most, for every bias score: shown not to be worse by more."
     )
 
 
@@ -84,5 +86,7 @@ class Promote(Section):
     candidates: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         description="Arms that may win; of equal ones the first here does."
     )
-    metric: str = Field(description="Metric of the comparison by which they are ranked.")
+    metric: str = Field(
+        description="Ability by which they are ranked, on one half of the problems and documents."
+    )
     gate: Gate = Field(description="What must hold.")
