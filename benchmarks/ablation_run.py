@@ -65,7 +65,7 @@ def run_one(workspace: Path, changes: dict[str, Any], every: int, target: Path) 
         params.runtime.micro_batch,
     )  # fmt: skip
 
-    asked = draw_equally(problems, params.evaluate.problems, lambda p: p.source)
+    asked = draw_equally(problems, params.evaluate.problems, lambda p: p.benchmark)
     read = draw_equally(heldout, params.evaluate.heldout_documents, lambda d: d.source)
 
     def measured() -> dict[str, float]:

@@ -37,14 +37,23 @@ class Mapper:
         source: the source, with its mapping, name and licence.
         kind: the record type of the part.
         share: held-out share of the content hashes, for `take`.
-        place: where the source stands in `params.yaml`, for messages: `prepare.base[0]`.
+        place: where the source stands, for messages: `prepare.base[0]`.
+        common: fields that every record carries besides source and licence.
 
     Raises:
         ConfigError: the mapping lacks a template, has one that the kind has no use for, or one
             that is no format string or regular expression.
     """
 
-    def __init__(self, source: Files | Hub, kind: type[Record], share: float, place: str) -> None:
+    def __init__(
+        self,
+        source: Files | Hub,
+        kind: type[Record],
+        share: float,
+        place: str,
+        common: dict[str, str] | None = None,
+    ) -> None:
+        self.common = common or {}
         self.source, self.kind, self.share, self.place = source, kind, share, place
         self.mapping = source.mapping
         self._check_templates()
@@ -74,7 +83,7 @@ class Mapper:
         take = self.source.take
         if take != "all" and heldout(key, self.share) is not (take == "heldout"):
             return
-        common = {"source": self.source.name, "licence": self.source.licence}
+        common = {"source": self.source.name, "licence": self.source.licence, **self.common}
         pieces = self._pieces(made)
         for number, piece in enumerate(pieces, start=1):
             suffix = f".{number}" if len(pieces) > 1 else ""

@@ -37,7 +37,15 @@ PATIENCE = 20_000
 
 
 def records(
-    source: Procedural, *, part: str, index: int, seed: int, share: float, first: int = 0
+    source: Procedural,
+    *,
+    part: str,
+    index: int,
+    seed: int,
+    share: float,
+    first: int = 0,
+    place: str = "",
+    common: dict[str, str] | None = None,
 ) -> Iterator[Record]:
     """Yield `source.count` records for a part.
 
@@ -48,13 +56,15 @@ def records(
         seed: the seed of the run.
         share: held-out share of the content hashes.
         first: number of the first record's id.
+        place: where the source stands, for messages; empty: in section `prepare`.
+        common: fields that every record carries besides.
 
     Raises:
         ConfigError: the world has no such records, or too few different ones for an evaluation
             part.
     """
     rng = random.Random(_seed(seed, part, index))
-    place = f"prepare.{part}[{index}]"
+    place = place or f"prepare.{part}[{index}]"
     if source.world == "people":
         if part not in DOCUMENT_PARTS:
             raise ConfigError(
@@ -71,6 +81,7 @@ def records(
             id=f"{source.world}-{part}-{number:06d}",
             source=source.world,
             licence=LICENCE,
+            **(common or {}),
             **fields,
         )
 

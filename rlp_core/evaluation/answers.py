@@ -17,11 +17,9 @@ import re
 import string
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Literal
 
 from rlp_core.evaluation.math_answers import same_mathematics
-
-AnswerRule = Literal["exact", "math", "choice"]
+from rlp_core.workspace import AnswerRule
 
 LONGEST_NUMBER = 400
 """Characters of a number at most; what is longer is compared as text."""

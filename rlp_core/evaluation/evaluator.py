@@ -128,12 +128,13 @@ class Evaluator:
                 {
                     "id": problem.id,
                     "key": problem.key,
+                    "benchmark": problem.benchmark,
                     "prompt": problem.prompt,
                     "answer": problem.answer,
-                    "thinking": [int(is_right(a, problem.answer)) for a in thinking[mine]],
-                    "thinking_greedy": int(is_right(greedy[i], problem.answer)),
-                    "direct": [int(is_right(a, problem.answer)) for a in direct[mine]],
-                    "direct_greedy": int(is_right(direct_greedy[i], problem.answer)),
+                    "thinking": [_marked(a, problem) for a in thinking[mine]],
+                    "thinking_greedy": _marked(greedy[i], problem),
+                    "direct": [_marked(a, problem) for a in direct[mine]],
+                    "direct_greedy": _marked(direct_greedy[i], problem),
                     "thought": self.codec.decode(chosen.tokens[i]),
                     "thinking_text": greedy[i],
                     "direct_text": direct_greedy[i],
@@ -300,6 +301,11 @@ class Evaluator:
         places = [range(head, len(row)) for head, row in zip(heads, rows, strict=True)]
         totals = iter(score(self.model, rows, places, self.micro_batch))
         return [[float(np.sum(next(totals))) for _ in many] for many in choices]
+
+
+def _marked(answer: str, problem: Problem) -> int:
+    """1 where an answer is right by the rule of the problem's benchmark, else 0."""
+    return int(is_right(answer, problem.answer, problem.rule, problem.choices))
 
 
 def _measurable(text: Text) -> bool:

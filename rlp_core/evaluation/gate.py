@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -147,9 +147,17 @@ def _half(items: ArmItems, side: int) -> ArmItems:
     """The problems and documents of one side: 0 ranks, 1 judges."""
     return replace(
         items,
-        problems=_side(items.problems, side, "problems"),
+        problems=tuple(
+            row for rows in _by_benchmark(items) for row in _side(rows, side, "problems")
+        ),
         heldout=_side(items.heldout, side, "documents"),
     )
+
+
+def _by_benchmark(items: ArmItems) -> Iterator[list[Row]]:
+    """Each is parted by itself, so that either half has of all."""
+    for name in sorted({row["benchmark"] for row in items.problems}):
+        yield [row for row in items.problems if row["benchmark"] == name]
 
 
 def _side(rows: Sequence[Row], side: int, what: str) -> tuple[Row, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from rlp_core.params.section import Count, Positive, Section, Share
-from rlp_core.workspace import PARTS
+from rlp_core.workspace import SOURCE_PARTS
 
 
 class Mapping(Section):
@@ -115,11 +115,10 @@ class Prepare(Section):
     heldout: Sources = Field(description="Documents held out, for cross-entropy.")
     bootstrap: Sources = Field(description="Demonstrations for imitation.")
     finetune: Sources = Field(description="Demonstrations for fine-tuning.")
-    problems: Sources = Field(description="Problems for evaluation.")
 
     @model_validator(mode="after")
     def _all_parts(self) -> Prepare:
-        for part in PARTS:
+        for part in SOURCE_PARTS:
             if not getattr(self, part):
                 raise ValueError(f"`{part}` needs at least one source")
         return self

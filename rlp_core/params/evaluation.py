@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rlp_core.params.section import Count, NonNegative, Positive, PositiveReal, Section, Share
 
@@ -29,8 +30,15 @@ class Evaluate(Section):
 
     samples: Positive = Field(description="Answers per problem. The paper: 8.")
     temperature: PositiveReal = Field(description="Sampling temperature. The paper: 0.7.")
+    benchmarks: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = Field(
+        description="Benchmarks in use, by name: a YAML file each."
+    )
+    benchmark_folder: str = Field(
+        min_length=1,
+        description="Folder with your own benchmarks; a DVC dependency of stage `prepare`.",
+    )
     problems: Positive = Field(
-        description="Problems at most, as many of each source, drawn by content hash."
+        description="Problems at most, as many of each benchmark, drawn by content hash."
     )
     heldout_documents: Positive = Field(
         description="Documents at most for cross-entropy, as many of each source, drawn by content "
@@ -49,6 +57,14 @@ class Evaluate(Section):
         "is not read.",
     )
     bias: BiasFiles = Field(description="Bias sets.")
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        return names
 
     @model_validator(mode="after")
     def _warns_first(self) -> Evaluate:

@@ -27,7 +27,7 @@ def run(context: StageContext) -> None:
     params, settings = context.params, context.params.evaluate
     all_problems = common.read_part(context, "problems", Problem)
     all_documents = common.read_part(context, "heldout", Document)
-    problems = draw_equally(all_problems, settings.problems, lambda p: p.source)
+    problems = draw_equally(all_problems, settings.problems, lambda p: p.benchmark)
     documents = draw_equally(all_documents, settings.heldout_documents, lambda d: d.source)
     print(
         f"{context.arm}: {len(problems)} of {len(all_problems)} problems and {len(documents)} of "

@@ -17,7 +17,16 @@ DOCUMENTS = [
     Document(id="b", key="b", source="s", licence="l", text="The nurse said that he was late."),
 ]
 PROBLEMS = [
-    Problem(id=f"p{i}", key=f"p{i}", source="s", licence="l", prompt=f"Q: {i}+4\nA:", answer="7")
+    Problem(
+        id=f"p{i}",
+        key=f"p{i}",
+        source="s",
+        licence="l",
+        benchmark="b",
+        rule="exact",
+        prompt=f"Q: {i}+4\nA:",
+        answer="7",
+    )
     for i in range(3)
 ]
 ITEMS = [
@@ -30,6 +39,8 @@ def evaluator(micro_batch: int = 64, max_tokens: int = 40) -> Evaluator:
     settings = Evaluate(
         samples=3,
         temperature=0.7,
+        benchmarks=("b",),
+        benchmark_folder="data/benchmarks",
         problems=9,
         heldout_documents=9,
         heldout_positions=2,
@@ -82,7 +93,14 @@ def test_batch_size_changes_no_answer():
 
 def test_long_contexts_are_cut_at_their_start():
     long = Problem(
-        id="l", key="l", source="s", licence="l", prompt="Q: " + "1+" * 60 + "1\nA:", answer="1"
+        id="l",
+        key="l",
+        source="s",
+        licence="l",
+        benchmark="b",
+        rule="exact",
+        prompt="Q: " + "1+" * 60 + "1\nA:",
+        answer="1",
     )
     row = evaluator(max_tokens=8).problems([long])[0]
     assert len(row["thinking"]) == len(row["direct"]) == 3
@@ -101,7 +119,16 @@ def test_a_context_that_is_cut_begins_as_every_text_in_training(monkeypatch):
 
     monkeypatch.setattr(module, "go_on", spy)
     text = "Q: " + "1+" * 60 + "1\nA:"
-    long = Problem(id="l", key="l", source="s", licence="l", prompt=text, answer="1")
+    long = Problem(
+        id="l",
+        key="l",
+        source="s",
+        licence="l",
+        benchmark="b",
+        rule="exact",
+        prompt=text,
+        answer="1",
+    )
     long_item = ChoiceItem("t1", "templates", "", "0", text, (" he", " she"), {})
     made = evaluator(max_tokens=8)
     made.problems([long, PROBLEMS[0]])

@@ -23,8 +23,26 @@ def test_every_loss_is_counted() -> None:
     early = document("cut", LONG, [[3, 4]])
     whole = document("whole", "Q: 3+4\nA:7\n", [[9, 10]])
     problems = [
-        Problem(id="p", key="p", source="s", licence="l", prompt=LONG, answer="1"),
-        Problem(id="q", key="q", source="s", licence="l", prompt="Q:", answer="1,234,567 legs"),
+        Problem(
+            id="p",
+            key="p",
+            source="s",
+            licence="l",
+            benchmark="b",
+            rule="exact",
+            prompt=LONG,
+            answer="1",
+        ),
+        Problem(
+            id="q",
+            key="q",
+            source="s",
+            licence="l",
+            benchmark="b",
+            rule="exact",
+            prompt="Q:",
+            answer="1,234,567 legs",
+        ),
     ]
     items = [ChoiceItem("t", "templates", "", "0", LONG, (" he", " she"), {})]
     made = evaluator(max_tokens=16)

@@ -1,0 +1,1 @@
+"""The steps of every guide, followed."""
