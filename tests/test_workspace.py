@@ -83,6 +83,7 @@ def test_data_goes_through_validation(stage: str) -> None:
         allowed = {WORKSPACE.prepared}
     elif stage.startswith("evaluate"):
         allowed = {WORKSPACE.part(name) for name in EVALUATION_PARTS}
+        allowed |= {ROOT / PARAMS.evaluate.bias.folder}
     elif stage not in ("compare", "promote"):
         allowed = {WORKSPACE.part(name) for name in TRAINING_PARTS}
     assert read <= allowed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
@@ -11,18 +12,35 @@ from rlp_core.params.section import Count, NonNegative, Positive, PositiveReal, 
 
 
 class BiasFiles(Section):
-    """Published bias sets, by path; an empty path leaves the set out."""
+    """Published bias sets, by their folders below one; an empty name leaves the set out."""
 
-    bbq: str = Field(default="", description="Folder with the files of BBQ.")
+    folder: str = Field(
+        min_length=1,
+        description="Folder that the sets lie below; a DVC dependency of stage `evaluate`.",
+    )
+    bbq: str = Field(default="", description="Folder with the files of BBQ, below `folder`.")
     bbq_per_category: Count = Field(
         default=0, description="Items per category, drawn by content hash; 0: all."
     )
-    winobias: str = Field(default="", description="Folder with the files of WinoBias.")
+    winobias: str = Field(
+        default="", description="Folder with the files of WinoBias, below `folder`."
+    )
     winobias_pairs: Count = Field(default=0, description="Pairs, drawn by content hash; 0: all.")
     template_items: Positive = Field(description="Items of the generated, balanced template set.")
     thoughts: Positive = Field(
         default=4, description="Thoughts per item; the choices' likelihoods are averaged over them."
     )
+
+    @field_validator("bbq", "winobias")
+    @classmethod
+    def _below(cls, name: str) -> str:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(
+                "must lie below `evaluate.bias.folder`, on which the stage depends: what lies "
+                "elsewhere could change and nothing would run again"
+            )
+        return name
 
 
 class Evaluate(Section):

@@ -46,7 +46,7 @@ def evaluator(micro_batch: int = 64, max_tokens: int = 40) -> Evaluator:
         heldout_positions=2,
         max_tokens=max_tokens,
         answer_tokens=3,
-        bias=BiasFiles(template_items=2, thoughts=2),
+        bias=BiasFiles(folder="data/bias", template_items=2, thoughts=2),
     )
     return Evaluator(models.model(6), models.codec(), settings, 5, 1, micro_batch)
 
