@@ -120,11 +120,10 @@ def prepared(root: Path, **used: dict[str, Any]) -> list[Problem]:
 
 def test_at_most_so_many_are_drawn_by_content(tmp_path: Path) -> None:
     put(tmp_path, "a.jsonl", [{"q": f"q {n}", "a": "1"} for n in range(100)])
-    all_, few = {}, {"problems": 10}
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "in").symlink_to(tmp_path / "in")
-    whole = prepared(tmp_path, mine=all_)
-    drawn = prepared(tmp_path / "x", mine=few)
+    whole = prepared(tmp_path, mine={})
+    drawn = prepared(tmp_path / "x", mine={"problems": 10})
     assert (len(whole), len(drawn)) == (100, 10)
     assert [p for p in whole if p in drawn] == drawn
     assert drawn != whole[:10]

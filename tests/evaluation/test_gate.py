@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -98,7 +99,7 @@ def biased(items: dict[str, ArmItems], shift: float, keep: float = 1.0) -> dict[
 
     def moved(row: item_files.Row) -> item_files.Row:
         towards = 1 if row["meta"]["stereotyped"] == 0 else -1
-        noise = arms.random.Random(row["id"]).gauss(0, 2)
+        noise = random.Random(row["id"]).gauss(0, 2)
         made = dict(row)
         for field in ("logprob_direct", "logprob_thinking"):
             made[field] = [row[field][0] + shift * towards + noise, row[field][1]]

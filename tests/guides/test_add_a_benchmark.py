@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from rlp_core.data.records import Problem
-from rlp_core.evaluation import benchmarks, item_files
+from rlp_core.evaluation import item_files
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.benchmarks import benchmarks_in
 from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.files import read_jsonl, sha256, write_jsonl
-from rlp_core.params import load
+from rlp_core.params import Benchmark, load
 from rlp_core.stage import StageContext
 from rlp_core.stages import prepare
 from rlp_core.tracking.tracker import Tracker
@@ -110,4 +110,4 @@ def test_metrics_name_it(followed: tuple[Workspace, list[str]], tmp_path: Path) 
 
 def test_the_page_names_every_key_of_a_benchmark() -> None:
     table = re.findall(r"(?m)^\| `([a-z_]+)` \|", GUIDE)
-    assert sorted(table) == sorted(benchmarks.Benchmark.model_fields)
+    assert sorted(table) == sorted(Benchmark.model_fields)
