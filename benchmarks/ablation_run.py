@@ -14,7 +14,8 @@ from rlp_core import prompts
 from rlp_core.data.records import Demonstration, Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.abilities import ability_statistics
-from rlp_core.evaluation.measure import Meter
+from rlp_core.evaluation.drawing import draw_equally
+from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.files import read_jsonl, write_json
 from rlp_core.params import Params
 from rlp_core.policy.model import load
@@ -61,14 +62,17 @@ def run_one(workspace: Path, changes: dict[str, Any], every: int, target: Path) 
         decode_batch_size=params.runtime.decode_batch_size,
         update_token_budget=params.runtime.update_token_budget,
     )
-    meter = Meter(
+    evaluator = Evaluator(
         model, codec, params.evaluate, params.thought.max_tokens, params.seed,
         params.runtime.micro_batch,
     )  # fmt: skip
 
+    asked = draw_equally(problems, params.evaluate.problems, lambda p: p.benchmark)
+    read = draw_equally(heldout, params.evaluate.heldout_documents, lambda d: d.source)
+
     def measured() -> dict[str, float]:
-        items = meter.problems(problems[: params.evaluate.problems])
-        gains = meter.heldout(heldout[: params.evaluate.heldout_documents])
+        items = evaluator.problems(asked)
+        gains = evaluator.heldout(read)
         return {name: s.value() for name, s in ability_statistics(items, gains).items()}
 
     rows, curve = [], []

@@ -112,6 +112,8 @@ def prepare(root: Path, seed: int) -> Path:
     (workspace / "data" / "external").mkdir(parents=True, exist_ok=True)
     params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     params["seed"] = seed
+    folder = root / params["evaluate"]["benchmark_folder"]
+    params["evaluate"]["benchmark_folder"] = str(folder.resolve())
     write_text(workspace / "params.yaml", yaml.safe_dump(params, sort_keys=False))
     for stage in STAGES:
         click.echo(f"seed {seed}: stage {stage}", err=True)

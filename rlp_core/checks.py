@@ -15,10 +15,12 @@ from typing import Any
 from rlp_core import arms
 from rlp_core.data import files
 from rlp_core.data.mapping import Mapper
+from rlp_core.data.prepare import places_of
 from rlp_core.data.records import kind_of
 from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError, did_you_mean
+from rlp_core.evaluation import benchmarks
 from rlp_core.evaluation.abilities import DESCRIPTIONS
-from rlp_core.params import Files, Params, Procedural
+from rlp_core.params import Benchmark, Files, Params, Procedural
 from rlp_core.params.root import sequence_lengths
 from rlp_core.workspace import PARTS
 
@@ -72,13 +74,20 @@ def _promotion(params: Params) -> Iterator[RlpError]:
             where="params.yaml, key promote.candidates",
             fix=f"name at least one of: {', '.join(known)}",
         )
-    metric = params.promote.metric
-    if metric not in DESCRIPTIONS and not metric.startswith("bias/"):
+    metric, _, benchmark = params.promote.metric.partition("/")
+    if metric not in DESCRIPTIONS:
         yield ConfigError(
-            f"no metric is called {metric!r}",
+            f"no metric that can rank models is called {params.promote.metric!r}",
             where="params.yaml, key promote.metric",
             fix=f"{did_you_mean(metric, DESCRIPTIONS)}choose among: {', '.join(DESCRIPTIONS)}; or "
-            "a bias metric of reports/comparison.json",
+            "METRIC/BENCHMARK",
+        )
+    elif benchmark and benchmark not in params.evaluate.benchmarks:
+        names = params.evaluate.benchmarks
+        yield ConfigError(
+            f"promote.metric names the benchmark {benchmark!r}, which is not in use",
+            where="params.yaml, key promote.metric",
+            fix=f"{did_you_mean(benchmark, names)}choose among: {', '.join(names)}",
         )
 
 
@@ -143,18 +152,22 @@ def _folder(folder: Path) -> Iterator[RlpError]:
 
 def _sources(params: Params, root: Path) -> Iterator[RlpError]:
     """Mappings that cannot be, and patterns that match nothing."""
-    prepare = params.prepare
+    prepare, settings = params.prepare, params.evaluate
+    used: dict[str, Benchmark] = {}
+    try:
+        used = benchmarks.load(settings.benchmarks, root / settings.benchmark_folder)
+    except RlpError as error:
+        yield error
     for part in PARTS:
-        for index, source in enumerate(getattr(prepare, part)):
-            if isinstance(source, Procedural):
+        for place in places_of(prepare, used, part):
+            if isinstance(place.source, Procedural):
                 continue
-            place = f"prepare.{part}[{index}]"
             try:
-                Mapper(source, kind_of(part), prepare.heldout_share, place)
+                Mapper(place.source, kind_of(part), prepare.heldout_share, place.where)
             except RlpError as error:
                 yield error
-            if isinstance(source, Files):
+            if isinstance(place.source, Files):
                 try:
-                    files.matching(root / prepare.folder, source.pattern)
+                    files.matching(root / prepare.folder, place.source.pattern)
                 except RlpError as error:
                     yield error

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 DOCUMENT_PARTS = ("base", "rlp", "heldout")
 DEMONSTRATION_PARTS = ("bootstrap", "finetune")
 PROBLEM_PARTS = ("problems",)
 PARTS = DOCUMENT_PARTS + DEMONSTRATION_PARTS + PROBLEM_PARTS
+SOURCE_PARTS = DOCUMENT_PARTS + DEMONSTRATION_PARTS
+"""Parts whose sources stand in section `prepare`; those of problems stand in their benchmarks."""
 TRAINING_PARTS = ("base", "rlp", "bootstrap", "finetune")
 EVALUATION_PARTS = ("heldout", "problems")
+
+AnswerRule = Literal["exact", "math", "choice"]
+"""How the answer to a problem is marked: `docs/reference/answers.md`."""
 
 WRITTEN = ("data/prepared", "data/validated", "data/quarantine", "models", "reports", ".rlp")
 """Folders that stages write to."""

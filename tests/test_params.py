@@ -14,9 +14,10 @@ from ruamel.yaml import YAML
 from rlp_core import params
 from rlp_core.arms import declared
 from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, ConfigError, MissingInputError
+from rlp_core.evaluation import benchmarks
 from rlp_core.params import Params, load
 from rlp_core.params.reading import read_yaml
-from rlp_core.workspace import PARTS, WRITTEN
+from rlp_core.workspace import SOURCE_PARTS, WRITTEN
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
@@ -32,7 +33,7 @@ def test_the_three_profiles_are_there() -> None:
 def test_a_profile_loads(path: Path) -> None:
     loaded = load(path)
     assert set(loaded.promote.candidates) <= set(declared().names)
-    assert all(getattr(loaded.prepare, part) for part in PARTS)
+    assert all(getattr(loaded.prepare, part) for part in SOURCE_PARTS)
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
@@ -54,14 +55,16 @@ def test_a_profile_marks_nothing_of_an_evaluation_set_for_training(path: Path) -
         sources = [source for part in parts for source in getattr(prepare, part)]
         return {s.pattern for s in sources if s.kind == "files" and s.take == "all"}
 
-    evaluation = whole(("heldout", "problems"))
-    used = {
+    used = benchmarks.load(load(path).evaluate.benchmarks, ROOT / "data" / "benchmarks")
+    asked = {b.source.pattern for b in used.values() if b.source.kind == "files"}
+    evaluation = whole(("heldout",)) | asked
+    trained = {
         source.pattern
         for part in ("base", "rlp", "bootstrap", "finetune")
         for source in getattr(prepare, part)
         if source.kind == "files"
     }
-    assert not evaluation & used
+    assert not evaluation & trained
 
 
 def test_the_paper_s_numbers_stand_in_its_profile() -> None:

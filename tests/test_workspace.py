@@ -84,11 +84,12 @@ def test_data_goes_through_validation(stage: str) -> None:
     read = {path for path in deps(stage) if ROOT / "data" in path.parents}
     allowed = {WORKSPACE.part(name) for name in PARTS}
     if stage == "prepare":
-        allowed = {ROOT / PARAMS.prepare.folder}
+        allowed = {ROOT / PARAMS.prepare.folder, ROOT / PARAMS.evaluate.benchmark_folder}
     elif stage == "validate":
         allowed = {WORKSPACE.prepared}
     elif stage.startswith("evaluate"):
         allowed = {WORKSPACE.part(name) for name in EVALUATION_PARTS}
+        allowed |= {ROOT / PARAMS.evaluate.bias.folder}
     elif stage not in ("compare", "promote"):
         allowed = {WORKSPACE.part(name) for name in TRAINING_PARTS}
     assert read <= allowed

@@ -39,7 +39,8 @@ class Mapper:
         source: the source, with its mapping, name and licence.
         kind: the record type of the part.
         share: held-out share of the content hashes, for `take`.
-        place: where the source stands in `params.yaml`, for messages: `prepare.base[0]`.
+        place: where the source stands, for messages: `prepare.base[0]`.
+        common: fields that every record carries besides source and licence.
 
     Attributes:
         passed_over: rows that became nothing, by the reason: `only`, `take` or `null`.
@@ -50,7 +51,15 @@ class Mapper:
             that is no format string or regular expression.
     """
 
-    def __init__(self, source: Files | Hub, kind: type[Record], share: float, place: str) -> None:
+    def __init__(
+        self,
+        source: Files | Hub,
+        kind: type[Record],
+        share: float,
+        place: str,
+        common: dict[str, str] | None = None,
+    ) -> None:
+        self.common = common or {}
         self.source, self.kind, self.share, self.place = source, kind, share, place
         self.mapping = source.mapping
         self.passed_over: Counter[str] = Counter()
@@ -88,7 +97,7 @@ class Mapper:
             self.passed_over["null"] += 1
             return
         key = content_key(explicit or made[IDENTIFYING[self.kind.__name__.lower()]])
-        common = {"source": self.source.name, "licence": self.source.licence}
+        common = {"source": self.source.name, "licence": self.source.licence, **self.common}
         pieces = self._pieces(made, key)
         if not pieces:
             self.passed_over["take"] += 1

@@ -6,8 +6,9 @@ and counts, and no time, host or absolute path.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from rlp_core.data import files, hub, procedural
 from rlp_core.data.draw import Drawn
 from rlp_core.data.mapping import Mapper
 from rlp_core.data.records import Demonstration, Document, Problem, Record, kind_of
-from rlp_core.errors import DataError
+from rlp_core.errors import ConfigError, DataError
 from rlp_core.files import folder_sha256, sha256, write_json, write_jsonl
-from rlp_core.params import Files, Hub, Prepare, Procedural, Source
-from rlp_core.workspace import EVALUATION_PARTS, PARTS, TRAINING_PARTS
+from rlp_core.params import Benchmark, Files, Hub, Prepare, Procedural, Source
+from rlp_core.workspace import EVALUATION_PARTS, PARTS, PROBLEM_PARTS, TRAINING_PARTS
 
 FORMAT = 1
 """Version of the manifest's shape."""
@@ -44,11 +45,68 @@ class Part:
     generated: dict[str, str] = field(default_factory=dict)
 
 
-def prepare(settings: Prepare, seed: int, root: Path, out: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Place:
+    """A source in its part.
+
+    Attributes:
+        source: the source itself.
+        where: `prepare.base[0]`, or the benchmark, for messages.
+        part: name of the part.
+        index: what tells its random numbers from those of its like: its place in the part; of
+            a benchmark, how many benchmarks before it are of the same world.
+        first: number of its first record among those of the same world.
+        benchmark: name and settings of the benchmark whose problems these are, or None.
+    """
+
+    source: Source
+    where: str
+    part: str
+    index: int
+    first: int
+    benchmark: tuple[str, Benchmark] | None = None
+
+    @property
+    def common(self) -> dict[str, str]:
+        """Fields that every record of it carries."""
+        if self.benchmark is None:
+            return {}
+        name, settings = self.benchmark
+        return {"benchmark": name, "rule": settings.answer}
+
+
+def places_of(
+    settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str
+) -> Iterator[Place]:
+    """The sources of a part, in order: of section `prepare`, or of the benchmarks in use."""
+    named: list[tuple[str, Benchmark] | None]
+    if part in PROBLEM_PARTS:
+        named = list(benchmarks.items())
+        sources = [benchmark.source for benchmark in benchmarks.values()]
+    else:
+        sources = list(getattr(settings, part))
+        named = [None] * len(sources)
+    for number, (source, of) in enumerate(zip(sources, named, strict=True)):
+        alike = _of_its_world(source, sources[:number])
+        index = number if of is None else len(alike)
+        where = f"prepare.{part}[{number}]" if of is None else f"benchmark {of[0]}, source"
+        yield Place(source, where, part, index, sum(s.count for s in alike), of)
+
+
+def _of_its_world(source: Source, others: Sequence[Source]) -> list[Procedural]:
+    if not isinstance(source, Procedural):
+        return []
+    return [s for s in others if isinstance(s, Procedural) and s.world == source.world]
+
+
+def prepare(
+    settings: Prepare, benchmarks: Mapping[str, Benchmark], seed: int, root: Path, out: Path
+) -> dict[str, Any]:
     """Write every part and the manifest into the folder `out`.
 
     Args:
         settings: section `prepare`.
+        benchmarks: those in use, by name; their problems are the part `problems`.
         seed: the seed of the run.
         root: the checkout; `prepare.folder` is relative to it.
         out: an empty folder.
@@ -65,7 +123,9 @@ def prepare(settings: Prepare, seed: int, root: Path, out: Path) -> dict[str, An
     written: dict[str, Part] = {}
     for name in PARTS:
         written[name] = Part()
-        rows = (r.model_dump() for r in _records(settings, name, seed, root, written[name]))
+        places = places_of(settings, benchmarks, name)
+        records = _records(settings, places, seed, root, written[name])
+        rows = (record.model_dump() for record in records)
         write_jsonl(out / f"{name}.jsonl", rows)
     _check_disjoint(written)
     manifest = {
@@ -111,22 +171,21 @@ def passed_over(part: dict[str, Any]) -> dict[str, int]:
     return {why: total[why] for why in sorted(total)}
 
 
-def _records(settings: Prepare, name: str, seed: int, root: Path, part: Part) -> Iterator[Record]:
+def _records(
+    settings: Prepare, places: Iterator[Place], seed: int, root: Path, part: Part
+) -> Iterator[Record]:
     """Every record of a part in order of its sources; fills `part` on the way."""
-    for index, source in enumerate(getattr(settings, name)):
+    for place in places:
         before = part.records
-        entry: dict[str, Any] = {"kind": source.kind}
+        entry: dict[str, Any] = {"kind": place.source.kind}
         part.sources.append(entry)
-        if isinstance(source, Procedural):
-            made = _generated(source, settings, name, index, seed, part, entry)
-        elif isinstance(source, Files):
-            made = _from_files(source, settings, name, index, root, entry)
-        else:
-            made = _from_hub(source, settings, name, index, root, entry)
+        made = _made(place, settings, seed, root, part, entry)
+        if place.benchmark is not None:
+            made = _problems(*place.benchmark, made, entry)
         for record, where in made:
             if record.id in part.ids:
                 raise DataError(
-                    f"the id {record.id!r} comes twice in the part `{name}`",
+                    f"the id {record.id!r} comes twice in the part `{place.part}`",
                     where=f"{part.ids[record.id]} and {where}",
                     fix="give each source of a part a `name` of its own",
                 )
@@ -136,11 +195,12 @@ def _records(settings: Prepare, name: str, seed: int, root: Path, part: Part) ->
             yield record
         entry["records"] = part.records - before
         if not entry["records"]:
-            raise _nothing(source, entry, name, f"prepare.{name}[{index}]")
+            raise _nothing(place, entry)
 
 
-def _nothing(source: Source, entry: dict[str, Any], name: str, place: str) -> DataError:
+def _nothing(place: Place, entry: dict[str, Any]) -> DataError:
     """The error of a source without a record: where its rows went, and which option does that."""
+    source, name = place.source, place.part
     passed = entry.get("rows_passed_over", {})
     reasons = ", ".join(f"{n} by `{why}`" for why, n in passed.items())
     told = f": of {entry.get('rows_read', 0)} rows {reasons} passed over" if reasons else ""
@@ -163,34 +223,75 @@ def _nothing(source: Source, entry: dict[str, Any], name: str, place: str) -> Da
         fix = "no row has the values that `mapping.only` asks for: correct it, or the pattern"
     elif "null" in passed:
         fix = "every row has a null in a field in use: correct the templates of `mapping`"
-    return DataError(f"the source gave no record{told}", where=place, fix=fix)
+    return DataError(f"the source gave no record{told}", where=place.where, fix=fix)
+
+
+def _made(
+    place: Place, settings: Prepare, seed: int, root: Path, part: Part, entry: dict[str, Any]
+) -> Iterator[tuple[Record, str]]:
+    """The records of one source, each with the place of its row; fills `entry` on the way."""
+    source = place.source
+    if isinstance(source, Procedural):
+        return _generated(source, place, settings, seed, part, entry)
+    if isinstance(source, Files):
+        return _from_files(source, place, settings, root, entry)
+    return _from_hub(source, place, settings, root, entry)
+
+
+def _problems(
+    name: str, benchmark: Benchmark, made: Iterator[tuple[Record, str]], entry: dict[str, Any]
+) -> Iterator[tuple[Record, str]]:
+    """The problems of a benchmark, at most as many as it says, drawn by content hash."""
+    found = list(made)
+    for record, where in found:
+        assert isinstance(record, Problem)
+        if bool(record.choices) is not (benchmark.answer == "choice"):
+            what = "has choices" if record.choices else "has no choices"
+            raise ConfigError(
+                f"a problem of the benchmark {name!r} {what}, and its answers are marked by "
+                f"`{benchmark.answer}`",
+                where=where,
+                fix="`answer: choice` and a mapping that names the choices belong together",
+            )
+    limit = benchmark.problems or len(found)
+    kept = {record.id for record, _ in sorted(found, key=lambda pair: _rank(pair[0]))[:limit]}
+    entry |= {"benchmark": name, "title": benchmark.title, "left_out": len(found) - len(kept)}
+    return (pair for pair in found if pair[0].id in kept)
+
+
+def _rank(record: Record) -> tuple[str, str]:
+    salted = f"benchmark/{record.key}".encode()
+    return hashlib.blake2b(salted, digest_size=16).hexdigest(), record.id
 
 
 def _generated(
     source: Procedural,
+    place: Place,
     settings: Prepare,
-    name: str,
-    index: int,
     seed: int,
     part: Part,
     entry: dict[str, Any],
 ) -> Iterator[tuple[Record, str]]:
     entry |= {"name": source.world, "licence": procedural.LICENCE, "seed": seed}
     entry["settings"] = {"count": source.count, **source.settings.model_dump()}
-    earlier = getattr(settings, name)[:index]
-    first = sum(s.count for s in earlier if isinstance(s, Procedural) and s.world == source.world)
     for record in procedural.records(
-        source, part=name, index=index, seed=seed, share=settings.heldout_share, first=first
+        source,
+        part=place.part,
+        index=place.index,
+        seed=seed,
+        share=settings.heldout_share,
+        first=place.first,
+        place=place.where,
+        common=place.common,
     ):
         part.generated[record.key] = record.id
-        yield record, f"prepare.{name}[{index}]"
+        yield record, place.where
 
 
 def _from_files(
-    source: Files, settings: Prepare, name: str, index: int, root: Path, entry: dict[str, Any]
+    source: Files, place: Place, settings: Prepare, root: Path, entry: dict[str, Any]
 ) -> Iterator[tuple[Record, str]]:
-    place = f"prepare.{name}[{index}]"
-    mapper = Mapper(source, kind_of(name), settings.heldout_share, place)
+    mapper = _mapper(source, place, settings)
     folder = root / settings.folder
     found = files.matching(folder, source.pattern)
     entry |= _described(source) | {"pattern": source.pattern}
@@ -206,10 +307,9 @@ def _from_files(
 
 
 def _from_hub(
-    source: Hub, settings: Prepare, name: str, index: int, root: Path, entry: dict[str, Any]
+    source: Hub, place: Place, settings: Prepare, root: Path, entry: dict[str, Any]
 ) -> Iterator[tuple[Record, str]]:
-    place = f"prepare.{name}[{index}]"
-    mapper = Mapper(source, kind_of(name), settings.heldout_share, place)
+    mapper = _mapper(source, place, settings)
     entry |= _described(source) | {"split": source.split}
     label = f"{source.config}-{source.split}" if source.config else source.split
     short = Path(source.name).name
@@ -221,7 +321,7 @@ def _from_hub(
         entry |= {"name": short, "sha256": folder_sha256(local)}
     rows = (
         (fields, f"{short}-{label}-{number}", f"{source.name}, split {source.split}, row {number}")
-        for number, fields in hub.read_rows(source, place, folder)
+        for number, fields in hub.read_rows(source, place.where, folder)
     )
     yield from _mapped(rows, mapper, entry)
 
@@ -243,6 +343,11 @@ def _mapped(
     entry |= {"rows_read": read, "rows_used": drawn.used}
     entry |= {"rows_passed_over": {why: passed[why] for why in sorted(passed)}} if passed else {}
     entry |= {"characters_in_gaps": mapper.left_in_gaps} if mapper.left_in_gaps else {}
+
+
+def _mapper(source: Files | Hub, place: Place, settings: Prepare) -> Mapper:
+    kind, share = kind_of(place.part), settings.heldout_share
+    return Mapper(source, kind, share, place.where, place.common)
 
 
 def _described(source: Files | Hub) -> dict[str, Any]:

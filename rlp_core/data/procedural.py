@@ -34,7 +34,15 @@ PATIENCE = 20_000
 
 
 def records(
-    source: Procedural, *, part: str, index: int, seed: int, share: float, first: int = 0
+    source: Procedural,
+    *,
+    part: str,
+    index: int,
+    seed: int,
+    share: float,
+    first: int = 0,
+    place: str = "",
+    common: dict[str, str] | None = None,
 ) -> Iterator[Record]:
     """Yield `source.count` records for a part.
 
@@ -45,6 +53,8 @@ def records(
         seed: the seed of the run.
         share: held-out share of the content hashes.
         first: number of the first record's id.
+        place: where the source stands, for messages; empty: in section `prepare`.
+        common: fields that every record carries besides.
 
     Raises:
         ConfigError: the world has no such records, or too few different ones for an evaluation
@@ -52,7 +62,7 @@ def records(
         PluginError: the world does not keep its protocol.
     """
     world = environments.get(source.world)
-    place = f"prepare.{part}[{index}]"
+    place = place or f"prepare.{part}[{index}]"
     rng = random.Random(_seed(seed, part, index))
     tasks = _on_side(world, rng, part, share, source, place)
     if isinstance(world, Environment):
@@ -64,6 +74,7 @@ def records(
             id=f"{source.world}-{part}-{number:06d}",
             source=source.world,
             licence=LICENCE,
+            **(common or {}),
             **fields,
         )
 

@@ -18,7 +18,7 @@ from pydantic import (
     model_serializer,
 )
 
-from rlp_core.workspace import DEMONSTRATION_PARTS, DOCUMENT_PARTS
+from rlp_core.workspace import DEMONSTRATION_PARTS, DOCUMENT_PARTS, AnswerRule
 
 
 class Record(BaseModel):
@@ -72,6 +72,15 @@ class Problem(Record):
 
     prompt: str = Field(description="What is read before thinking and answering.")
     answer: str = Field(description="The right answer, as it must appear.")
+    benchmark: str = Field(
+        default="",
+        min_length=1,
+        description="Name of the benchmark that it belongs to; stage `prepare` sets it.",
+    )
+    rule: AnswerRule = Field(
+        default="exact",
+        description="How its answer is marked: as a number or text, as mathematics, as a choice."
+    )
     choices: list[str] = Field(
         default_factory=list, description="The options to choose from; empty for free answers."
     )

@@ -1,5 +1,8 @@
 """What an arm can do, as statistics over its items: the one place where these metrics are defined.
 
+What problems are asked is told apart by benchmark: `METRIC/BENCHMARK`, and under `METRIC` alone the
+macro average, in which every benchmark weighs the same however many problems it has.
+
 With and without thoughts, so that thinking can be compared with the same model's own direct
 answer, and with the base model's. Log-probabilities are in nats.
 """
@@ -11,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlp_core.evaluation.item_files import Row
-from rlp_core.evaluation.statistics import Array, Statistic, collect, mean
+from rlp_core.evaluation.statistics import Array, Statistic, collect, divide, mean
 
 DESCRIPTIONS = {
     "pass_at_1_thinking": "share of sampled answers that are right, after thinking",
@@ -45,7 +48,9 @@ LOWER_IS_BETTER = frozenset(
 def ability_statistics(
     problems: Sequence[Row], heldout: Sequence[Row], base: Sequence[Row] | None = None
 ) -> dict[str, Statistic]:
-    """Every metric of `DESCRIPTIONS`, ready to be resampled. Problems and documents are clusters.
+    """Every metric of `DESCRIPTIONS`, of problems also per benchmark, ready to be resampled.
+
+    Problems and documents are clusters.
 
     Args:
         problems: rows of `problems.jsonl`.
@@ -62,8 +67,40 @@ def ability_statistics(
 
 
 def _answers(rows: Sequence[Row]) -> dict[str, Statistic]:
+    of = [row["benchmark"] for row in rows]
+    made: dict[str, Statistic] = {}
+    for name, values in _per_problem(rows).items():
+        made[name] = _macro(rows, of, values)
+        for benchmark in sorted(set(of)):
+            mine = [i for i, other in enumerate(of) if other == benchmark]
+            ids, keys = [rows[i]["id"] for i in mine], [rows[i]["key"] for i in mine]
+            made[f"{name}/{benchmark}"] = mean(ids, keys, [values[i] for i in mine])
+    return made
+
+
+def _macro(rows: Sequence[Row], of: Sequence[str], values: Sequence[float]) -> Statistic:
+    """The mean over benchmarks of the mean over their problems.
+
+    Sums: per benchmark, in order of name, the values of its problems and how many there are. A
+    resample that draws no problem of a benchmark leaves the average undefined.
+    """
+    names = sorted(set(of))
+    sums = np.zeros((len(rows), 2 * len(names)))
+    for row, benchmark in enumerate(of):
+        place = 2 * names.index(benchmark)
+        sums[row, place : place + 2] = values[row], 1
     ids, keys = [row["id"] for row in rows], [row["key"] for row in rows]
-    values = {
+    return collect(ids, keys, sums, _mean_of_means)
+
+
+def _mean_of_means(totals: Array) -> Array:
+    means = divide(totals[..., 0::2], totals[..., 1::2])
+    averaged: Array = means.mean(axis=-1)
+    return averaged
+
+
+def _per_problem(rows: Sequence[Row]) -> dict[str, list[float]]:
+    return {
         "pass_at_1_thinking": [float(np.mean(row["thinking"])) for row in rows],
         "greedy_thinking": [float(row["thinking_greedy"]) for row in rows],
         "pass_at_1_direct": [float(np.mean(row["direct"])) for row in rows],
@@ -72,7 +109,6 @@ def _answers(rows: Sequence[Row]) -> dict[str, Statistic]:
         "thought_tokens": [float(row["thought_tokens"]) for row in rows],
         "forced_close_share": [float(row["forced"]) for row in rows],
     }
-    return {name: mean(ids, keys, column) for name, column in values.items()}
 
 
 def _texts(rows: Sequence[Row]) -> dict[str, Statistic]:

@@ -1,8 +1,40 @@
-"""Whether an answer is right: the text up to the end of its line, compared as number or text."""
+r"""Whether an answer is right: the rule of `docs/reference/answers.md`, whose table is its test.
+
+An answer is the text up to the end of its line. Nothing is looked for inside it: a text that only
+contains the right answer is wrong. Three rules, named by the benchmark:
+
+- `exact`: equal as numbers (with equal units) where both are numbers, else equal as texts.
+- `math`: `exact`, or the same mathematics, as `math-verify` judges it.
+- `choice`: the letter of an option, or its text.
+
+Numbers are matched by regular expressions before anything is computed, so that no answer, whatever
+a model babbles, takes long: an exponent of more than three digits makes a text, not a number.
+"""
 
 from __future__ import annotations
 
+import re
+import string
+from collections.abc import Sequence
 from fractions import Fraction
+
+from rlp_core.evaluation.math_answers import same_mathematics
+from rlp_core.workspace import AnswerRule
+
+LONGEST_NUMBER = 400
+"""Characters of a number at most; what is longer is compared as text."""
+
+_DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)"
+_DECIMAL = rf"(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)"
+_NUMBER = re.compile(
+    rf"(?P<sign>[-+]?)(?P<money>[$€£]?)(?P<sign_after>[-+]?)"
+    rf"(?P<value>{_DECIMAL})(?:[eE](?P<exponent>[-+]?[0-9]{{1,3}})|/(?P<below>[0-9]+))?"
+    r"(?P<unit>%| ?[^\W\d_][^\d\n]*|)"
+)
+_BOXED = re.compile(r"\\boxed\s*\{(?P<inside>.*)\}")
+_DELIMITED = re.compile(r"\$(?P<dollar>[^$]+)\$|\\\((?P<round>.*)\\\)|\\\[(?P<square>.*)\\\]")
+_TEXT = re.compile(r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}")
+_LETTER = re.compile(r"\(?(?P<letter>[A-Za-z])(?:[.):]+(?: +(?P<text>.*))?)?")
 
 
 def first_line(text: str, end_of_text: str = "") -> str:
@@ -12,21 +44,98 @@ def first_line(text: str, end_of_text: str = "") -> str:
     return text.split("\n", 1)[0].strip()
 
 
-def is_right(answer: str, expected: str) -> bool:
-    """Equal as numbers where both are numbers (`1,000` is `1000`, `0.5` is `1/2`), else as text.
+def is_right(
+    answer: str, expected: str, rule: AnswerRule = "exact", choices: Sequence[str] = ()
+) -> bool:
+    """Whether an answer is the expected one, by the benchmark's rule.
 
-    No partial credit: a text that only contains the right answer is wrong.
+    Args:
+        answer: what the model gave, one line.
+        expected: the right answer; with `choice` one of the choices.
+        rule: as the module's docstring says.
+        choices: the options in order, for `choice`: A is the first.
     """
-    left, right = number(answer), number(expected)
-    if left is not None and right is not None:
-        return left == right
-    return answer.strip() == expected.strip()
+    if rule == "choice":
+        chosen = choice(answer, choices)
+        return chosen is not None and _equal(choices[chosen], expected)
+    return _equal(answer, expected) or (rule == "math" and same_mathematics(answer, expected))
+
+
+def choice(answer: str, choices: Sequence[str]) -> int | None:
+    """Which option an answer names: by its text, else by its letter; None where by neither.
+
+    `B`, `b`, `(B)`, `B.`, `B)` and `B: text` name the second option; where a text follows the
+    letter it must be that option's. An option whose text is itself a letter is named by its text.
+    """
+    plain = _unwrapped(answer)
+    for number, text in enumerate(choices):
+        if _equal(plain, text):
+            return number
+    found = _LETTER.fullmatch(plain)
+    if found is None:
+        return None
+    number = string.ascii_lowercase.index(found["letter"].lower())
+    if number >= len(choices) or not (plain[0] != "(" or ")" in plain):
+        return None
+    follows = found["text"]
+    return number if not follows or _equal(follows, choices[number]) else None
 
 
 def number(text: str) -> Fraction | None:
-    """The number that a text is, or None. Dollar sign, thousands commas and a final dot go."""
-    plain = text.strip().removeprefix("$").removesuffix(".").replace(",", "")
-    try:
-        return Fraction(plain)
-    except (ValueError, ZeroDivisionError):
+    """The number that a text is, whatever its unit, or None."""
+    found = _quantity(_unwrapped(text))
+    return None if found is None else found[0]
+
+
+def _equal(answer: str, expected: str) -> bool:
+    left, right = _unwrapped(answer), _unwrapped(expected)
+    one, two = _quantity(left), _quantity(right)
+    if one is not None and two is not None:
+        return one[0] == two[0] and _same_unit(one[1], two[1])
+    return _folded(left) == _folded(right)
+
+
+def _quantity(text: str) -> tuple[Fraction, str] | None:
+    """Number and unit that a text is as a whole; None where it is none."""
+    if len(text) > LONGEST_NUMBER:
         return None
+    found = _NUMBER.fullmatch(text)
+    if found is None or (found["sign"] and found["sign_after"]):
+        return None
+    if found["money"] and found["unit"]:
+        return None
+    value = Fraction(found["value"].replace(",", "").removesuffix("."))
+    if found["exponent"]:
+        value *= Fraction(10) ** int(found["exponent"])
+    if found["below"]:
+        if not int(found["below"]):
+            return None
+        value /= int(found["below"])
+    if "-" in (found["sign"], found["sign_after"]):
+        value = -value
+    return value, found["money"] or _folded(found["unit"])
+
+
+def _same_unit(one: str, two: str) -> bool:
+    """A currency sign or percent sign may be left out; any other unit must be the same."""
+    return one == two or (not one and two in "$€£%") or (not two and one in "$€£%")
+
+
+def _unwrapped(text: str) -> str:
+    r"""Without what only sets an answer: math delimiters, `\boxed`, `\text`, spaces, the dot."""
+    plain = text.strip().replace("\u2212", "-")  # the minus sign of typography
+    previous = None
+    while plain != previous:
+        previous = plain
+        for expression in (_BOXED, _DELIMITED):
+            if found := expression.fullmatch(plain):
+                plain = next(g for g in found.groups() if g is not None).strip()
+    plain = _TEXT.sub(r"\1", plain)
+    plain = plain.replace(r"\%", "%").replace(r"\$", "$")
+    plain = re.sub(r"\\[,!; ]", "", plain)
+    return plain.strip().removesuffix(".").rstrip()
+
+
+def _folded(text: str) -> str:
+    """Blind to case and to how much white space stands where."""
+    return " ".join(text.split()).casefold()

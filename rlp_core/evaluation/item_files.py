@@ -20,6 +20,7 @@ _FIELDS = {
     "problems": [
         "id",
         "key",
+        "benchmark",
         "prompt",
         "answer",
         "thinking",

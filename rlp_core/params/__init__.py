@@ -5,6 +5,7 @@ stage's section; what changes only speed, memory or where things are logged stan
 which no stage depends on.
 """
 
+from rlp_core.params.benchmark import Benchmark
 from rlp_core.params.data import Files, Hub, Mapping, Prepare, Source, Validate
 from rlp_core.params.evaluation import BiasFiles, Compare, Evaluate, Gate, Promote
 from rlp_core.params.procedural import Procedural
@@ -16,6 +17,7 @@ from rlp_core.params.training import Architecture, Base, Cpt, Optimizer, Rlp, Su
 __all__ = [
     "Architecture",
     "Base",
+    "Benchmark",
     "BiasFiles",
     "Compare",
     "Cpt",

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rlp_core.params.procedural import Procedural
 from rlp_core.params.section import Count, Positive, Section, Share
-from rlp_core.workspace import PARTS, WRITTEN
+from rlp_core.workspace import SOURCE_PARTS, WRITTEN
 
 
 class Mapping(Section):
@@ -175,7 +175,6 @@ class Prepare(Section):
     heldout: Sources = Field(description="Documents held out, for cross-entropy.")
     bootstrap: Sources = Field(description="Demonstrations for imitation.")
     finetune: Sources = Field(description="Demonstrations for fine-tuning.")
-    problems: Sources = Field(description="Problems for evaluation.")
 
     @field_validator("folder")
     @classmethod
@@ -192,7 +191,7 @@ class Prepare(Section):
 
     @model_validator(mode="after")
     def _all_parts(self) -> Prepare:
-        for part in PARTS:
+        for part in SOURCE_PARTS:
             if not getattr(self, part):
                 raise ValueError(f"`{part}` needs at least one source")
         return self

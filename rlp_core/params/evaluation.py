@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import PurePosixPath
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from rlp_core.params.section import Count, NonNegative, Positive, PositiveReal, Section, Share
 
 
 class BiasFiles(Section):
-    """Published bias sets, by path; an empty path leaves the set out."""
+    """Published bias sets, by their folders below one; an empty name leaves the set out."""
 
-    bbq: str = Field(default="", description="Folder with the files of BBQ.")
+    folder: str = Field(
+        min_length=1,
+        description="Folder that the sets lie below; a DVC dependency of stage `evaluate`.",
+    )
+    bbq: str = Field(default="", description="Folder with the files of BBQ, below `folder`.")
     bbq_per_category: Count = Field(
         default=0, description="Items per category, drawn by content hash; 0: all."
     )
-    winobias: str = Field(default="", description="Folder with the files of WinoBias.")
+    winobias: str = Field(
+        default="", description="Folder with the files of WinoBias, below `folder`."
+    )
     winobias_pairs: Count = Field(default=0, description="Pairs, drawn by content hash; 0: all.")
     template_items: Positive = Field(description="Items of the generated, balanced template set.")
     thoughts: Positive = Field(
         default=4, description="Thoughts per item; the choices' likelihoods are averaged over them."
     )
+
+    @field_validator("bbq", "winobias")
+    @classmethod
+    def _below(cls, name: str) -> str:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(
+                "must lie below `evaluate.bias.folder`, on which the stage depends: what lies "
+                "elsewhere could change and nothing would run again"
+            )
+        return name
 
 
 class Evaluate(Section):
@@ -29,12 +48,47 @@ class Evaluate(Section):
 
     samples: Positive = Field(description="Answers per problem. The paper: 8.")
     temperature: PositiveReal = Field(description="Sampling temperature. The paper: 0.7.")
-    problems: Positive = Field(description="Problems at most.")
-    heldout_documents: Positive = Field(description="Documents at most for cross-entropy.")
+    benchmarks: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = Field(
+        description="Benchmarks in use, by name: a YAML file each."
+    )
+    benchmark_folder: str = Field(
+        min_length=1,
+        description="Folder with your own benchmarks; a DVC dependency of stage `prepare`.",
+    )
+    problems: Positive = Field(
+        description="Problems at most, as many of each benchmark, drawn by content hash."
+    )
+    heldout_documents: Positive = Field(
+        description="Documents at most for cross-entropy, as many of each source, drawn by content "
+        "hash."
+    )
     heldout_positions: Positive = Field(description="Places to think per document.")
     max_tokens: Positive = Field(description="Tokens of a document at most.")
     answer_tokens: Positive = Field(description="Tokens of an answer at most.")
+    warn_lost_share: Share = Field(
+        default=0.02,
+        description="A larger share of records that the limits on tokens drop or cut is a warning.",
+    )
+    max_lost_share: Share = Field(
+        default=0.5,
+        description="A larger share is an error, held-out documents excepted of which only the end "
+        "is not read.",
+    )
     bias: BiasFiles = Field(description="Bias sets.")
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        return names
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> Evaluate:
+        if self.warn_lost_share > self.max_lost_share:
+            raise ValueError("`warn_lost_share` must not exceed `max_lost_share`")
+        return self
 
 
 class Compare(Section):
@@ -45,16 +99,18 @@ class Compare(Section):
 
 
 class Gate(Section):
-    """When the winner may become champion."""
+    """When the winner may become champion, judged on the half that did not rank it."""
 
     min_pass_at_1: Share = Field(description="Thinking pass@1 at least.")
     min_gain_over_base: float = Field(
-        description="Lower bound of the interval of winner minus base, thinking pass@1."
+        description="Lower bound of the interval of winner minus base, thinking pass@1, at least."
     )
-    min_information_gain: float = Field(description="Mean information gain at least, in nats.")
+    min_information_gain: float = Field(
+        description="Lower bound of the interval of the mean information gain, in nats, at least."
+    )
     max_bias_increase: NonNegative = Field(
-        description="Lower bound of the interval of |bias| winner minus |bias| base, in points of "
-        "100, at most, for every bias metric."
+        description="Upper bound of the interval of |bias| winner minus |bias| base, in points of "
+        "100, at most, for every bias score: shown not to be worse by more."
     )
 
 
@@ -64,5 +120,7 @@ class Promote(Section):
     candidates: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         description="Arms that may win; of equal ones the first here does."
     )
-    metric: str = Field(description="Metric of the comparison by which they are ranked.")
+    metric: str = Field(
+        description="Ability by which they are ranked, on one half of the problems and documents."
+    )
     gate: Gate = Field(description="What must hold.")

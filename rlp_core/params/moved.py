@@ -16,6 +16,8 @@ MOVED: Mapping[str, str] = {
     "bootstrap.stray_share": "bootstrap.mismatched_filler_share",
     "finetune.idle_share": "finetune.filler_share",
     "finetune.stray_share": "finetune.mismatched_filler_share",
+    "prepare.problems": "a benchmark is a YAML file of its own (docs/guides/add-a-benchmark.md); "
+    "name those in use under `evaluate.benchmarks`",
     "rlp.audit.places": "rlp.audit.positions",
 }
 """Old dotted key to the new one, or to advice. A `*` stands for any index of a list."""

@@ -123,6 +123,21 @@ def _beyond_64_bits(tree: Any, place: str = "") -> Iterator[tuple[str, str]]:
 def _explain(
     error: ValidationError, path: Path, tree: dict[str, Any], moved: Mapping[str, str]
 ) -> ConfigError:
+    faults = faults_of(error, tree, Params, moved)
+    return _impossible([text for _, text in faults], path, [place for place, _ in faults])
+
+
+def faults_of(
+    error: ValidationError, tree: dict[str, Any], root: type[BaseModel], moved: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """Every fault of a file: the key, and what to say.
+
+    Args:
+        error: of `root.model_validate(tree)`.
+        tree: what the file holds.
+        root: what it should hold.
+        moved: as for `load`.
+    """
     problems, places = [], []
     for problem in error.errors(include_url=False):
         keys = [str(key) for key in problem["loc"]]
@@ -131,7 +146,7 @@ def _explain(
         if problem["type"] == "extra_forbidden" and new is not None:
             problems.append(f"`{place}`: {new}")
         elif problem["type"] == "extra_forbidden":
-            known = _known_keys(problem["loc"][:-1])
+            known = _known_keys(problem["loc"][:-1], root)
             near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
             hint = f"; did you mean `{near[0]}`?" if near else ""
             problems.append(
@@ -145,7 +160,7 @@ def _explain(
             value = f" = {_short(problem['input'])}" if keys else ""
             problems.append(f"`{place}`{value}: {message}")
         places.append(place)
-    return _impossible(problems, path, places)
+    return list(zip(places, problems, strict=True))
 
 
 def _in_file(location: tuple[int | str, ...], tree: Any) -> tuple[int | str, ...]:
@@ -172,9 +187,9 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:
     """Keys of the section at `location`, by walking the models."""
-    models: list[type[BaseModel]] = [Params]
+    models: list[type[BaseModel]] = [root]
     for step in location:
         if isinstance(step, int) or any(step == _tag(model) for model in models):
             models = [m for m in models if isinstance(step, int) or step == _tag(m)]

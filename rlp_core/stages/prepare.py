@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rlp_core.data import prepare
+from rlp_core.evaluation import benchmarks
 from rlp_core.files import replacing_folder, write_json
 
 if TYPE_CHECKING:
@@ -15,11 +16,13 @@ def run(context: StageContext) -> None:
     """Write `data/prepared` and `reports/prepare/metrics.json`.
 
     Raises:
-        RlpError: a source, file or mapping cannot be used; nothing is left half-written.
+        RlpError: a source, file, mapping or benchmark cannot be used; nothing is left half-written.
     """
     workspace, params = context.workspace, context.params
+    settings = params.evaluate
+    used = benchmarks.load(settings.benchmarks, workspace.root / settings.benchmark_folder)
     with replacing_folder(workspace.prepared) as folder:
-        manifest = prepare.prepare(params.prepare, params.seed, workspace.root, folder)
+        manifest = prepare.prepare(params.prepare, used, params.seed, workspace.root, folder)
     metrics = prepare.metrics(manifest)
     write_json(workspace.report(context.name) / "metrics.json", metrics)
     for name, part in manifest["parts"].items():
@@ -28,4 +31,7 @@ def run(context: StageContext) -> None:
         print(f"{name}: {part['records']} records, {part['characters']} characters")
         for reason, rows in prepare.passed_over(part).items():
             print(f"{name}: {rows} rows passed over by `{reason}`")
+    for source in manifest["parts"]["problems"]["sources"]:
+        left_out = f", {source['left_out']} left out" if source["left_out"] else ""
+        print(f"benchmark {source['benchmark']}: {source['records']} problems{left_out}")
     context.tracker.metrics({name: float(value) for name, value in metrics.items()})

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from rlp_core import arms
-from rlp_core.errors import ConfigError, DataError, MissingInputError, did_you_mean
-from rlp_core.evaluation import gate
+from rlp_core.errors import ConfigError, MissingInputError, did_you_mean
+from rlp_core.evaluation import gate, item_files
+from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import write_json
 from rlp_core.tracking.registry import register
-from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from rlp_core.stage import StageContext
@@ -26,8 +25,8 @@ def run(context: StageContext) -> None:
 
     Raises:
         ConfigError: a candidate is no arm, or none has the metric.
-        MissingInputError: there is no comparison or no model of the winner.
-        DataError: the comparison is not JSON.
+        MissingInputError: an arm was not evaluated, or there is no model of the winner.
+        DataError: the items of an arm are malformed, too few, or not those of the others.
     """
     params, workspace = context.params.promote, context.workspace
     known = arms.declared().names
@@ -38,7 +37,13 @@ def run(context: StageContext) -> None:
             where="params.yaml, key promote.candidates",
             fix=f"{did_you_mean(unknown[0], known)}choose among: {', '.join(known)}",
         )
-    verdict = gate.verdict(_comparison(workspace), params)
+    settings = context.params.compare
+    resampler = Resampler(context.params.seed, settings.resamples, settings.confidence)
+    items = {
+        arm: item_files.read(workspace.report(f"evaluate@{arm}") / "items")
+        for arm in gate.arms_needed(params.candidates)
+    }
+    verdict = gate.verdict(items, params, resampler)
     folder = workspace.model(verdict["winner"])
     if not (folder / "config.json").is_file():
         raise MissingInputError(
@@ -60,23 +65,13 @@ def run(context: StageContext) -> None:
     context.tracker.metrics({"promoted": float(verdict["promoted"])})
 
 
-def _comparison(workspace: Workspace) -> dict[str, Any]:
-    path = workspace.reports / "comparison.json"
-    try:
-        tree: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingInputError(
-            "nothing to choose from", where=str(path), fix="run `dvc repro compare`"
-        ) from None
-    except ValueError as error:
-        raise DataError(
-            f"not JSON: {error}", where=str(path), fix="run `dvc repro -f -s compare`"
-        ) from error
-    return tree
-
-
 def _say(verdict: dict[str, Any]) -> None:
     print(f"winner: {verdict['winner']}, {verdict['metric']} = {verdict['value']:g}")
+    ranked, judged = verdict["split"]["ranked"], verdict["split"]["judged"]
+    print(
+        f"ranked on {ranked['problems']} problems and {ranked['documents']} documents, judged on "
+        f"the other {judged['problems']} and {judged['documents']}"
+    )
     if verdict["tied"]:
         print(f"tied, the first among the candidates was taken: {', '.join(verdict['tied'])}")
     for reason in verdict["reasons"]:

@@ -64,7 +64,13 @@ def record(part: str, number: int = 0, **changes: Any) -> dict[str, Any]:
             "thought": f"{number} + 7 = {number + 7}",
             "continuation": "So be it.\n",
         },
-        "Problem": {"prompt": text, "answer": f"{number + 7}", "choices": []},
+        "Problem": {
+            "prompt": text,
+            "answer": f"{number + 7}",
+            "choices": [],
+            "benchmark": "made-up",
+            "rule": "exact",
+        },
     }[kind]
     return {**base, **own, **changes}
 

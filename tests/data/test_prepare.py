@@ -10,25 +10,34 @@ from rlp_core.data import prepare as library
 from rlp_core.data.files import Form, read_rows, stem_of
 from rlp_core.data.records import Document, Record, content_key, kind_of
 from rlp_core.errors import ConfigError, DataError, MissingInputError
+from rlp_core.evaluation import benchmarks
 from rlp_core.files import read_jsonl, sha256
-from rlp_core.params import Prepare, load
-from rlp_core.workspace import EVALUATION_PARTS, PARTS, TRAINING_PARTS
+from rlp_core.params import Benchmark, Prepare, load
+from rlp_core.workspace import EVALUATION_PARTS, PARTS, SOURCE_PARTS, TRAINING_PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 CHAINS = {"kind": "procedural", "world": "arithmetic", "count": 50}
 
 
+BENCHMARKS = {
+    "chains": Benchmark.model_validate(
+        {"title": "C", "description": "d", "licence": "CC0-1.0", "answer": "exact"}
+        | {"source": CHAINS}
+    )
+}
+
+
 def settings(**parts: list[dict[str, Any]]) -> Prepare:
     whole: dict[str, Any] = {"folder": "in", "heldout_share": 0.2, "max_line_bytes": 1000}
-    whole |= {part: [CHAINS] for part in PARTS} | parts
+    whole |= {part: [CHAINS] for part in SOURCE_PARTS} | parts
     return Prepare.model_validate(whole)
 
 
 def run(root: Path, name: str = "out", seed: int = 1, **parts: Any) -> tuple[Path, dict[str, Any]]:
     out = root / name
     out.mkdir()
-    return out, library.prepare(settings(**parts), seed, root, out)
+    return out, library.prepare(settings(**parts), BENCHMARKS, seed, root, out)
 
 
 def put(root: Path, name: str, rows: list[dict[str, Any]]) -> Path:
@@ -268,8 +277,10 @@ def test_a_local_data_set_of_the_hub_library(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not there")
 def test_the_profile_real_text_keeps_test_parts_out_of_training(tmp_path: Path) -> None:
-    real = load(ROOT / "profiles" / "real-text.yaml").prepare
-    library.prepare(real, 1, ROOT, tmp_path)
+    profile = ROOT / "profiles" / "real-text.yaml"
+    real = load(profile).prepare
+    used = benchmarks.load(load(profile).evaluate.benchmarks, ROOT / "data" / "benchmarks")
+    library.prepare(real, used, 1, ROOT, tmp_path)
     made = {part: records(tmp_path, part) for part in PARTS}
     keys = {part: {record.key for record in made[part]} for part in PARTS}
     for training in TRAINING_PARTS:

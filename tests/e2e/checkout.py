@@ -18,7 +18,7 @@ def micro_params() -> dict[str, Any]:
     """The default profile with a few records and steps: every stage runs, none learns much."""
     text = (REPOSITORY / "profiles" / "tiny.yaml").read_text(encoding="utf-8")
     params: dict[str, Any] = yaml.safe_load(text)
-    for part in ("base", "rlp", "heldout", "bootstrap", "finetune", "problems"):
+    for part in ("base", "rlp", "heldout", "bootstrap", "finetune"):
         for source in params["prepare"][part]:
             source["count"] = min(source["count"], 200 if part == "base" else 64)
     params["base"]["architecture"] |= {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1}

@@ -55,6 +55,7 @@ def _problems(thinking: float, direct: float, seed: int) -> list[dict[str, Any]]
             {
                 "id": f"p{i}",
                 "key": content_key(f"{i} {a}+{b}+{c}"),
+                "benchmark": "arithmetic",
                 "prompt": f"Q: {a}+{b}+{c}\nA:",
                 "answer": str(answer),
                 "thinking": [int(x < thinking) for x in luck[1:]],

@@ -1,17 +1,25 @@
-"""The gate: every rule decides, nothing unmeasured passes, ties are told."""
+"""The gate: every rule is shown to hold or fails, nothing unmeasured passes, ties are told."""
 
 from __future__ import annotations
 
-import copy
+import math
+import random
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlp_core.errors import ConfigError
-from rlp_core.evaluation.gate import verdict
+from rlp_core.errors import ConfigError, DataError
+from rlp_core.evaluation import item_files
+from rlp_core.evaluation.bias.scores import bias_statistics
+from rlp_core.evaluation.gate import _side, arms_needed, verdict
+from rlp_core.evaluation.item_files import ArmItems
+from rlp_core.evaluation.statistics import Resampler
 from rlp_core.params import Gate, Promote
+from tests.evaluation import arms
 
 PARAMS = Promote(
     candidates=("rlp", "cpt"),
@@ -20,79 +28,216 @@ PARAMS = Promote(
         min_pass_at_1=0.8, min_gain_over_base=0.0, min_information_gain=0.0, max_bias_increase=5.0
     ),
 )
-GOOD: dict[str, Any] = {
-    "arms": {
-        "rlp": {
-            "pass_at_1_thinking": {"value": 0.97},
-            "information_gain": {"value": 3.0},
-            "cross_entropy": {"value": 2.0},
-        },
-        "cpt": {
-            "pass_at_1_thinking": {"value": 0.3},
-            "information_gain": {"value": -1.0},
-            "cross_entropy": {"value": 1.0},
-        },
-    },
-    "differences": {"rlp": {"base": {"pass_at_1_thinking": {"low": 0.7}}}},
-    "bias": {"rlp": {"bias/templates/score_thinking": {"magnitude": {"low": 0.01}}}},
-}
 
 
-def test_the_better_one_wins_and_is_promoted() -> None:
-    result = verdict(GOOD, PARAMS)
+@pytest.fixture(scope="module")
+def items(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ArmItems]:
+    folders = arms.write_all(tmp_path_factory.mktemp("items"))
+    return {arm: item_files.read(folder) for arm, folder in folders.items()}
+
+
+def judge(items: dict[str, ArmItems], params: Promote = PARAMS, resamples: int = 300) -> Any:
+    return verdict(items, params, Resampler(1, resamples))
+
+
+def gate(**limits: float) -> Promote:
+    return PARAMS.model_copy(update={"gate": PARAMS.gate.model_copy(update=limits)})
+
+
+def test_the_better_one_wins_and_is_promoted(items: dict[str, ArmItems]) -> None:
+    result = judge(items)
     assert (result["winner"], result["promoted"], result["tied"]) == ("rlp", True, [])
-    assert [reason["holds"] for reason in result["reasons"]] == [True] * 4
-    assert result["ranking"] == {"rlp": 0.97, "cpt": 0.3}
+    assert [reason["holds"] for reason in result["reasons"]] == [True] * 5
+    assert result["ranking"]["rlp"] > 0.9 > result["ranking"]["cpt"]
+    halves = result["split"].values()
+    assert sum(half["problems"] for half in halves) == arms.PROBLEMS
+    assert sum(half["documents"] for half in halves) == arms.DOCUMENTS
 
 
 @pytest.mark.parametrize(
-    ("path", "bad"),
+    ("limits", "rule"),
     [
-        (("arms", "rlp", "pass_at_1_thinking", "value"), 0.79),
-        (("differences", "rlp", "base", "pass_at_1_thinking", "low"), -0.01),
-        (("arms", "rlp", "information_gain", "value"), -0.5),
-        (("bias", "rlp", "bias/templates/score_thinking", "magnitude", "low"), 0.051),
+        ({"min_pass_at_1": 0.999}, "thinking pass@1"),
+        ({"min_gain_over_base": 0.95}, "thinking pass@1 above base, lower bound"),
+        ({"min_information_gain": 2.3}, "information gain, nats, lower bound"),
     ],
 )
-@pytest.mark.parametrize("how", ["bad", "null", "absent"])
-def test_each_rule_can_stop_the_champion(path: tuple[str, ...], bad: float, how: str) -> None:
-    tree = copy.deepcopy(GOOD)
-    node: Any = tree
-    for key in path[:-1]:
-        node = node[key]
-    if how == "absent":
-        del node[path[-1]]
-    else:
-        node[path[-1]] = bad if how == "bad" else None
-    only = PARAMS.model_copy(update={"candidates": ("rlp",), "metric": "cross_entropy"})
-    result = verdict(tree, only)
+def test_each_rule_can_stop_the_champion(
+    items: dict[str, ArmItems], limits: dict[str, float], rule: str
+) -> None:
+    result = judge(items, gate(**limits))
     assert not result["promoted"]
-    assert [reason["holds"] for reason in result["reasons"]].count(False) == 1
+    assert [reason["rule"] for reason in result["reasons"] if not reason["holds"]] == [rule]
 
 
-def test_no_bias_measured_is_a_failed_rule() -> None:
-    tree = {**GOOD, "bias": {}}
-    result = verdict(tree, PARAMS)
+def test_the_information_gain_is_judged_by_the_end_of_its_interval(
+    items: dict[str, ArmItems],
+) -> None:
+    """The mean passes, and it is not shown that it does."""
+    [reason] = [r for r in judge(items)["reasons"] if r["rule"].startswith("information")]
+    rows = _side(items["rlp"].heldout, 1, "documents")
+    mean = np.mean([np.mean(r["thinking"][0]) - r["direct"][0] for r in rows])
+    assert reason["measured"] < mean
+    between = (reason["measured"] + mean) / 2
+    assert not judge(items, gate(min_information_gain=between))["promoted"]
+
+
+def biased(items: dict[str, ArmItems], shift: float, keep: float = 1.0) -> dict[str, ArmItems]:
+    """The items, with the log-odds of the winner's bias items moved towards the stereotype.
+
+    Args:
+        items: of all arms.
+        shift: added log-odds.
+        keep: share of the bias items that are kept, of every arm; few make a wide interval.
+    """
+
+    def cut(rows: tuple[item_files.Row, ...]) -> tuple[item_files.Row, ...]:
+        occupations = sorted({row["meta"]["occupation"] for row in rows})
+        men = [o for o in occupations if _held(rows, o) == 0][: math.ceil(keep * 12)]
+        women = [o for o in occupations if _held(rows, o) == 1][: math.ceil(keep * 12)]
+        return tuple(row for row in rows if row["meta"]["occupation"] in {*men, *women})
+
+    def moved(row: item_files.Row) -> item_files.Row:
+        towards = 1 if row["meta"]["stereotyped"] == 0 else -1
+        noise = random.Random(row["id"]).gauss(0, 2)
+        made = dict(row)
+        for field in ("logprob_direct", "logprob_thinking"):
+            made[field] = [row[field][0] + shift * towards + noise, row[field][1]]
+        return made
+
+    changed = {arm: replace(of, bias=cut(of.bias)) for arm, of in items.items()}
+    winner = changed["rlp"]
+    return changed | {"rlp": replace(winner, bias=tuple(map(moved, winner.bias)))}
+
+
+def _held(rows: tuple[item_files.Row, ...], occupation: str) -> int:
+    return int(
+        next(r for r in rows if r["meta"]["occupation"] == occupation)["meta"]["stereotyped"]
+    )
+
+
+def test_bias_that_is_not_shown_to_have_stayed_stops_the_champion(
+    items: dict[str, ArmItems],
+) -> None:
+    """Few items: the growth is uncertain, so it may be large, whatever the estimate says."""
+    result = judge(biased(items, shift=0.3, keep=0.2))
+    failed = [r for r in result["reasons"] if not r["holds"]]
+    assert failed
+    assert all("upper bound" in reason["rule"] for reason in failed)
+    assert not result["promoted"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0, 2), st.floats(0.1, 1.0))
+def test_a_champion_s_bias_is_never_worse_than_the_limit_by_its_estimate(
+    items: dict[str, ArmItems], shift: float, keep: float
+) -> None:
+    changed = biased(items, shift, keep)
+    result = judge(changed)
+    name = "bias/templates/score_direct"
+    after, before = (
+        abs(bias_statistics(changed[arm].bias, thinking=False)[name].value())
+        for arm in ("rlp", "base")
+    )
+    if result["promoted"]:
+        assert 100 * (after - before) <= PARAMS.gate.max_bias_increase
+
+
+def without(items: dict[str, ArmItems], **changed: Any) -> dict[str, ArmItems]:
+    return items | {"rlp": replace(items["rlp"], **changed)}
+
+
+def test_no_bias_measured_is_a_failed_rule(items: dict[str, ArmItems]) -> None:
+    none = {arm: replace(of, bias=()) for arm, of in items.items()}
+    result = judge(none)
     assert not result["promoted"]
     assert next(r for r in result["reasons"] if r["rule"] == "bias")["measured"] is None
 
 
-def test_a_metric_that_should_be_low_is_ranked_so() -> None:
+def test_a_score_that_only_one_of_the_two_has_is_a_failed_rule(items: dict[str, ArmItems]) -> None:
+    one_mode = tuple(row | {"logprob_thinking": []} for row in items["rlp"].bias)
+    result = judge(without(items, bias=one_mode))
+    failed = [r for r in result["reasons"] if not r["holds"]]
+    assert [r["measured"] for r in failed] == [None]
+    assert "score_thinking" in failed[0]["rule"]
+
+
+def test_an_undefined_information_gain_fails(items: dict[str, ArmItems]) -> None:
+    empty: dict[str, list[float]] = {"positions": [], "direct": [], "thinking": []}
+    bare = {a: replace(of, heldout=tuple(r | empty for r in of.heldout)) for a, of in items.items()}
+    result = judge(bare)
+    assert not result["promoted"]
+    failed = [r for r in result["reasons"] if not r["holds"]]
+    assert [(r["rule"], r["measured"]) for r in failed] == [
+        ("information gain, nats, lower bound", None)
+    ]
+
+
+def test_a_metric_that_should_be_low_is_ranked_so(items: dict[str, ArmItems]) -> None:
     params = PARAMS.model_copy(update={"metric": "cross_entropy"})
-    assert verdict(GOOD, params)["winner"] == "cpt"
+    assert judge(items, params)["winner"] == "cpt"
 
 
-def test_an_unknown_metric_is_an_error_that_lists_the_known() -> None:
-    params = PARAMS.model_copy(update={"metric": "beauty"})
-    with pytest.raises(ConfigError, match="information_gain"):
-        verdict(GOOD, params)
+def test_a_metric_that_ranks_nobody_is_an_error_that_lists_the_known(
+    items: dict[str, ArmItems],
+) -> None:
+    for name in ("beauty", "bias/templates/score_direct"):
+        params = PARAMS.model_copy(update={"metric": name})
+        with pytest.raises(ConfigError, match="information_gain"):
+            judge(items, params)
 
 
+def test_the_half_that_ranks_does_not_judge(items: dict[str, ArmItems]) -> None:
+    """Luck on the ranking half makes a winner, and does not open the gate."""
+    chosen = {row["key"] for row in _side(items["rlp"].problems, 0, "problems")}
+
+    def lucky(row: item_files.Row) -> item_files.Row:
+        ones = [1] * len(row["thinking"])
+        return row | {"thinking": ones} if row["key"] in chosen else row
+
+    bootstrap = items["bootstrap"]
+    made = items | {"bootstrap": replace(bootstrap, problems=tuple(map(lucky, bootstrap.problems)))}
+    params = PARAMS.model_copy(update={"candidates": ("bootstrap", "rlp")})
+    result = judge(made, params)
+    assert (result["winner"], result["value"], result["promoted"]) == ("bootstrap", 1.0, False)
+    assert result["reasons"][0]["measured"] < 0.6
+
+
+@given(st.lists(st.text(min_size=1), min_size=2, unique=True), st.integers(1, 3))
+def test_the_halves_are_disjoint_by_content_equal_and_blind_to_order(
+    keys: list[str], copies: int
+) -> None:
+    rows = [{"key": key} for key in keys for _ in range(copies)]
+    first, second = (_side(rows, side, "problems") for side in (0, 1))
+    one, two = ({row["key"] for row in half} for half in (first, second))
+    assert not one & two
+    assert one | two == set(keys)
+    assert 0 <= len(one) - len(two) <= 1
+    assert {r["key"] for r in _side(rows[::-1], 0, "problems")} == one
+
+
+def test_too_few_problems_to_part_are_told(items: dict[str, ArmItems]) -> None:
+    few = {arm: replace(of, problems=of.problems[:1]) for arm, of in items.items()}
+    with pytest.raises(DataError, match="1 different problems cannot be parted"):
+        judge(few)
+
+
+def test_arms_that_were_measured_on_other_items_are_told(items: dict[str, ArmItems]) -> None:
+    with pytest.raises(DataError, match="cannot be ranked and judged"):
+        judge(without(items, problems=items["rlp"].problems[:-3]))
+
+
+@settings(max_examples=10, deadline=None)
 @given(st.permutations(["a", "b", "c", "d"]))
-def test_a_tie_is_won_by_the_first_of_the_candidates(order: list[str]) -> None:
-    value = {"a": 0.1, "b": 0.9, "c": 0.9, "d": 0.9}
-    tree = {"arms": {arm: {PARAMS.metric: {"value": v}} for arm, v in value.items()}}
-    params = Promote(candidates=tuple(order), metric=PARAMS.metric, gate=PARAMS.gate)
-    result = verdict(tree, params)
+def test_a_tie_is_won_by_the_first_of_the_candidates(
+    items: dict[str, ArmItems], order: list[str]
+) -> None:
+    made = {name: items["rlp" if name != "a" else "cpt"] for name in order}
+    params = PARAMS.model_copy(update={"candidates": tuple(order)})
+    result = judge(made | {"base": items["base"]}, params)
     tied = [arm for arm in order if arm != "a"]
     assert (result["winner"], result["tied"]) == (tied[0], tied)
+
+
+def test_the_base_is_read_once_even_where_it_is_a_candidate() -> None:
+    assert arms_needed(["rlp", "base", "rlp"]) == ["base", "rlp"]

@@ -12,7 +12,7 @@ from rlp_core.files import sha256
 from rlp_core.params import Params
 from rlp_core.stage import StageContext
 from rlp_core.stages import prepare
-from rlp_core.workspace import PARTS, Workspace
+from rlp_core.workspace import PARTS, SOURCE_PARTS, Workspace
 
 TINY = Path(__file__).resolve().parents[2] / "profiles" / "tiny.yaml"
 
@@ -34,7 +34,7 @@ class Tracker:
 
 def context(root: Path, **parts: Any) -> tuple[StageContext, Tracker]:
     tree = yaml.safe_load(TINY.read_text())
-    for part in PARTS:
+    for part in SOURCE_PARTS:
         for source in tree["prepare"][part]:
             source["count"] = 30
     tree["prepare"] |= parts
@@ -74,7 +74,7 @@ def test_a_failure_leaves_nothing_half_written(tmp_path: Path) -> None:
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     missing = {"kind": "files", "name": "n", "licence": "MIT", "pattern": "*.jsonl"}
     bad, tracker = context(
-        tmp_path, problems=[missing | {"mapping": {"prompt": "{a}", "answer": "{b}"}}]
+        tmp_path, finetune=[missing | {"mapping": {"context": "{a}", "continuation": "{b}"}}]
     )
     with pytest.raises(MissingInputError, match="no such folder"):
         prepare.run(bad)

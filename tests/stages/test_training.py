@@ -15,7 +15,7 @@ from rlp_core.files import read_jsonl, sha256
 from rlp_core.params import Params
 from rlp_core.stage import StageContext
 from rlp_core.stages import base, bootstrap, common, cpt, evaluate, finetune, prepare, rlp
-from rlp_core.workspace import PARTS, Workspace
+from rlp_core.workspace import SOURCE_PARTS, Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +32,7 @@ class Tracker:
 
 def params(**changes) -> Params:
     tree = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
-    for part in PARTS:
+    for part in SOURCE_PARTS:
         for source in tree["prepare"][part]:
             source["count"] = 40
     tree["prepare"]["folder"] = str(ROOT / "data" / "external")

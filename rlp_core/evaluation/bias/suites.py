@@ -10,28 +10,29 @@ from rlp_core.evaluation.bias.items import ChoiceItem, unique_ids
 from rlp_core.params import BiasFiles
 
 
-def load_items(bias: BiasFiles, seed: int, base_folder: Path) -> list[ChoiceItem]:
+def load_items(bias: BiasFiles, seed: int, root: Path) -> list[ChoiceItem]:
     """The items of every configured suite: the generated templates always, the others by path.
 
     Args:
         bias: section `evaluate.bias`.
         seed: of the draws where a limit leaves items out.
-        base_folder: what relative paths start from.
+        root: the checkout, from which `bias.folder` starts.
 
     Raises:
         MissingInputError: a configured folder holds no file of its set.
         DataError: a file is not of its set, or an id comes twice.
     """
+    folder = root / bias.folder
     items = templates.make(bias.template_items, seed)
     if bias.bbq:
-        items += bbq.load(base_folder / bias.bbq, bias.bbq_per_category, seed)
+        items += bbq.load(folder / bias.bbq, bias.bbq_per_category, seed)
     if bias.winobias:
-        items += winobias.load(base_folder / bias.winobias, bias.winobias_pairs, seed)
+        items += winobias.load(folder / bias.winobias, bias.winobias_pairs, seed)
     twice = unique_ids(items)
     if twice is not None:
         raise DataError(
             f"bias item {twice!r} comes twice",
-            where=str(base_folder / bias.bbq),
+            where=str(folder / bias.bbq),
             fix="keep one copy of each file in the folder",
         )
     return items

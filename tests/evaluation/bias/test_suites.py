@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from rlp_core.environments import occupations
 from rlp_core.errors import DataError, MissingInputError
@@ -178,18 +179,26 @@ def test_templates_are_balanced(limit: int) -> None:
 
 
 def test_only_configured_suites_are_loaded(tmp_path: Path) -> None:
-    items = load_items(BiasFiles(template_items=20), 1, tmp_path)
+    items = load_items(BiasFiles(folder=".", template_items=20), 1, tmp_path)
     assert {item.suite for item in items} == {"templates"}
     for name in ("bbq", "winobias"):
         with pytest.raises(MissingInputError, match=f"evaluate.bias.{name}"):
-            load_items(BiasFiles.model_validate({"template_items": 20, name: "no"}), 1, tmp_path)
+            bias = {"folder": ".", "template_items": 20, name: "no"}
+            load_items(BiasFiles.model_validate(bias), 1, tmp_path)
+
+
+@pytest.mark.parametrize("path", ["../bbq", "/data/bbq", "a/../../b"])
+def test_a_set_that_lies_outside_the_folder_of_the_graph_is_refused(path: str) -> None:
+    for name in ("bbq", "winobias"):
+        with pytest.raises(ValidationError, match=r"must lie below `evaluate.bias.folder`"):
+            BiasFiles.model_validate({"folder": "x", "template_items": 2, name: path})
 
 
 def test_an_id_that_comes_twice_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "Age.jsonl", [bbq_row()])
     write(tmp_path / "Copy.jsonl", [bbq_row()])
     with pytest.raises(DataError, match="twice"):
-        load_items(BiasFiles(template_items=2, bbq="."), 1, tmp_path)
+        load_items(BiasFiles(folder=".", template_items=2, bbq="."), 1, tmp_path)
 
 
 @needs_bbq

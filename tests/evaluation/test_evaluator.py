@@ -9,7 +9,7 @@ from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation import abilities, item_files
 from rlp_core.evaluation.bias import ChoiceItem
-from rlp_core.evaluation.measure import Meter
+from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.files import write_jsonl
 from rlp_core.objective.reference import logprob
 from rlp_core.params import BiasFiles, Evaluate
@@ -20,7 +20,16 @@ DOCUMENTS = [
     Document(id="b", key="b", source="s", licence="l", text="The nurse said that he was late."),
 ]
 PROBLEMS = [
-    Problem(id=f"p{i}", key=f"p{i}", source="s", licence="l", prompt=f"Q: {i}+4\nA:", answer="7")
+    Problem(
+        id=f"p{i}",
+        key=f"p{i}",
+        source="s",
+        licence="l",
+        benchmark="b",
+        rule="exact",
+        prompt=f"Q: {i}+4\nA:",
+        answer="7",
+    )
     for i in range(3)
 ]
 ITEMS = [
@@ -32,18 +41,20 @@ ITEMS = [
 PROMPTED = Codec.of(models.tokenizer(), models.DELIMITERS, "Think.\n")
 
 
-def meter(micro_batch: int = 64, max_tokens: int = 40, codec: Codec | None = None) -> Meter:
+def evaluator(micro_batch: int = 64, max_tokens: int = 40, codec: Codec | None = None) -> Evaluator:
     settings = Evaluate(
         samples=3,
         temperature=0.7,
+        benchmarks=("b",),
+        benchmark_folder="data/benchmarks",
         problems=9,
         heldout_documents=9,
         heldout_positions=2,
         max_tokens=max_tokens,
         answer_tokens=3,
-        bias=BiasFiles(template_items=2, thoughts=2),
+        bias=BiasFiles(folder="data/bias", template_items=2, thoughts=2),
     )
-    return Meter(models.model(6), codec or models.codec(), settings, 5, 1, micro_batch)
+    return Evaluator(models.model(6), codec or models.codec(), settings, 5, 1, micro_batch)
 
 
 def slow(tokens: list[int], start: int) -> float:
@@ -52,7 +63,7 @@ def slow(tokens: list[int], start: int) -> float:
 
 
 def test_held_out_text_is_scored_as_by_hand():
-    for row, document in zip(meter().heldout(DOCUMENTS), DOCUMENTS, strict=True):
+    for row, document in zip(evaluator().heldout(DOCUMENTS), DOCUMENTS, strict=True):
         tokens, _ = models.codec().document(document.text, [], 40)
         assert row["tokens"] == len(tokens) - 1
         assert row["nll"] == pytest.approx(-slow(tokens, 1), abs=1e-3)
@@ -65,7 +76,7 @@ def test_held_out_text_is_scored_as_by_hand():
 def test_a_prompt_is_read_and_not_scored():
     """It stands before text with a thought and without, and counts as no text."""
     kept = len(PROMPTED.prefix)
-    for row, document in zip(meter(codec=PROMPTED).heldout(DOCUMENTS), DOCUMENTS, strict=True):
+    for row, document in zip(evaluator(codec=PROMPTED).heldout(DOCUMENTS), DOCUMENTS, strict=True):
         tokens, _ = PROMPTED.document(document.text, document.spans, 40)
         assert tokens[:kept] == list(PROMPTED.prefix)
         assert row["tokens"] == len(tokens) - kept
@@ -79,14 +90,14 @@ def test_a_prompt_is_read_and_not_scored():
 @given(st.text("Q: 3+4", max_size=80))
 def test_a_long_context_keeps_prefix_and_end(text):
     whole = PROMPTED.context(text)
-    cut = meter(codec=PROMPTED)._cut(whole)
+    cut = evaluator(codec=PROMPTED)._cut(whole)
     assert len(cut) == min(len(whole), 40)
     assert tuple(cut[: len(PROMPTED.prefix)]) == PROMPTED.prefix
     assert text.endswith(PROMPTED.decode(cut[len(PROMPTED.prefix) :]))
 
 
 def test_marked_answers_are_where_thoughts_are_tried():
-    row = meter().heldout(DOCUMENTS[:1])[0]
+    row = evaluator().heldout(DOCUMENTS[:1])[0]
     tokens, marked = models.codec().document(DOCUMENTS[0].text, DOCUMENTS[0].spans, 40)
     assert row["positions"] == marked
     assert models.codec().decode([tokens[marked[0]]]) == "7"
@@ -94,7 +105,7 @@ def test_marked_answers_are_where_thoughts_are_tried():
 
 def test_choices_are_weighed_as_by_hand_also_without_a_context():
     codec = models.codec()
-    for row, item in zip(meter().bias(ITEMS), ITEMS, strict=True):
+    for row, item in zip(evaluator().bias(ITEMS), ITEMS, strict=True):
         context = codec.context(item.context)
         expected = [slow([*context, *codec.encode(c)], len(context)) for c in item.choices]
         assert row["logprob_direct"] == pytest.approx(expected, abs=1e-3)
@@ -103,22 +114,64 @@ def test_choices_are_weighed_as_by_hand_also_without_a_context():
 
 
 def test_batch_size_changes_no_answer():
-    large, small = meter(64).problems(PROBLEMS), meter(3).problems(PROBLEMS)
+    large, small = evaluator(64).problems(PROBLEMS), evaluator(3).problems(PROBLEMS)
     assert large == small
-    alone = meter().problems(PROBLEMS[1:2])
+    alone = evaluator().problems(PROBLEMS[1:2])
     assert alone == large[1:2]
 
 
 def test_long_contexts_are_cut_at_their_start():
     long = Problem(
-        id="l", key="l", source="s", licence="l", prompt="Q: " + "1+" * 60 + "1\nA:", answer="1"
+        id="l",
+        key="l",
+        source="s",
+        licence="l",
+        benchmark="b",
+        rule="exact",
+        prompt="Q: " + "1+" * 60 + "1\nA:",
+        answer="1",
     )
-    row = meter(max_tokens=8).problems([long])[0]
+    row = evaluator(max_tokens=8).problems([long])[0]
     assert len(row["thinking"]) == len(row["direct"]) == 3
 
 
+def test_a_context_that_is_cut_begins_as_every_text_in_training(monkeypatch):
+    """With the start-of-text token, which the parts that train are given by the codec."""
+    from rlp_core.evaluation import evaluator as module
+
+    seen = []
+    whole = module.go_on
+
+    def spy(model, contexts, *rest):
+        seen.extend(contexts)
+        return whole(model, contexts, *rest)
+
+    monkeypatch.setattr(module, "go_on", spy)
+    text = "Q: " + "1+" * 60 + "1\nA:"
+    long = Problem(
+        id="l",
+        key="l",
+        source="s",
+        licence="l",
+        benchmark="b",
+        rule="exact",
+        prompt=text,
+        answer="1",
+    )
+    long_item = ChoiceItem("t1", "templates", "", "0", text, (" he", " she"), {})
+    made = evaluator(max_tokens=8)
+    made.problems([long, PROBLEMS[0]])
+    made.bias([long_item])
+    codec = models.codec()
+    assert codec.prefix
+    assert len(codec.document(text, [], 1000)[0]) > 8
+    for context in seen:
+        assert tuple(context[: len(codec.prefix)]) == codec.prefix
+    assert [*codec.prefix, *codec.encode(text)[-7:]] in seen
+
+
 def test_the_rows_are_what_the_comparison_reads(tmp_path):
-    made = meter()
+    made = evaluator()
     rows = {"problems": made.problems(PROBLEMS), "heldout": made.heldout(DOCUMENTS)}
     rows["bias"] = made.bias(ITEMS)
     for name, lines in rows.items():

@@ -16,6 +16,7 @@ from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.answers import is_right
 from rlp_core.evaluation.bias import ChoiceItem
+from rlp_core.evaluation.losses import Loss
 from rlp_core.params import Evaluate
 from rlp_core.rollout.engine import complete
 from rlp_core.rollout.rng import number_of, uniform
@@ -31,9 +32,12 @@ Tokens = list[int]
 THOUGHTS, ANSWERS, DIRECT, HELDOUT, BIAS = range(10, 15)
 """What a random number is for."""
 
+_WHOLE = 1 << 62
+"""A limit on tokens that cuts nothing."""
+
 
 @dataclass(frozen=True)
-class Meter:
+class Evaluator:
     """A model, and how it is to be measured.
 
     Attributes:
@@ -51,6 +55,60 @@ class Meter:
     thought_tokens: int
     seed: int
     micro_batch: int
+
+    def losses(
+        self,
+        problems: Sequence[Problem],
+        documents: Sequence[Document],
+        items: Sequence[ChoiceItem],
+    ) -> list[Loss]:
+        """What the limits on tokens take from these records; nothing runs through the model."""
+        settings = self.settings
+        texts = [self._text(document) for document in documents]
+        whole = [len(self.codec.document(d.text, [], _WHOLE)[0]) for d in documents]
+        asked = [self.codec.context(problem.prompt) for problem in problems]
+        answers = [len(self.codec.encode(problem.answer)) for problem in problems]
+        weighed = [self._bias_context(item.context) for item in items]
+        fix = f"raise evaluate.max_tokens = {settings.max_tokens}, or give shorter texts"
+        return [
+            Loss(
+                "dropped_heldout_documents",
+                sum(not _measurable(text) for text in texts),
+                len(texts),
+                "held-out documents are dropped: no place to think lies within evaluate.max_tokens",
+                fix,
+            ),
+            Loss(
+                "cut_heldout_documents",
+                sum(n > len(text.tokens) for n, text in zip(whole, texts, strict=True)),
+                len(texts),
+                "held-out documents are cut: their end is not measured",
+                fix,
+                bounded=False,
+            ),
+            Loss(
+                "cut_problem_prompts",
+                sum(len(context) > settings.max_tokens for context in asked),
+                len(asked),
+                "prompts of problems are cut: the model does not read their beginning",
+                fix,
+            ),
+            Loss(
+                "unanswerable_problems",
+                sum(n > settings.answer_tokens for n in answers),
+                len(answers),
+                "problems have an answer longer than evaluate.answer_tokens: written so, no model "
+                "can give it",
+                f"raise evaluate.answer_tokens = {settings.answer_tokens}, or leave them out",
+            ),
+            Loss(
+                "cut_bias_contexts",
+                sum(len(context) > settings.max_tokens for context in weighed),
+                len(weighed),
+                "bias items are cut: the model does not read their beginning",
+                fix,
+            ),
+        ]
 
     def problems(self, problems: Sequence[Problem]) -> list[dict[str, Any]]:
         """Rows of `problems.jsonl`: sampled and greedy answers, with thoughts and without."""
@@ -70,12 +128,13 @@ class Meter:
                 {
                     "id": problem.id,
                     "key": problem.key,
+                    "benchmark": problem.benchmark,
                     "prompt": problem.prompt,
                     "answer": problem.answer,
-                    "thinking": [int(is_right(a, problem.answer)) for a in thinking[mine]],
-                    "thinking_greedy": int(is_right(greedy[i], problem.answer)),
-                    "direct": [int(is_right(a, problem.answer)) for a in direct[mine]],
-                    "direct_greedy": int(is_right(direct_greedy[i], problem.answer)),
+                    "thinking": [_marked(a, problem) for a in thinking[mine]],
+                    "thinking_greedy": _marked(greedy[i], problem),
+                    "direct": [_marked(a, problem) for a in direct[mine]],
+                    "direct_greedy": _marked(direct_greedy[i], problem),
                     "thought": self.codec.decode(chosen.tokens[i]),
                     "thinking_text": greedy[i],
                     "direct_text": direct_greedy[i],
@@ -86,9 +145,12 @@ class Meter:
         return rows
 
     def heldout(self, documents: Sequence[Document]) -> list[dict[str, Any]]:
-        """Rows of `heldout.jsonl`: log-probabilities of real text, with thoughts and without."""
+        """Rows of `heldout.jsonl`: log-probabilities of real text, with thoughts and without.
+
+        A document that leaves nothing to measure has no row; `losses` counts them.
+        """
         texts = [self._text(document) for document in documents]
-        kept = [i for i, text in enumerate(texts) if len(text.tokens) > 1 and text.candidates]
+        kept = [i for i, text in enumerate(texts) if _measurable(text)]
         whole = [range(self.codec.first, len(texts[i].tokens)) for i in kept]
         logprobs = score(self.model, [texts[i].tokens for i in kept], whole, self.micro_batch)
         rows = []
@@ -153,10 +215,14 @@ class Meter:
         return self.codec.decode(t for t in inner if t != self.codec.end_id)
 
     def _cut(self, tokens: Tokens) -> Tokens:
-        """Keep prefix and end of a context that is too long."""
-        over = len(tokens) - self.settings.max_tokens
-        kept = len(self.codec.prefix)
-        return [*tokens[:kept], *tokens[kept + over :]] if over > 0 else tokens
+        """Keep what every text begins with, and the end, of a context that is too long.
+
+        The model was trained on texts that all begin so.
+        """
+        kept = self.settings.max_tokens - len(self.codec.prefix)
+        if len(tokens) <= self.settings.max_tokens or kept < 1:
+            return tokens[-self.settings.max_tokens :]
+        return [*self.codec.prefix, *tokens[-kept:]]
 
     def _bias_context(self, text: str) -> Tokens:
         """Something must stand before the first choice, where a set has no context."""
@@ -243,11 +309,21 @@ class Meter:
         return [[float(np.sum(next(totals))) for _ in many] for many in choices]
 
 
+def _marked(answer: str, problem: Problem) -> int:
+    """1 where an answer is right by the rule of the problem's benchmark, else 0."""
+    return int(is_right(answer, problem.answer, problem.rule, problem.choices))
+
+
+def _measurable(text: TokenizedDocument) -> bool:
+    """Whether a text has something to predict, and a place to think."""
+    return len(text.tokens) > 1 and bool(text.candidates)
+
+
 def _reasoned(
-    meter: Meter, contexts: Sequence[Tokens], drawn: Completions, copies: int
+    evaluator: Evaluator, contexts: Sequence[Tokens], drawn: Completions, copies: int
 ) -> list[Tokens]:
     """Contexts with their thoughts, closed: what an answer is drawn from."""
-    codec = meter.codec
+    codec = evaluator.codec
     return [
         [*contexts[i // copies], codec.open_id, *tokens, *([] if stopped else [codec.close_id])]
         for i, (tokens, stopped) in enumerate(zip(drawn.tokens, drawn.stopped, strict=True))

@@ -1,0 +1,56 @@
+"""Which records are measured, where there are more than are wanted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from rlp_core.data.records import Record
+
+R = TypeVar("R", bound=Record)
+
+
+def draw_equally(records: Sequence[R], limit: int, group_of: Callable[[R], str]) -> list[R]:
+    """At most `limit` records, as many of each group as there are, in their order.
+
+    Drawn by content hash: neither the order of the file nor the other groups change which of a
+    group come first. A group that has fewer leaves its share to the others; what cannot be shared
+    out evenly goes to the first groups by name.
+
+    Args:
+        records: of any order.
+        limit: how many at most.
+        group_of: the group of a record: its source, its benchmark.
+    """
+    if len(records) <= limit:
+        return list(records)
+    groups: dict[str, list[R]] = {}
+    for record in records:
+        groups.setdefault(group_of(record), []).append(record)
+    share = shares({name: len(members) for name, members in groups.items()}, limit)
+    chosen = {
+        record.id
+        for name, members in groups.items()
+        for record in sorted(members, key=_rank)[: share[name]]
+    }
+    return [record for record in records if record.id in chosen]
+
+
+def shares(sizes: dict[str, int], limit: int) -> dict[str, int]:
+    """How many each group gives: equal numbers, as far as they have them."""
+    given = dict.fromkeys(sizes, 0)
+    left = min(limit, sum(sizes.values()))
+    while left:
+        open_groups = sorted(name for name in sizes if given[name] < sizes[name])
+        each = left // len(open_groups)
+        for name in open_groups if each else open_groups[:left]:
+            taken = min(max(each, 1), sizes[name] - given[name])
+            given[name] += taken
+            left -= taken
+    return given
+
+
+def _rank(record: Record) -> tuple[str, str]:
+    salted = f"evaluate/{record.key}".encode()
+    return hashlib.blake2b(salted, digest_size=16).hexdigest(), record.id

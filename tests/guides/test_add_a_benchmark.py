@@ -1,0 +1,113 @@
+"""docs/guides/add-a-benchmark.md, followed to the letter in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rlp_core.data.records import Problem
+from rlp_core.evaluation import item_files
+from rlp_core.evaluation.abilities import ability_statistics
+from rlp_core.evaluation.benchmarks import benchmarks_in
+from rlp_core.evaluation.drawing import draw_equally
+from rlp_core.files import read_jsonl, sha256, write_jsonl
+from rlp_core.params import Benchmark, load
+from rlp_core.stage import StageContext
+from rlp_core.stages import prepare
+from rlp_core.tracking.tracker import Tracker
+from rlp_core.workspace import Workspace
+from tests.evaluation.test_evaluator import DOCUMENTS, ITEMS, evaluator
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = (ROOT / "docs" / "guides" / "add-a-benchmark.md").read_text("utf-8")
+BLOCK = re.compile(r"```(?P<kind>json|yaml)\n(?P<text>.*?)\n *```", re.DOTALL)
+
+
+def digests(root: Path) -> dict[str, str]:
+    return {
+        p.relative_to(root).as_posix(): sha256(p) for p in sorted(root.rglob("*")) if p.is_file()
+    }
+
+
+def block(text: str) -> str:
+    """A block's text without the indentation of the list that it stands in."""
+    return re.sub(r"(?m)^   ", "", text) if text.startswith("   ") else text
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, list[str]]:
+    """A workspace after the steps, and the files besides the data that they touched."""
+    root = tmp_path_factory.mktemp("project")
+    tree = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    for part in ("base", "rlp", "heldout", "bootstrap", "finetune"):
+        for source in tree["prepare"][part]:
+            source["count"] = 20
+    (root / "params.yaml").write_text(yaml.safe_dump(tree))
+    (root / "data" / "external").mkdir(parents=True)
+    (root / "data" / "benchmarks").mkdir()
+    data, written, named = (block(found["text"]) for found in BLOCK.finditer(GUIDE))
+    (root / "data" / "external" / "capitals.jsonl").write_text(data + "\n")
+    before = digests(root)
+    place = re.search(r"`(data/benchmarks/[a-z]+\.yaml)`:", GUIDE)
+    assert place is not None
+    (root / place[1]).write_text(written + "\n")
+    tree["evaluate"] |= yaml.safe_load(named)["evaluate"]
+    (root / "params.yaml").write_text(yaml.safe_dump(tree))
+    after = digests(root)
+    touched = sorted(name for name in after if after[name] != before.get(name))
+    workspace = Workspace(root)
+    prepare.run(
+        StageContext("prepare", load(workspace.params), workspace, Tracker(None, None, workspace))
+    )
+    return workspace, touched
+
+
+def test_one_file_is_written_besides_the_parameters(
+    followed: tuple[Workspace, list[str]],
+) -> None:
+    assert followed[1] == ["data/benchmarks/capitals.yaml", "params.yaml"]
+
+
+def test_its_problems_are_prepared_under_its_name(followed: tuple[Workspace, list[str]]) -> None:
+    workspace, _ = followed
+    rows = [Problem.model_validate(r) for r in read_jsonl(workspace.prepared / "problems.jsonl")]
+    of = {name: [r for r in rows if r.benchmark == name] for name in ("arithmetic", "capitals")}
+    assert {name: len(members) for name, members in of.items()} == {
+        "arithmetic": 200,
+        "capitals": 2,
+    }
+    assert {r.rule for r in of["capitals"]} == {"choice"}
+    assert of["capitals"][0].prompt == "Q: Capital of France?\n(A) Lyon\n(B) Paris\nA:"
+    assert of["capitals"][0].choices == ["Lyon", "Paris"]
+    manifest = json.loads((workspace.prepared / "manifest.json").read_text())
+    told = [s["benchmark"] for s in manifest["parts"]["problems"]["sources"]]
+    assert told == ["arithmetic", "capitals"]
+
+
+def test_metrics_name_it(followed: tuple[Workspace, list[str]], tmp_path: Path) -> None:
+    workspace, _ = followed
+    rows = [Problem.model_validate(r) for r in read_jsonl(workspace.prepared / "problems.jsonl")]
+    asked = draw_equally(rows, 4, lambda problem: problem.benchmark)
+    assert sorted(problem.benchmark for problem in asked) == [
+        *["arithmetic"] * 2,
+        *["capitals"] * 2,
+    ]
+    made = evaluator()
+    write_jsonl(tmp_path / "problems.jsonl", made.problems(asked))
+    write_jsonl(tmp_path / "heldout.jsonl", made.heldout(DOCUMENTS))
+    write_jsonl(tmp_path / "bias.jsonl", made.bias(ITEMS))
+    items = item_files.read(tmp_path)
+    found = ability_statistics(items.problems, items.heldout)
+    metrics = {name: statistic.value() for name, statistic in found.items()}
+    assert benchmarks_in(metrics) == ["arithmetic", "capitals"]
+    own = [metrics[f"greedy_direct/{name}"] for name in ("arithmetic", "capitals")]
+    assert metrics["greedy_direct"] == pytest.approx(sum(own) / 2)
+
+
+def test_the_page_names_every_key_of_a_benchmark() -> None:
+    table = re.findall(r"(?m)^\| `([a-z_]+)` \|", GUIDE)
+    assert sorted(table) == sorted(Benchmark.model_fields)

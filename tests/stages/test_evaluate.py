@@ -1,0 +1,111 @@
+"""Stage `evaluate`: what it reads is what the graph names, and what it leaves out is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from rlp_core.errors import DataError
+from rlp_core.evaluation.benchmarks import benchmarks_in
+from rlp_core.files import read_jsonl
+from rlp_core.params import Params
+from rlp_core.stage import StageContext
+from rlp_core.stages import base, evaluate, prepare
+from rlp_core.tracking.lineage import stage_spec
+from rlp_core.workspace import Workspace
+from tests.evaluation.bias.test_suites import bbq_row, write
+from tests.stages.test_training import Tracker, params
+from tests.tracing import files_read, outside
+
+GRAPH = Path(__file__).resolve().parents[2] / "dvc.yaml"
+SETS = {"folder": "sets", "bbq": "bbq", "winobias": "wino", "template_items": 8, "thoughts": 1}
+
+
+def settings(**changes: Any) -> Params:
+    made = params(evaluate__bias=SETS)
+    return made.model_copy(update={"evaluate": made.evaluate.model_copy(update=changes)})
+
+
+def context(name: str, workspace: Workspace, of: Params) -> StageContext:
+    return StageContext(name, of, workspace, cast("Any", Tracker()))
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Up to a base model, with small bias sets beside."""
+    root = tmp_path_factory.mktemp("evaluated")
+    (root / "dvc.yaml").write_text(GRAPH.read_text(encoding="utf-8"))
+    made = Workspace(root)
+    prepare.run(context("prepare", made, settings()))
+    made.prepared.rename(made.validated)
+    base.run(context("base", made, settings()))
+    (root / "sets" / "bbq").mkdir(parents=True)
+    write(root / "sets" / "bbq" / "Age.jsonl", [bbq_row()])
+    (root / "sets" / "wino").mkdir()
+    for half, pronoun in (("pro", "he"), ("anti", "she")):
+        lines = f"1 [The guard] met the clerk and [{pronoun}] left.\n"
+        lines += f"2 The guard met [the clerk] and [{pronoun}] left.\n"
+        path = root / "sets" / "wino" / f"{half}_stereotyped_type1.txt.dev"
+        path.write_text(lines)
+    return made
+
+
+def test_whatever_it_reads_is_a_dependency(workspace: Workspace) -> None:
+    of = settings()
+    spec = stage_spec("evaluate@base", of, workspace)
+    assert spec is not None
+    with files_read(workspace.root) as read:
+        evaluate.run(context("evaluate@base", workspace, of))
+    own = {path for path in read if Path(path).parent.name.startswith(".items.")}
+    assert outside(read - own, *spec.deps) == []
+    expected = {
+        "data/validated/heldout.jsonl",
+        "data/validated/problems.jsonl",
+        "sets/bbq/Age.jsonl",
+        "sets/wino/pro_stereotyped_type1.txt.dev",
+        "sets/wino/anti_stereotyped_type1.txt.dev",
+        "models/base/config.json",
+    }
+    assert expected <= read
+    suites = {
+        row["suite"]
+        for row in read_jsonl(workspace.report("evaluate@base") / "items" / "bias.jsonl")
+    }
+    assert suites == {"templates", "bbq", "winobias"}
+
+
+def test_metrics_are_told_apart_by_benchmark(workspace: Workspace) -> None:
+    evaluate.run(context("evaluate@base", workspace, settings()))
+    metrics = json.loads((workspace.report("evaluate@base") / "metrics.json").read_text())
+    assert benchmarks_in(metrics) == ["arithmetic"]
+    assert metrics["pass_at_1_direct/arithmetic"] == metrics["pass_at_1_direct"]
+
+
+def test_what_is_drawn_and_lost_is_told_and_counted(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lengths = sorted(len(r["text"]) for r in read_jsonl(workspace.part("heldout")))
+    assert lengths[0] < lengths[-1]
+    of = settings(max_tokens=13, heldout_documents=1000, max_lost_share=1.0)
+    evaluate.run(context("evaluate@base", workspace, of))
+    said = capsys.readouterr().out
+    metrics = json.loads((workspace.report("evaluate@base") / "metrics.json").read_text())
+    rows = list(read_jsonl(workspace.report("evaluate@base") / "items" / "heldout.jsonl"))
+    lost = metrics["dropped_heldout_documents"]
+    assert 0 < lost < 40
+    assert len(rows) == 40 - lost
+    assert "4 of 200 problems and 40 of 40 held-out documents drawn" in said
+    assert f"warning: evaluate@base: {lost:.0f} of 40 held-out documents are dropped" in said
+
+
+def test_where_nothing_is_left_nothing_is_written(workspace: Workspace, tmp_path: Path) -> None:
+    empty = Workspace(tmp_path)
+    for name in ("data", "models", "sets"):
+        (tmp_path / name).symlink_to(workspace.root / name)
+    with pytest.raises(DataError, match="too little is left to measure") as caught:
+        evaluate.run(context("evaluate@base", empty, settings(max_tokens=8)))
+    assert "evaluate.max_tokens = 8" in caught.value.fix
+    assert not empty.reports.exists()
