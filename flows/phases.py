@@ -25,6 +25,7 @@ from flows.plan import PlannedStage, as_markdown, make_plan, summary
 from flows.schedule import Limits, walk
 from flows.stage_task import Run, StageFailedError, stage_task
 from rlp_core import quiet
+from rlp_core.checks import check
 from rlp_core.errors import UsageError
 from rlp_core.params import Params, load
 from rlp_core.tracking import close_pipeline_run, note_reused, open_pipeline_run
@@ -103,6 +104,7 @@ def run_phases(phases: tuple[str, ...], max_parallel: int, gpu_slots: int) -> No
     workspace = Workspace(Path.cwd())
     with recovery.claimed(workspace, str(runtime.flow_run.id or "")):
         params = load(workspace.params)
+        check(params, workspace.root, data="validate-data" in phases)
         stages = load_graph(workspace.root)
         recovery.recover(workspace, params, get_run_logger().warning)
         _bring_up_to_date(workspace, params, stages, phases, max_parallel, gpu_slots)

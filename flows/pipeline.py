@@ -15,6 +15,7 @@ from pathlib import Path
 
 from flows.graph import PHASES, load_graph, refuse_without_git
 from flows.server import configure, prefect_server
+from rlp_core.checks import check
 from rlp_core.errors import EXIT_INTERRUPTED, RlpError
 from rlp_core.params import load
 from rlp_core.workspace import Workspace
@@ -28,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     root = Path.cwd()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        load(Workspace(root).params)
+        reads_data = options.phase in ("rlp-pipeline", "validate-data")
+        check(load(Workspace(root).params), root, data=reads_data)
         configure(root)
         refuse_without_git(root)
         wait_until_up = prefect_server(root)
