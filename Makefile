@@ -24,7 +24,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help install run repro ui test test-fast check format params-reference clean \
+.PHONY: help install run repro ui test test-fast check docs format params-reference clean \
 	purge worker moved
 
 help:  ## list what can be typed
@@ -71,6 +71,9 @@ check: install  ## lint, format, types, who imports whom
 	ruff format --check
 	mypy
 	lint-imports
+
+docs: install  ## the site of the documentation, in site/
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 format: install  ## mend what ruff can mend
 	ruff check --fix

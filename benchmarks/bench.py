@@ -12,11 +12,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
+import sys
 from collections.abc import Callable
 from typing import Any
 
+import click
+
 from benchmarks.work import PRESETS, Work
-from rlp_core.errors import UsageError
+from rlp_core import quiet
+from rlp_core.errors import RlpError, UsageError
 
 Say = Callable[[str], None]
 
@@ -53,15 +57,18 @@ def run(preset: str, recipes: tuple[str, ...], steps: int, threads: int | None, 
     peak = roofline.measure(work.threads)
     say(f"machine: {peak.gflops_fp32:.0f} GFLOP/s fp32, {peak.gigabytes_per_second:.0f} GB/s")
     found: dict[str, Any] = {"work": dataclasses.asdict(work), "machine": dataclasses.asdict(peak)}
-    found["peers"] = {name: _beside(work, name, steps, say) for name in recipes}
-    ours = rlp_step.run(work, steps)
+    ours = rlp_step.run(
+        work, steps, each=lambda number, one: say(f"step {number}: {one.seconds:.2f} s")
+    )
     found["rlp"] = _ours(ours, peak)
+    found["peers"] = {name: _beside(work, name, steps, say) for name in recipes}
     update = rlp_step.update_against_dense(work, max(1, steps // 2))
     found["update_against_dense"] = update
     say(
         f"update: {found['rlp']['mfu']['update']:.0%} of the matrix peak, "
         f"{update['ratio']:.1f} times the dense one"
     )
+    say("growth: time per thought and memory, for other sizes of the work")
     found["growth"] = growth.report(work, max(2, steps // 2))
     return json.dumps(found)
 
@@ -119,3 +126,25 @@ def _ours(steps: list[Any], peak: Any) -> dict[str, Any]:
         },
         "decode_bandwidth": steps[0].gigabytes / phases["decode"] / peak.gigabytes_per_second,
     }
+
+
+@click.command()
+@click.option("--work", default="reference", show_default=True, help="What a step does.")
+@click.option("--peer", "peers", multiple=True, help="TRL's recipe, tuned or usual; repeatable.")
+@click.option("--steps", default=5, show_default=True, type=click.IntRange(1))
+@click.option("--threads", type=click.IntRange(1), help="By default those of the work.")
+def main(work: str, peers: tuple[str, ...], steps: int, threads: int | None) -> None:
+    """Time a step of RLP, alone or beside TRL's; JSON is the last line of stdout.
+
+    A peer needs `pip install -e '.[bench]'`.
+    """
+    quiet.apply()
+    try:
+        click.echo(run(work, peers, steps, threads, lambda line: click.echo(line, err=True)))
+    except RlpError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ import dataclasses
 import json
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -116,14 +116,25 @@ def step(made: RLPLearner, number: int) -> StepTimes:
 
 
 def run(
-    work: Work, steps: int, warmup: int = 1, seed: int = 0, device: str = "cpu"
+    work: Work,
+    steps: int,
+    warmup: int = 1,
+    seed: int = 0,
+    device: str = "cpu",
+    each: Callable[[int, StepTimes], None] | None = None,
 ) -> list[StepTimes]:
-    """Time `steps` steps after some that are not counted."""
+    """Time `steps` steps after some that are not counted; `each` is told of every one at once."""
     import torch
 
     torch.set_num_threads(work.threads)
     made = trainer(work, seed, device)
-    return [step(made, number) for number in range(warmup + steps)][warmup:]
+    found = []
+    for number in range(warmup + steps):
+        timed = step(made, number)
+        if each is not None and number >= warmup:
+            each(number - warmup + 1, timed)
+        found.append(timed)
+    return found[warmup:]
 
 
 def update_against_dense(work: Work, repeats: int, seed: int = 0) -> dict[str, Any]:

@@ -244,27 +244,26 @@ def _standard_input() -> str:
         ) from error
 
 
-@main.command()
-@click.option("--work", default="reference", show_default=True, help="What a step does.")
-@click.option("--peer", "peers", multiple=True, help="TRL's recipe, tuned or usual; repeatable.")
-@click.option("--steps", default=5, show_default=True, type=click.IntRange(1))
-@click.option("--threads", type=click.IntRange(1), help="By default those of the work.")
-def bench(work: str, peers: tuple[str, ...], steps: int, threads: int | None) -> None:
-    """Time a step of RLP, alone or beside TRL's; JSON is the last line of stdout.
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def bench(root: Path, arguments: tuple[str, ...]) -> None:
+    """Time a step of RLP, alone or beside TRL's; `rlp bench --help` lists the options.
 
-    Needs a checkout; a peer needs `pip install -e '.[bench]'`.
+    Starts `python -m benchmarks.bench`, which needs a checkout.
     """
+    import subprocess
+
     from rlp_core.errors import UnavailableError
 
-    try:
-        from benchmarks import bench as benchmark
-    except ModuleNotFoundError as error:
+    if not (root / "benchmarks" / "bench.py").is_file():
         raise UnavailableError(
             "the benchmarks are not part of an installed package",
-            where="rlp bench",
-            fix="run it in the checkout: `python -m rlp_core.cli bench`",
-        ) from error
-    click.echo(benchmark.run(work, peers, steps, threads, lambda line: click.echo(line, err=True)))
+            where=str(root),
+            fix="run it in a checkout, or name one: `rlp --root CHECKOUT bench`",
+        )
+    command = [sys.executable, "-m", "benchmarks.bench", *arguments]
+    sys.exit(subprocess.run(command, cwd=root, check=False).returncode)
 
 
 @main.command()

@@ -120,7 +120,7 @@ def sample_tokens(
     Args:
         model: gives the head.
         hidden: [rows, width], the states that predict.
-        draws: temperature, closing delimiter and least length.
+        params: temperature, closing delimiter and least length.
         uniform: [draws] numbers in [0, 1); None takes the likeliest token.
         index: how many tokens the thoughts have already.
         of: [draws] the row that each draw is from; None: one draw per row.
