@@ -36,8 +36,15 @@ def test_a_product_counts_two_n_cubed_and_the_best_size_is_taken(
 ) -> None:
     seconds = iter([2.0, 1.0, 50.0])
     monkeypatch.setattr(roofline, "_fastest", lambda *_: next(seconds))
-    found = roofline.matrix_peak(torch.float32, sizes=(2, 4, 8))
+    found = roofline.matrix_peak(torch.float32, seconds=1000.0, sizes=(2, 4, 8))
     assert found == pytest.approx(2 * 4**3 / 1e9)
+
+
+def test_a_size_that_would_take_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([1.0, 8.0])  # one GFLOP/s at every size; the third product would take 64 s
+    monkeypatch.setattr(roofline, "_fastest", lambda *_: next(seconds))
+    assert roofline.matrix_peak(torch.bfloat16, seconds=10.0, sizes=(2, 4, 8)) > 0
+    assert next(seconds, None) is None
 
 
 @pytest.mark.parametrize(("copy", "triad", "arrays"), [(1.0, 1.0, 3), (1.0, 2.0, 2)])
