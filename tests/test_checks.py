@@ -47,7 +47,7 @@ def test_a_fault_is_found_before_any_work(
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("metric", [*DESCRIPTIONS, "bias/templates/gap_direct"])
+@pytest.mark.parametrize("metric", [*DESCRIPTIONS, "pass_at_1_thinking/arithmetic"])
 def test_a_known_metric_passes(tmp_path: Path, metric: str) -> None:
     checked(tmp_path, "promote.metric", metric)
 
@@ -144,3 +144,8 @@ def test_the_command_looks_at_what_the_file_names(
         main(["--root", str(tmp_path), "params", "check"])
     assert ended.value.code == ConfigError.exit_code
     assert "did you mean `rlp`?" in capsys.readouterr().err
+
+
+def test_a_benchmark_that_is_not_in_use_cannot_rank(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'gsm8k', which is not in use"):
+        checked(tmp_path, "promote.metric", "pass_at_1_thinking/gsm8k")

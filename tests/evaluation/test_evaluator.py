@@ -140,13 +140,13 @@ def test_a_context_that_is_cut_begins_as_every_text_in_training(monkeypatch):
     from rlp_core.evaluation import evaluator as module
 
     seen = []
-    whole = module.go_on
+    whole = module.complete
 
     def spy(model, contexts, *rest):
         seen.extend(contexts)
         return whole(model, contexts, *rest)
 
-    monkeypatch.setattr(module, "go_on", spy)
+    monkeypatch.setattr(module, "complete", spy)
     text = "Q: " + "1+" * 60 + "1\nA:"
     long = Problem(
         id="l",

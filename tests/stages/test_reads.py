@@ -12,7 +12,7 @@ from rlp_core.params import Params
 from rlp_core.stage import StageContext
 from rlp_core.stages import prepare, validate
 from rlp_core.tracking.lineage import stage_spec
-from rlp_core.workspace import PARTS, Workspace
+from rlp_core.workspace import SOURCE_PARTS, Workspace
 from tests.tracing import files_read, outside
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ class Silent:
 
 def params(folder: str) -> Params:
     tree = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text(encoding="utf-8"))
-    for part in PARTS:
+    for part in SOURCE_PARTS:
         tree["prepare"][part] = [
             source | {"count": min(source["count"], 20)} for source in tree["prepare"][part]
         ]
@@ -39,6 +39,7 @@ def params(folder: str) -> Params:
 
 def test_prepare_and_validate_read_their_dependencies_alone(tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "data" / "benchmarks").mkdir(parents=True)
     for folder in ("texts", "elsewhere"):
         (tmp_path / folder).mkdir()
         rows = [{"text": f"{folder} {n} by the water"} for n in range(9)]
