@@ -177,7 +177,7 @@ def test_a_source_of_ones_own_is_no_world_though_it_is_called_like_one() -> None
     row = record("problems", **ARITHMETIC, prompt=CHAIN, answer="by rules of my own")
     made = part_of("problems", [row])
     own = replace(made, promised={"sources": [{"kind": "files", "name": "arithmetic"}]})
-    rules = rules_for("problems", SETTINGS, THOUGHT)
+    rules = rules_for("problems", SETTINGS, THOUGHT, ANSWER_TOKENS)
     none = Evaluations([], SETTINGS.contamination_ngram)
     assert build(made, rules, none, SETTINGS).columns["rule_answer_holds"] == [False]
     assert build(own, rules, none, SETTINGS).columns["rule_answer_holds"] == [True]
