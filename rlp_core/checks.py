@@ -19,7 +19,7 @@ from rlp_core.data.prepare import places_of
 from rlp_core.data.records import kind_of
 from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError, did_you_mean
 from rlp_core.evaluation import benchmarks
-from rlp_core.evaluation.abilities import DESCRIPTIONS
+from rlp_core.evaluation.abilities import DESCRIPTIONS, OF_A_BENCHMARK
 from rlp_core.params import Benchmark, Files, Params, Procedural
 from rlp_core.params.root import sequence_lengths
 from rlp_core.workspace import PARTS
@@ -74,15 +74,15 @@ def _promotion(params: Params) -> Iterator[RlpError]:
             where="params.yaml, key promote.candidates",
             fix=f"name at least one of: {', '.join(known)}",
         )
-    metric, _, benchmark = params.promote.metric.partition("/")
-    if metric not in DESCRIPTIONS:
+    metric, slash, benchmark = params.promote.metric.partition("/")
+    if metric not in (OF_A_BENCHMARK if slash else DESCRIPTIONS):
         yield ConfigError(
             f"no metric that can rank models is called {params.promote.metric!r}",
             where="params.yaml, key promote.metric",
             fix=f"{did_you_mean(metric, DESCRIPTIONS)}choose among: {', '.join(DESCRIPTIONS)}; or "
-            "METRIC/BENCHMARK",
+            f"METRIC/BENCHMARK with one of {', '.join(sorted(OF_A_BENCHMARK))}",
         )
-    elif benchmark and benchmark not in params.evaluate.benchmarks:
+    elif slash and benchmark not in params.evaluate.benchmarks:
         names = params.evaluate.benchmarks
         yield ConfigError(
             f"promote.metric names the benchmark {benchmark!r}, which is not in use",

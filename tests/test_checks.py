@@ -149,3 +149,7 @@ def test_the_command_looks_at_what_the_file_names(
 def test_a_benchmark_that_is_not_in_use_cannot_rank(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'gsm8k', which is not in use"):
         checked(tmp_path, "promote.metric", "pass_at_1_thinking/gsm8k")
+    with pytest.raises(ConfigError, match="'', which is not in use"):
+        checked(tmp_path, "promote.metric", "pass_at_1_thinking/")
+    with pytest.raises(ConfigError, match="no metric that can rank"):
+        checked(tmp_path, "promote.metric", "cross_entropy/arithmetic")

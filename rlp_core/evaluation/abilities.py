@@ -33,6 +33,19 @@ DESCRIPTIONS = {
     "forced_close_share": "share of sampled thoughts that had to be closed by force",
 }
 
+OF_A_BENCHMARK = frozenset(
+    {
+        "pass_at_1_thinking",
+        "greedy_thinking",
+        "pass_at_1_direct",
+        "greedy_direct",
+        "pass_at_1_gain",
+        "thought_tokens",
+        "forced_close_share",
+    }
+)
+"""What is measured on problems, and so of each benchmark too: `NAME/BENCHMARK`."""
+
 LOWER_IS_BETTER = frozenset(
     {
         "cross_entropy",

@@ -37,13 +37,6 @@ _TEXT = re.compile(r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}")
 _LETTER = re.compile(r"\(?(?P<letter>[A-Za-z])(?:[.):]+(?: +(?P<text>.*))?)?")
 
 
-def first_line(text: str, end_of_text: str = "") -> str:
-    """What counts as the answer: everything before the first line end or end of text."""
-    if end_of_text:
-        text = text.split(end_of_text, 1)[0]
-    return text.split("\n", 1)[0].strip()
-
-
 def is_right(
     answer: str, expected: str, rule: AnswerRule = "exact", choices: Sequence[str] = ()
 ) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlp_core.evaluation import math_answers
-from rlp_core.evaluation.answers import choice, first_line, is_right, number
+from rlp_core.evaluation.answers import choice, is_right
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "answers.md"
 ROW = re.compile(r"\| (exact|math|choice) \| `([^`]*)` \| `([^`]*)` \| (yes|no) \|")
@@ -56,13 +56,6 @@ def test_every_option_is_named_by_its_text(options: list[str]) -> None:
         found = choice(text, options)
         assert found is not None
         assert found <= number_
-
-
-def test_an_answer_ends_with_its_line_or_with_the_text() -> None:
-    assert first_line("7\nQ: 3+4") == "7"
-    assert first_line(" 7<|endoftext|>8", "<|endoftext|>") == "7"
-    assert first_line("") == ""
-    assert number("seven") is None
 
 
 def test_an_empty_answer_is_wrong() -> None:
