@@ -49,8 +49,8 @@ class DumpedDocuments(Sequence[TokenizedDocument]):
         """Those of a run's texts that a step needs.
 
         Args:
-            texts: all of them.
-            read: places of those that the step reads.
+            documents: all of them.
+            read: their indices in it of those that the step reads.
             numbers: further texts by their own number: those in the replay buffer.
         """
         kept, others = set(read), set(numbers)
@@ -96,7 +96,7 @@ class StepDump:
             order of rounding.
         settings: section `rlp` of the parameters.
         thought: section `thought`.
-        texts: those that the step reads.
+        documents: those that the step reads.
         state: of the trainer, before the step.
         metrics: what the step gave; the reason for the dump is among them.
     """

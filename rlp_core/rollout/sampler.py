@@ -53,7 +53,7 @@ def sample(
         model: attends through the branches; no dropout is active in it.
         trunks: documents; only the tokens before the last position of each are read.
         starts: where to think; those of one document stand together.
-        draws: how.
+        params: how.
         uniforms: the numbers that decide; unused when the temperature is 0.
         rows: thoughts in flight at once; documents stay whole.
 

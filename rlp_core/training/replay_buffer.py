@@ -53,7 +53,7 @@ class ReplayBuffer:
         return [self.groups[i] for i in np.sort(np.argsort(ticket, kind="stable")[:count])]
 
     def state(self) -> State:
-        """The groups, their texts by number."""
+        """The groups, their documents by number."""
         return State(values={"groups": [_as_json(group) for group in self.groups]})
 
     def restore(self, state: State, documents: Mapping[int, TokenizedDocument]) -> None:
@@ -61,7 +61,7 @@ class ReplayBuffer:
 
         Args:
             state: of a buffer of the same settings.
-            texts: every text that can be read, by number.
+            documents: every one that can be read, by number.
         """
         saved: Any = state.values["groups"]
         self.groups = [_from_json(value, documents) for value in saved]
@@ -76,14 +76,14 @@ def _advantages(group: RolloutGroup) -> list[float]:
 
 def _as_json(group: RolloutGroup) -> dict[str, Any]:
     position = group.position
-    rest = {name: value for name, value in vars(group).items() if name != "place"}
+    rest = {name: value for name, value in vars(group).items() if name != "position"}
     where = [position.document.number, position.index, position.targets.stop]
-    return {"place": where, **rest}
+    return {"position": where, **rest}
 
 
 def _from_json(
     value: Mapping[str, Any], documents: Mapping[int, TokenizedDocument]
 ) -> RolloutGroup:
-    number, position, end = value["place"]
-    position = ThinkPosition(documents[number], position, range(position, end))
-    return RolloutGroup(position, **{name: part for name, part in value.items() if name != "place"})
+    number, index, end = value["position"]
+    position = ThinkPosition(documents[number], index, range(index, end))
+    return RolloutGroup(position, **{name: part for name, part in value.items() if name != "position"})

@@ -86,7 +86,7 @@ def test_texts_stand_at_their_numbers() -> None:
     documents = DumpedDocuments(9, TEXTS)
     assert len(documents) == 9
     assert [documents[i] for i in (2, 5)] == list(documents)
-    with pytest.raises(LookupError, match="text 3 was not read"):
+    with pytest.raises(LookupError, match="document 3 was not read"):
         _ = documents[3]
 
 
