@@ -22,7 +22,7 @@ _LOW_DISK = 2 * 2**30  # bytes
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One line of the report.
 
     Attributes:
@@ -36,98 +36,98 @@ class Finding:
     fine: bool = True
 
 
-def examine(root: Path) -> list[Finding]:
+def examine(root: Path) -> list[Diagnosis]:
     """Look at everything; nothing is changed but the tracking database, made if it is absent."""
     workspace = Workspace(root)
     findings = [*_versions(), _switches(), _torch()]
     params: Params | None = None
     try:
         params = load(workspace.params)
-        findings.append(Finding("params.yaml", "all parameters are known and possible"))
+        findings.append(Diagnosis("params.yaml", "all parameters are known and possible"))
     except RlpError as error:
-        findings.append(Finding("params.yaml", str(error), fine=False))
+        findings.append(Diagnosis("params.yaml", str(error), fine=False))
     findings += [_git(root), _dvc(root), _disk(root)]
     if params is not None:
         findings.append(_mlflow(workspace, params))
     return findings
 
 
-def _versions() -> Iterator[Finding]:
+def _versions() -> Iterator[Diagnosis]:
     for package in PACKAGES:
         try:
-            yield Finding(package, version(package))
+            yield Diagnosis(package, version(package))
         except PackageNotFoundError:
-            yield Finding(package, "not installed; run `make install`", fine=False)
+            yield Diagnosis(package, "not installed; run `make install`", fine=False)
 
 
-def _switches() -> Finding:
+def _switches() -> Diagnosis:
     changed = [
         f"{name}={os.environ[name]}"
         for name, value in quiet.SWITCHES.items()
         if os.environ.get(name, value) != value
     ]
     if changed:
-        return Finding("telemetry", f"set otherwise by you: {', '.join(changed)}")
-    return Finding("telemetry", f"off, and hubs offline ({len(quiet.SWITCHES)} switches)")
+        return Diagnosis("telemetry", f"set otherwise by you: {', '.join(changed)}")
+    return Diagnosis("telemetry", f"off, and hubs offline ({len(quiet.SWITCHES)} switches)")
 
 
-def _torch() -> Finding:
+def _torch() -> Diagnosis:
     try:
         import torch
     except ImportError as error:
-        return Finding("torch threads", f"torch cannot be imported: {error}", fine=False)
+        return Diagnosis("torch threads", f"torch cannot be imported: {error}", fine=False)
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     cores = os.cpu_count() or 1
     threads = torch.get_num_threads()
     text = f"{threads} of {cores} cores; GPUs: {', '.join(devices) or 'none'}"
-    return Finding("torch threads", text, fine=threads <= cores)
+    return Diagnosis("torch threads", text, fine=threads <= cores)
 
 
-def _git(root: Path) -> Finding:
+def _git(root: Path) -> Diagnosis:
     try:
         commit = _output(root, "git", "rev-parse", "--short", "HEAD")
         changed = len(_output(root, "git", "status", "--porcelain").splitlines())
         shallow = _output(root, "git", "rev-parse", "--is-shallow-repository") == "true"
     except (OSError, subprocess.SubprocessError):
         text = "no git checkout: runs carry no commit, `dvc exp` does not work; `git init`"
-        return Finding("git", text, fine=False)
+        return Diagnosis("git", text, fine=False)
     if shallow:
         text = f"{commit}, a shallow clone: `dvc exp` may lose its result; `git fetch --unshallow`"
-        return Finding("git", text, fine=False)
-    return Finding("git", f"{commit}, {changed} files changed" if changed else f"{commit}, clean")
+        return Diagnosis("git", text, fine=False)
+    return Diagnosis("git", f"{commit}, {changed} files changed" if changed else f"{commit}, clean")
 
 
-def _dvc(root: Path) -> Finding:
+def _dvc(root: Path) -> Diagnosis:
     if not (root / ".dvc").is_dir():
-        return Finding("dvc", "no DVC workspace here; run in a checkout", fine=False)
+        return Diagnosis("dvc", "no DVC workspace here; run in a checkout", fine=False)
     if not (root / "dvc.lock").is_file():
-        return Finding("dvc workspace", "nothing was run yet; `make run` or `dvc repro`")
+        return Diagnosis("dvc workspace", "nothing was run yet; `make run` or `dvc repro`")
     try:
         state = _output(root, "dvc", "status")
     except (OSError, subprocess.SubprocessError):
         text = "`dvc status` fails: another DVC may hold the workspace; wait for it, or run it"
-        return Finding("dvc workspace", text, fine=False)
+        return Diagnosis("dvc workspace", text, fine=False)
     stale = [line for line in state.splitlines() if line and not line[0].isspace()]
     fresh = "up to date" in state
     names = ", ".join(line.rstrip(":") for line in stale)
-    return Finding("dvc workspace", "up to date" if fresh else f"would run: {names}")
+    return Diagnosis("dvc workspace", "up to date" if fresh else f"would run: {names}")
 
 
-def _disk(root: Path) -> Finding:
+def _disk(root: Path) -> Diagnosis:
     free = shutil.disk_usage(root).free
     text = f"{free / 2**30:.1f} GiB free"
-    return Finding("disk", text, fine=free > _LOW_DISK)
+    return Diagnosis("disk", text, fine=free > _LOW_DISK)
 
 
-def _mlflow(workspace: Workspace, params: Params) -> Finding:
+def _mlflow(workspace: Workspace, params: Params) -> Diagnosis:
     if not params.runtime.tracking:
-        return Finding("MLflow store", "off (runtime.tracking)")
+        return Diagnosis("MLflow store", "off (runtime.tracking)")
     from rlp_core.tracking.store import connect
 
     store = connect(workspace, params)
     if store is None or not store.open:
-        return Finding("MLflow store", "does not answer; see the warning above", fine=False)
-    return Finding("MLflow store", f"{store.address}, experiment {params.runtime.experiment}")
+        return Diagnosis("MLflow store", "does not answer; see the warning above", fine=False)
+    return Diagnosis("MLflow store", f"{store.address}, experiment {params.runtime.experiment}")
 
 
 def _output(root: Path, *command: str) -> str:

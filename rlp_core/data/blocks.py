@@ -10,7 +10,7 @@ from rlp_core.data.records import content_key
 
 
 @dataclass(frozen=True)
-class Block:
+class TextBlock:
     """A contiguous piece of a text, on one side of the split.
 
     Attributes:
@@ -26,7 +26,7 @@ class Block:
     heldout: bool
 
 
-def blocks_of(text: str, limit: int, gap: int, share: float) -> list[Block]:
+def blocks_of(text: str, limit: int, gap: int, share: float) -> list[TextBlock]:
     """Part a text between training and held-out: a function of the text alone.
 
     The text is cut into blocks as `chunks` cuts it, the last two about even. The `share` of them with the smallest hashes
@@ -49,7 +49,7 @@ def blocks_of(text: str, limit: int, gap: int, share: float) -> list[Block]:
         before = gap if index not in held and index - 1 in held else 0
         after = gap if index not in held and index + 1 in held else 0
         kept = piece[before : len(piece) - after]
-        found.append(Block(index + 1, start + before, kept, index in held))
+        found.append(TextBlock(index + 1, start + before, kept, index in held))
         start += len(piece)
     return found
 

@@ -40,7 +40,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Row:
+class FileRow:
     """One row of a file.
 
     Attributes:
@@ -119,7 +119,7 @@ def unusual(path: Path) -> DataError | None:
     )
 
 
-def read_rows(file: Path, form: Form) -> Iterator[Row]:
+def read_rows(file: Path, form: Form) -> Iterator[FileRow]:
     """Yield the rows of one file, its format told by the name.
 
     A .txt file is one row with the field `text`. Blank lines of a jsonl file are no rows. A .json
@@ -202,7 +202,7 @@ def _lines(file: Path, form: Form) -> Iterator[tuple[int, str]]:
     return opening.lines(file, form.max_line_bytes, form.encoding)
 
 
-def _jsonl(file: Path, form: Form) -> Iterator[Row]:
+def _jsonl(file: Path, form: Form) -> Iterator[FileRow]:
     first = True
     for number, line in _lines(file, form):
         if not line.strip():
@@ -212,15 +212,15 @@ def _jsonl(file: Path, form: Form) -> Iterator[Row]:
             return
         first = False
         where = f"{file}, line {number}"
-        yield Row(file, number, where, _fields(_json(line, where), where))
+        yield FileRow(file, number, where, _fields(_json(line, where), where))
 
 
-def _json_list(file: Path, form: Form) -> Iterator[Row]:
+def _json_list(file: Path, form: Form) -> Iterator[FileRow]:
     """Rows of a file that is one JSON list, however it is broken into lines."""
     rows = _json("".join(line for _, line in _lines(file, form)), str(file))
     for number, fields in enumerate(rows, start=1):
         where = f"{file}, item {number} of the list"
-        yield Row(file, number, where, _fields(fields, where))
+        yield FileRow(file, number, where, _fields(fields, where))
 
 
 def _json(text: str, where: str) -> Any:
@@ -246,16 +246,16 @@ def _fields(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _text(file: Path, form: Form) -> Iterator[Row]:
+def _text(file: Path, form: Form) -> Iterator[FileRow]:
     text = "".join(line for _, line in _lines(file, form))
     if text.strip():
-        yield Row(file, 1, str(file), {"text": text})
+        yield FileRow(file, 1, str(file), {"text": text})
 
 
 # ----------------------------------------------------------------------------------- tables
 
 
-def _comma_separated(file: Path, form: Form) -> Iterator[Row]:
+def _comma_separated(file: Path, form: Form) -> Iterator[FileRow]:
     separator = form.separator or ","
     lines = (line for _, line in _lines(file, form))
     csv.field_size_limit(max(csv.field_size_limit(), form.max_line_bytes))
@@ -263,7 +263,7 @@ def _comma_separated(file: Path, form: Form) -> Iterator[Row]:
     return _table(file, reader, separator, chosen=bool(form.separator))
 
 
-def _tab_separated(file: Path, form: Form) -> Iterator[Row]:
+def _tab_separated(file: Path, form: Form) -> Iterator[FileRow]:
     separator = form.separator or "\t"
     lines = (line for _, line in _lines(file, form))
     csv.field_size_limit(max(csv.field_size_limit(), form.max_line_bytes))
@@ -271,7 +271,7 @@ def _tab_separated(file: Path, form: Form) -> Iterator[Row]:
     return _table(file, reader, separator, chosen=bool(form.separator))
 
 
-def _table(file: Path, reader: Any, separator: str, *, chosen: bool) -> Iterator[Row]:
+def _table(file: Path, reader: Any, separator: str, *, chosen: bool) -> Iterator[FileRow]:
     """Rows of a `csv.reader`: the first names the columns, all have as many fields.
 
     `chosen`: whether the user named the separator. Where not, a header of one column that holds
@@ -296,7 +296,7 @@ def _table(file: Path, reader: Any, separator: str, *, chosen: bool) -> Iterator
                     where=where,
                     fix="quote fields that hold the separator, or mend the row",
                 )
-            yield Row(file, number, where, dict(zip(header, cells, strict=True)))
+            yield FileRow(file, number, where, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
         raise DataError(
             f"not a table: {error}",
@@ -330,7 +330,7 @@ def _header(cells: list[str], where: str) -> list[str]:
     return cells
 
 
-def _parquet(file: Path, _form: Form) -> Iterator[Row]:
+def _parquet(file: Path, _form: Form) -> Iterator[FileRow]:
     import pyarrow  # type: ignore[import-untyped]
     import pyarrow.parquet  # type: ignore[import-untyped]
 
@@ -344,14 +344,14 @@ def _parquet(file: Path, _form: Form) -> Iterator[Row]:
             for batch in table.iter_batches(batch_size=1024):
                 for fields in batch.to_pylist():
                     number += 1
-                    yield Row(file, number, f"{file}, row {number}", fields)
+                    yield FileRow(file, number, f"{file}, row {number}", fields)
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(
             f"not a whole parquet file: {error}", where=str(file), fix="fetch the file again"
         ) from error
 
 
-_READERS: dict[str, Callable[[Path, Form], Iterator[Row]]] = {
+_READERS: dict[str, Callable[[Path, Form], Iterator[FileRow]]] = {
     ".jsonl": _jsonl,
     ".json": _jsonl,
     ".csv": _comma_separated,

@@ -12,7 +12,7 @@ from typing import Any
 from rlp_core.data import expressions
 from rlp_core.data.blocks import blocks_of, chunks
 from rlp_core.data.records import Demonstration, Document, Record, content_key, heldout
-from rlp_core.data.row import NullFieldError, Row, Template, as_written, check_template
+from rlp_core.data.row import NullFieldError, MappedRow, Template, as_written, check_template
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.params import Files, Hub, Mapping
 
@@ -85,7 +85,7 @@ class Mapper:
         Raises:
             DataError: a field is missing, is no text, or does not match `extract`.
         """
-        row = Row(fields, where, self.place, self.mapping.null)
+        row = MappedRow(fields, where, self.place, self.mapping.null)
         if any(as_written(row.value(name, "only")) != v for name, v in self._only.items()):
             self.passed_over["only"] += 1
             return
@@ -192,7 +192,7 @@ class Mapper:
 
     # -------------------------------------------------------------------------- one row
 
-    def _extract(self, row: Row) -> None:
+    def _extract(self, row: MappedRow) -> None:
         if self._expression is None:
             return
         field = self.mapping.extract_field
@@ -205,7 +205,7 @@ class Mapper:
             )
         row.fields = row.fields | found
 
-    def _fields(self, row: Row) -> dict[str, Any]:
+    def _fields(self, row: MappedRow) -> dict[str, Any]:
         """The record's own fields, filled in."""
         if self.kind is Document:
             text = self._fill("text", row) if self.mapping.text else row.text("text", "text")
@@ -227,10 +227,10 @@ class Mapper:
             made["answer"] = self._indexed(row, made["choices"])
         return made
 
-    def _fill(self, name: str, row: Row) -> str:
+    def _fill(self, name: str, row: MappedRow) -> str:
         return Template(row, name).vformat(getattr(self.mapping, name), (), row.fields)
 
-    def _indexed(self, row: Row, choices: list[str]) -> str:
+    def _indexed(self, row: MappedRow, choices: list[str]) -> str:
         """The choice that `answer_index` names, by a number or a letter."""
         template = Template(row, "answer_index", numbers=True)
         told = template.vformat(self.mapping.answer_index, (), row.fields).strip()
@@ -250,7 +250,7 @@ class Mapper:
             )
         return choices[index]
 
-    def _spans(self, text: str, row: Row) -> list[list[int]]:
+    def _spans(self, text: str, row: MappedRow) -> list[list[int]]:
         marked = self._fill("answer_span", row)
         start = text.rfind(marked)
         if start < 0 or not marked:

@@ -50,7 +50,7 @@ def as_written(value: Any) -> str | None:
     return str(value)
 
 
-class Row:
+class MappedRow:
     """A row's fields, and what to say when one is not what it should be.
 
     Args:
@@ -179,7 +179,7 @@ class Template(string.Formatter):
         numbers: whether a whole number needs no `!s`.
     """
 
-    def __init__(self, row: Row, name: str, *, numbers: bool = False) -> None:
+    def __init__(self, row: MappedRow, name: str, *, numbers: bool = False) -> None:
         self.row, self.name, self.numbers = row, name, numbers
 
     def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 """Where the files lie."""
 
 
-class Prompt(Section):
+class PromptTemplate(Section):
     """A prompt, as its file states it."""
 
     title: str = Field(min_length=1, description="What it does, in one line.")
@@ -38,7 +38,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def get(name: str) -> Prompt:
+def get(name: str) -> PromptTemplate:
     """The prompt of a name.
 
     Raises:
@@ -65,11 +65,11 @@ def text_of(name: str) -> str:
 
 
 @functools.cache
-def _read(path: Path) -> Prompt:
+def _read(path: Path) -> PromptTemplate:
     import yaml
 
     try:
-        return Prompt.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return PromptTemplate.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         told = [str(error)]
     except ValidationError as error:
@@ -85,5 +85,5 @@ def _told(problem: Any) -> str:
     key = ".".join(str(step) for step in problem["loc"])
     if problem["type"] != "extra_forbidden":
         return f"`{key}`: {problem['msg']}" if key else str(problem["msg"])
-    hint = did_you_mean(key, Prompt.model_fields)
-    return f"`{key}`: unknown key ({hint}known: {', '.join(Prompt.model_fields)})"
+    hint = did_you_mean(key, PromptTemplate.model_fields)
+    return f"`{key}`: unknown key ({hint}known: {', '.join(PromptTemplate.model_fields)})"

@@ -86,4 +86,6 @@ def _from_json(
 ) -> RolloutGroup:
     number, index, end = value["position"]
     position = ThinkPosition(documents[number], index, range(index, end))
-    return RolloutGroup(position, **{name: part for name, part in value.items() if name != "position"})
+    return RolloutGroup(
+        position, **{name: part for name, part in value.items() if name != "position"}
+    )

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.data.blocks import Block, blocks_of
+from rlp_core.data.blocks import TextBlock, blocks_of
 
 TEXT = st.text("ab \n", min_size=41, max_size=900)
 GAP = st.integers(0, 10)
@@ -52,7 +52,7 @@ def test_about_the_share_is_held_out() -> None:
     blocks = blocks_of(text, 400, 20, 0.1)
     held = sum(len(block.text) for block in blocks if block.heldout)
     assert 0.08 < held / len(text) < 0.12
-    assert isinstance(blocks[0], Block)
+    assert isinstance(blocks[0], TextBlock)
 
 
 def test_which_blocks_are_held_out_differs_between_texts() -> None:
