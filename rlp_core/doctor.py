@@ -122,12 +122,13 @@ def _disk(root: Path) -> Diagnosis:
 def _mlflow(workspace: Workspace, params: Params) -> Diagnosis:
     if not params.runtime.tracking:
         return Diagnosis("MLflow store", "off (runtime.tracking)")
+    from rlp_core.tracking import masked
     from rlp_core.tracking.store import connect
 
     store = connect(workspace, params)
     if store is None or not store.open:
         return Diagnosis("MLflow store", "does not answer; see the warning above", fine=False)
-    return Diagnosis("MLflow store", f"{store.address}, experiment {params.runtime.experiment}")
+    return Diagnosis("MLflow store", f"{masked(store.uri)}, experiment {params.runtime.experiment}")
 
 
 def _output(root: Path, *command: str) -> str:

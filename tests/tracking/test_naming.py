@@ -64,9 +64,9 @@ def test_mlflow_takes_every_acceptable_model_name(name: str) -> None:
 
 
 def test_arms_keep_their_names() -> None:
-    from rlp_core.workspace import ARMS
+    from rlp_core.arms import declared
 
-    assert [acceptable_model_name(arm) for arm in ARMS] == list(ARMS)
+    assert [acceptable_model_name(arm) for arm in declared().names] == list(declared().names)
 
 
 @given(st.text(st.characters(), max_size=9000))
