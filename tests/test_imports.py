@@ -22,7 +22,7 @@ PLACES = {  # the only files that may import a library
 }
 KNOWN_CIRCLES = [{"benchmarks.trl_peer", "benchmarks.trl_trainer"}]  # for types alone
 ENGINE = ("rollout", "objective", "policy")
-ENGINE_MAY = {"torch", "transformers", "numpy"}
+ENGINE_MAY = {"torch", "transformers", "numpy", "safetensors"}
 
 
 def sources() -> list[Path]:

@@ -130,7 +130,7 @@ RESUMED: dict[str, dict[str, Any]] = {
     "replay": {"replay": Replay(groups=2, capacity=5), "kl_weight": 0.1},
     "muon": {"optimizer": Optimizer(name="muon", lr=1e-3)},
     "surprising": {"position_selection": "surprising", "final_temperature": 1.0},
-    "bfloat16": {"compute": "bfloat16"},
+    "bfloat16": {"precision": "bfloat16"},
 }
 
 

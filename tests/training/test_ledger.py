@@ -78,15 +78,15 @@ def test_a_step_is_counted_token_by_token(ntp_weight: float) -> None:
     ends: dict[int, int] = {}
     reach: dict[int, int] = {}
     for group in groups:
-        number, place = group.place.text.number, group.place
-        ends[number] = max(ends.get(number, 0), place.position)
+        number, place = group.position.document.number, group.position
+        ends[number] = max(ends.get(number, 0), place.index)
         reach[number] = max(reach.get(number, 0), place.targets.stop)
     trunk = [n for end in ends.values() for n in range(1, end + 1)]
     read = [n for end in reach.values() for n in range(1, end + 1)]
     decode, score, update = [], [], []
     drawn = targets = followed = 0
     for group in groups:
-        first, following = group.place.position + 1, len(group.place.targets)
+        first, following = group.position.index + 1, len(group.position.targets)
         followed += following * len(group.tokens)
         begun = {tuple(t[:i]) for t in group.tokens for i in range(len(t))}
         decode += [first + len(beginning) for beginning in begun]
@@ -98,7 +98,7 @@ def test_a_step_is_counted_token_by_token(ntp_weight: float) -> None:
             score += closing
             update += [*thinking, *closing] if ntp_weight else thinking
     learnt = drawn + (followed if ntp_weight else 0)
-    per_place = sum(len(group.place.targets) for group in groups)
+    per_place = sum(len(group.position.targets) for group in groups)
     assert dict(book.flops) == {
         "prefill": by_hand(book, trunk, 0),
         "decode": by_hand(book, decode, len(decode)),
