@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from rlp_core.params.procedural import Procedural
-from rlp_core.params.section import Count, Positive, Section, Share
+from rlp_core.section import Count, Positive, Section, Share
 from rlp_core.workspace import SOURCE_PARTS, WRITTEN
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from rlp_core.params.section import Count, NonNegative, Positive, PositiveReal, Section, Share
+from rlp_core.section import Count, NonNegative, Positive, PositiveReal, Section, Share
 
 
 class BiasFiles(Section):

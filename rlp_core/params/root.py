@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from rlp_core.params.data import Prepare, Validate
 from rlp_core.params.evaluation import Compare, Evaluate, Promote
-from rlp_core.params.section import Count, NonNegative, Positive, Section
 from rlp_core.params.training import Base, Cpt, Rlp, Supervised, Thought
+from rlp_core.section import Count, NonNegative, Positive, Section
 
 
 class Runtime(Section):

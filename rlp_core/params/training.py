@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rlp_core import prompts
 from rlp_core.errors import ConfigError
-from rlp_core.params.section import Count, NonNegative, Positive, PositiveReal, Section, Share
+from rlp_core.section import Count, NonNegative, Positive, PositiveReal, Section, Share
 
 
 class Thought(Section):
