@@ -59,13 +59,14 @@ def trainer(
 
     `</think>` is not drawn before the last token of a thought, in sampling and in the update.
     """
-    from rlp_core.params import Optimizer, Rlp, Thought
-    from rlp_core.params.training import Audit
+    from rlp_core.config import RLPConfig
+    from rlp_core.data.thought import ThoughtConfig
     from rlp_core.rollout.engine import prepare
+    from rlp_core.training.config import AuditConfig, OptimizerConfig
     from rlp_core.training.learner import RLPLearner
     from rlp_core.training.positions import TokenizedDocument
 
-    settings = Rlp(
+    settings = RLPConfig(
         steps=1000,
         documents=work.documents,
         max_tokens=work.tokens,
@@ -79,8 +80,8 @@ def trainer(
         clip_low=0.2,
         clip_high=0.28,
         ema_decay=0.99,
-        optimizer=Optimizer(name="adamw", lr=1e-4),
-        audit=Audit(every=0),
+        optimizer=OptimizerConfig(name="adamw", lr=1e-4),
+        audit=AuditConfig(every=0),
         precision=precision,
     )
     opened, closed = DELIMITERS
@@ -94,7 +95,7 @@ def trainer(
         model,
         work.codec(),
         settings,
-        Thought(open=opened, close=closed, max_tokens=work.thought_tokens),
+        ThoughtConfig(open=opened, close=closed, max_tokens=work.thought_tokens),
         seed,
         documents,
         decode_batch_size=10**6,

@@ -10,8 +10,9 @@ from pathlib import Path
 from rlp_core.contracts.expectations import expectation_name
 from rlp_core.contracts.rules import Rule
 from rlp_core.contracts.suites import rules_for, summary_rules
+from rlp_core.data.thought import ThoughtConfig
 from rlp_core.files import write_text
-from rlp_core.params import Thought, Validate, load
+from rlp_core.params import Validate, load
 from rlp_core.workspace import PARTS
 
 PAGE = Path("docs/reference/data-contracts.md")
@@ -19,7 +20,7 @@ PROFILE = Path("profiles/real-text.yaml")
 BEGIN, END = "<!-- rules: begin -->\n", "<!-- rules: end -->"
 
 
-def rules_table(settings: Validate, thought: Thought, answer_tokens: int) -> str:
+def rules_table(settings: Validate, thought: ThoughtConfig, answer_tokens: int) -> str:
     """A Markdown table of every rule: severity, parts, meaning, expectation."""
     found: dict[tuple[str, str], tuple[Rule, list[str]]] = {}
     for part in PARTS:

@@ -21,7 +21,8 @@ from rlp_core.contracts.rules import (
 )
 from rlp_core.contracts.text import CONTROL, REPLACEMENT
 from rlp_core.data.records import Demonstration, Document, Problem, kind_of
-from rlp_core.params import Thought, Validate
+from rlp_core.data.thought import ThoughtConfig
+from rlp_core.params import Validate
 from rlp_core.workspace import TRAINING_PARTS
 
 CRITICAL, ERROR, WARNING = Severity.CRITICAL, Severity.ERROR, Severity.WARNING
@@ -42,7 +43,7 @@ NEVER_EMPTY = {
 
 
 def rules_for(
-    part: str, settings: Validate, thought: Thought, answer_tokens: int
+    part: str, settings: Validate, thought: ThoughtConfig, answer_tokens: int
 ) -> tuple[Rule, ...]:
     """The suite of a part.
 
@@ -155,7 +156,7 @@ def _text(settings: Validate) -> Iterator[Rule]:
     )
 
 
-def _delimiters(thought: Thought) -> Iterator[Rule]:
+def _delimiters(thought: ThoughtConfig) -> Iterator[Rule]:
     either = f"{re.escape(thought.open)}|{re.escape(thought.close)}"
     yield Rule(
         "no_delimiters",

@@ -13,9 +13,10 @@ from rlp_core.contracts.read import PreparedPart, read_manifest, read_part
 from rlp_core.contracts.rules import Between, Outcome
 from rlp_core.contracts.suites import rules_for, summary_rules
 from rlp_core.contracts.verdict import Sorted, critical, sort_rows, summary
+from rlp_core.data.thought import ThoughtConfig
 from rlp_core.errors import DataError
 from rlp_core.files import sha256
-from rlp_core.params import Thought, Validate
+from rlp_core.params import Validate
 from rlp_core.workspace import PARTS
 
 
@@ -68,7 +69,7 @@ class Validation:
 
 
 def validate(
-    prepared: Path, settings: Validate, thought: Thought, answer_tokens: int, docs: Path
+    prepared: Path, settings: Validate, thought: ThoughtConfig, answer_tokens: int, docs: Path
 ) -> Validation:
     """Check every part against its suite.
 

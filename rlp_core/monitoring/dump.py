@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from pydantic import ValidationError
 
 from rlp_core import prompts
+from rlp_core.data.records import Document
+from rlp_core.data.thought import ThoughtConfig
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import DataError, MissingInputError
 from rlp_core.files import folder_sha256, replacing_folder, sha256, write_json
-from rlp_core.params import Rlp, Thought
 from rlp_core.training.checkpoint import Checkpoints, State
+from rlp_core.training.config import LearnerConfig
 from rlp_core.training.positions import TokenizedDocument
 
 if TYPE_CHECKING:
@@ -94,8 +96,8 @@ class StepDump:
         seed: the run's.
         runtime: further arguments of the trainer, by name: how the work is cut, which decides the
             order of rounding.
-        settings: section `rlp` of the parameters.
-        thought: section `thought`.
+        settings: of the learner.
+        thought: how a thought is written.
         documents: those that the step reads.
         state: of the trainer, before the step.
         metrics: what the step gave; the reason for the dump is among them.
@@ -104,8 +106,8 @@ class StepDump:
     number: int
     seed: int
     runtime: dict[str, Any]
-    settings: Rlp
-    thought: Thought
+    settings: LearnerConfig
+    thought: ThoughtConfig
     documents: DumpedDocuments
     state: State
     metrics: dict[str, float]
@@ -180,7 +182,7 @@ def read_dump(folder: Path) -> StepDump:
         ) from error
 
 
-def model_of_dump(folder: Path, thought: Thought) -> tuple[PreTrainedModel, Codec]:
+def model_of_dump(folder: Path, thought: ThoughtConfig) -> tuple[PreTrainedModel, Codec]:
     """The model of a dump with weights yet to be restored, and its codec; fp32, on the CPU."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -228,9 +230,7 @@ def _to_json(step: StepDump) -> dict[str, Any]:
         "thought": step.thought.model_dump(mode="json"),
         "texts": {
             "count": step.documents.length,
-            "kept": {
-                str(index): asdict(document) for index, document in step.documents.kept.items()
-            },
+            "kept": {str(index): _row(document) for index, document in step.documents.kept.items()},
         },
         "metrics": step.metrics,
     }
@@ -238,19 +238,27 @@ def _to_json(step: StepDump) -> dict[str, Any]:
 
 def _of_json(row: dict[str, Any], state: State) -> StepDump:
     documents = row["texts"]
-    kept = {
-        int(index): TokenizedDocument(**document) for index, document in documents["kept"].items()
-    }
+    kept = {int(index): _document(document) for index, document in documents["kept"].items()}
     return StepDump(
         number=row["number"],
         seed=row["seed"],
         runtime=row["runtime"],
-        settings=Rlp.model_validate(row["settings"]),
-        thought=Thought.model_validate(row["thought"]),
+        settings=LearnerConfig.model_validate(row["settings"]),
+        thought=ThoughtConfig.model_validate(row["thought"]),
         documents=DumpedDocuments(documents["count"], kept),
         state=state,
         metrics=row["metrics"],
     )
+
+
+def _row(document: TokenizedDocument) -> dict[str, Any]:
+    record = document.record
+    return {**vars(document), "record": record and record.model_dump(mode="json")}
+
+
+def _document(row: dict[str, Any]) -> TokenizedDocument:
+    record = row["record"] and Document.model_validate(row["record"])
+    return TokenizedDocument(**{**row, "record": record})
 
 
 def _damaged(path: Path) -> DataError:

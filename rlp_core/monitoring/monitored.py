@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from rlp_core.monitoring.config import HealthConfig, HeldoutConfig
 from rlp_core.monitoring.dump import DumpedDocuments, DumpWriter, StepDump
 from rlp_core.monitoring.health import HealthSettings, Monitor, stopped
 from rlp_core.training.checkpoint import State, module_state, restore_module
-from rlp_core.training.groups import score_positions
+from rlp_core.training.config import LearnerConfig
 from rlp_core.training.learner import HELDOUT
 from rlp_core.training.loop import StepResult
 from rlp_core.training.positions import TokenizedDocument
@@ -40,22 +41,27 @@ class MonitoredLearner:
     def __init__(
         self,
         trainer: RLPLearner,
-        heldout: Sequence[TokenizedDocument],
+        documents: Sequence[TokenizedDocument],
         folder: Path,
         export: Callable[[Path], None],
+        *,
+        health: HealthConfig,
+        heldout: HeldoutConfig,
     ) -> None:
         """Begin.
 
         Args:
             trainer: fresh.
-            heldout: texts with a place to think that are not trained on; read where
+            documents: held back from training, each with a position to think at; read where
                 `heldout.every` asks for it.
             folder: untracked; takes dumps, and the last good model of a collapsed run.
             export: writes the policy, as it is, as a model folder at a path.
+            health: when the run is unwell.
+            heldout: evaluation during the run.
         """
-        self.trainer, self.settings = trainer, trainer.settings
-        self.heldout, self.folder, self.export = heldout, folder, export
-        health = self.settings.health
+        self.trainer, self.documents = trainer, documents
+        self.health, self.heldout = health, heldout
+        self.folder, self.export = folder, export
         self.monitor = Monitor(
             replace(
                 HealthSettings(),
@@ -63,7 +69,7 @@ class MonitoredLearner:
                 collapse=health.collapse,
                 non_finite=health.non_finite,
                 stop=health.stop,
-                empty=HealthSettings.empty + self.settings.min_thought_tokens,
+                empty=HealthSettings.empty + trainer.settings.min_thought_tokens,
             )
         )
         self.dumps = DumpWriter(folder, health.dumps)
@@ -83,14 +89,14 @@ class MonitoredLearner:
             self._dump(number, metrics)
         for finding in self.monitor.observe(number, metrics):
             print(f"rlp: {finding}", flush=True)
-        if self.settings.heldout.every and (number + 1) % self.settings.heldout.every == 0:
+        if self.heldout.every and (number + 1) % self.heldout.every == 0:
             metrics |= self.evaluate()
             self._keep_best(metrics["heldout_gain"])
-        if self.monitor.collapsed and self.settings.health.stop:
+        if self.monitor.collapsed and self.health.stop:
             raise stopped(self.monitor.collapsed, self._export_good())
-        if self.monitor.well and number % self.settings.health.window == 0:
+        if self.monitor.well and number % self.health.window == 0:
             self.good_step = number
-            self.kept["good"] = self._copy() if self.settings.health.stop else {}
+            self.kept["good"] = self._copy() if self.health.stop else {}
         return replace(result, metrics=metrics)
 
     @torch.no_grad()
@@ -102,14 +108,11 @@ class MonitoredLearner:
         """
         trainer = self.trainer
         spent = trainer.ledger.state()
-        positions = trainer.positions(self.heldout, HELDOUT)
+        positions = trainer.positions(self.documents, HELDOUT)
         groups = trainer.draw(positions, HELDOUT)
-        discount, rows = self.settings.discount, trainer.score_rows
         models = {"ema": trainer.ema.model, "start": trainer.start, "direct": trainer.policy}
         scores = {
-            name: fmean(
-                score_positions(model, positions, discount, rows, trainer.ledger, "heldout")
-            )
+            name: fmean(trainer.worker.score(model, positions, "heldout"))
             for name, model in models.items()
         }
         trainer.ledger.restore(spent)
@@ -123,7 +126,7 @@ class MonitoredLearner:
 
     def finish(self) -> None:
         """Put the model that is to be kept in place of the last one."""
-        if self.settings.heldout.keep == "best" and self.kept["best"]:
+        if self.heldout.keep == "best" and self.kept["best"]:
             restore_module(self.trainer.policy, State(self.kept["best"]))
             print(f"rlp: keeps the best model, held-out gain {self.best:.4f} nats", flush=True)
 
@@ -153,7 +156,7 @@ class MonitoredLearner:
 
     def _keep_best(self, gain: float) -> None:
         better = math.isfinite(gain) and (self.best is None or gain > self.best)
-        if self.settings.heldout.keep == "best" and better:
+        if self.heldout.keep == "best" and better:
             self.best, self.kept["best"] = gain, self._copy()
 
     def _export_good(self) -> str | None:
@@ -173,7 +176,7 @@ class MonitoredLearner:
             number=number,
             seed=trainer.seed,
             runtime={**trainer.runtime},
-            settings=trainer.settings,
+            settings=LearnerConfig.part_of(trainer.settings),
             thought=trainer.thought,
             documents=DumpedDocuments.of(trainer.documents, chosen, buffered),
             state=trainer.state(),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rlp_core.objective.options import TOKEN_MEANS, TokenMean
+from rlp_core.objective.config import TOKEN_MEANS, TokenMean
 
 
 def token_weights(lengths: Tensor, mode: TokenMean, *, thoughts: int, tokens: int) -> Tensor:
@@ -134,7 +134,7 @@ def value_loss(
     Args:
         values: [M], with gradient.
         old_values: [M], before the first update on these thoughts.
-        returns: [M], of `advantage.gae`.
+        returns: [M], of `advantage.token_advantages`.
         clip: in nats; None: no clip.
         weight: [M], of `token_weights`.
 

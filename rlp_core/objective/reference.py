@@ -2,9 +2,9 @@
 
 No cache, no batch, no padding: every log-probability comes from its own forward pass over a plain
 token list, with the model's own `logits`, and every average is a mean over a list. It shares the
-`Options` with the fast path and no formula: `reference_formulas` holds its own. Slow, short, and
-read against the paper (arXiv 2510.01265, section 3); every fast path is tested against it, forward
-and gradient.
+`ObjectiveConfig` with the fast path and no formula: `reference_formulas` holds its own. Slow,
+short, and read against the paper (arXiv 2510.01265, section 3); every fast path is tested against
+it, forward and gradient.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from rlp_core.objective import estimators
 from rlp_core.objective import reference_formulas as formulas
-from rlp_core.objective.options import Options
+from rlp_core.objective.config import ObjectiveConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,12 +34,14 @@ class ReferenceThought:
         behaviour: log-probability of each token when an older policy drew it; None: the policy
             itself did, just now.
         old_values: value of each token at that time; None: as now.
+        shaping: what reward terms add to its reward, in nats.
     """
 
     sampled: list[int]
     forced: bool
     behaviour: list[float] | None = None
     old_values: list[float] | None = None
+    shaping: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class ReferenceModels:
         ema: phi, of the baseline.
         frozen: the reference of KL; needed where its weight is above 0.
         value: the value head, from the policy's last hidden state [width] to one number; needed
-            for `gae`. The value loss reaches the policy's trunk through it.
+            for an estimator of a token. The value loss reaches the policy's trunk through it.
         open_id: opens a thought.
         close_id: closes it.
     """
@@ -141,7 +144,7 @@ def token_values(
 ) -> list[Tensor]:
     """V before each thought token is drawn, from the state that predicts it."""
     if models.value is None:
-        raise ValueError("estimator `gae` needs a value head")
+        raise ValueError("an estimator of a token needs a value head")
     result = []
     for t in range(len(thought.sampled)):
         ids = torch.tensor([start + thought.sampled[:t]], device=models.policy.device)
@@ -155,7 +158,7 @@ def thought_terms(
     start: list[int],
     thought: ReferenceThought,
     advantage: list[float],
-    o: Options,
+    o: ObjectiveConfig,
 ) -> dict[str, list[Tensor]]:
     """Each token's terms; the forced delimiter has none."""
     terms: dict[str, list[Tensor]] = {"surrogate": [], "kl": [], "entropy": [], "value": []}
@@ -170,27 +173,27 @@ def thought_terms(
             with torch.no_grad():
                 kept = logprob(models.frozen, context, token, o.temperature)
             terms["kl"].append(formulas.k3(current, kept))
-    if o.estimator == "gae":
+    if o.per_token:
         for t, value in enumerate(token_values(models, start, thought)):
             old = thought.old_values[t] if thought.old_values else None
             target = advantage[t] + float(value.detach())
-            terms["value"].append(formulas.value_error(value, old, target, o.value_clip))
+            terms["value"].append(formulas.value_error(value, old, target, o.value.clip))
     return terms
 
 
 def step_loss(
-    models: ReferenceModels, positions: Sequence[ReferencePosition], o: Options
+    models: ReferenceModels, positions: Sequence[ReferencePosition], o: ObjectiveConfig
 ) -> Result:
-    """The objective of a whole step, as `Options` says it, at the first update after sampling.
+    """The objective of a whole step, as its settings say it, at the first update after sampling.
 
     Args:
         models: what scores.
-        places: every place of the step, with its thoughts.
+        positions: every position of the step, with its thoughts.
         o: the objective.
 
     Raises:
         ValueError: a position with no text before it or after it, a KL weight without a frozen
-            reference, or `gae` without a value head.
+            reference, or an estimator of a token without a value head.
     """
     if o.kl_weight and models.frozen is None:
         raise ValueError("a KL weight above 0 needs a frozen reference")
@@ -206,7 +209,7 @@ def step_loss(
                 models.policy, models.ema, position.document, position.position, reasoned,
                 o.horizon, o.discount,
             )  # fmt: skip
-            rewards[-1].append(gain)
+            rewards[-1].append(gain + c.shaping)
             every.append((start, c))
             ntp.append(next_token_loss(models.policy, reasoned, position.targets(o.horizon)))
     advantages = _advantages(models, positions, rewards, o)
@@ -225,17 +228,16 @@ def _advantages(
     models: ReferenceModels,
     positions: Sequence[ReferencePosition],
     rewards: list[list[float]],
-    o: Options,
+    o: ObjectiveConfig,
 ) -> list[list[list[float]]]:
-    """Per place, thought and token; all but `gae` give each token of a thought the same."""
+    """Per position, thought and token; most estimators give each token of a thought the same."""
     limit = float("inf") if o.reward_clip is None else o.reward_clip
     clipped = [[max(-limit, min(limit, r)) for r in group] for group in rewards]
-    if o.estimator != "gae":
+    estimator = estimators.get(o.estimator)
+    if not estimator.per_token:
         return [
             [[a] * len(c.sampled) for a, c in zip(group, position.thoughts, strict=True)]
-            for group, position in zip(
-                formulas.estimate(o.estimator, clipped), positions, strict=True
-            )
+            for group, position in zip(estimator.textbook(clipped), positions, strict=True)
         ]
     result: list[list[list[float]]] = []
     for position, group in zip(positions, clipped, strict=True):
@@ -244,7 +246,9 @@ def _advantages(
         for c, final in zip(position.thoughts, group, strict=True):
             with torch.no_grad():
                 values = [float(v) for v in token_values(models, start, c)]
-            result[-1].append(formulas.gae(final, values, o.gae_discount, o.gae_lambda))
+            result[-1].append(
+                estimator.textbook(final, values, o.value.gae_discount, o.value.gae_lambda)
+            )
     return result
 
 
@@ -280,7 +284,7 @@ def loss(
     Returns:
         The loss, and the rewards per position.
     """
-    options = Options(
+    options = ObjectiveConfig(
         temperature=temperature, clip_low=clip_low, clip_high=clip_high,
         horizon=horizon, discount=discount,
     )  # fmt: skip

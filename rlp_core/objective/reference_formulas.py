@@ -1,49 +1,20 @@
 """The textbook's formulas: lists of numbers in, numbers out. `reference` walks through a step.
 
-Written from the definitions and on their own: nothing is shared with `reward`, `advantage` and
-`loss`, which are tested against them.
+Written from the definitions and on their own: nothing is shared with `reward` and `loss`, which
+are tested against them. The formula of an estimator stands beside it, in its file of `estimators`.
 """
 
 from __future__ import annotations
 
-from statistics import mean, stdev
-
 import torch
 from torch import Tensor
 
-from rlp_core.objective.options import Options
-
-GRPO_EPSILON = 1e-4
-"""Nats added to a group's standard deviation by estimator `grpo`."""
+from rlp_core.objective.config import ObjectiveConfig
 
 
-def estimate(name: str, rewards: list[list[float]]) -> list[list[float]]:
-    """The advantage of each thought; `gae` is not among them."""
-
-    def one(i: int, group: list[float]) -> float:
-        others = [r for j, r in enumerate(group) if j != i]
-        return {
-            "rloo": lambda: group[i] - mean(others),
-            "grpo": lambda: (group[i] - mean(group)) / (stdev(group) + GRPO_EPSILON),
-            "raw": lambda: group[i],
-            "batch_centred": lambda: group[i] - mean([r for g in rewards for r in g]),
-            "positive": lambda: max(group[i], 0.0),
-        }[name]()
-
-    return [[one(i, group) for i in range(len(group))] for group in rewards]
-
-
-def gae(final: float, values: list[float], discount: float, lam: float) -> list[float]:
-    """Generalised advantages of one thought's tokens; the reward comes with the last."""
-    following = [discount * v for v in values[1:]] + [final]
-    delta = [gain - v for gain, v in zip(following, values, strict=True)]
-    return [
-        sum((discount * lam) ** (k - t) * delta[k] for k in range(t, len(delta)))
-        for t in range(len(delta))
-    ]
-
-
-def surrogate(current: Tensor, behaviour: float | None, advantage: float, o: Options) -> Tensor:
+def surrogate(
+    current: Tensor, behaviour: float | None, advantage: float, o: ObjectiveConfig
+) -> Tensor:
     """One token's term of equation 8 at the first update, negated: it is minimised."""
     ratio = torch.exp(current - current.detach())
     clipped = ratio.clamp(1 - o.clip_low, 1 + o.clip_high)

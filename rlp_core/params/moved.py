@@ -19,6 +19,7 @@ MOVED: Mapping[str, str] = {
     "prepare.problems": "a benchmark is a YAML file of its own (docs/guides/add-a-benchmark.md); "
     "name those in use under `evaluate.benchmarks`",
     "rlp.audit.places": "rlp.audit.positions",
+    "rlp.replay.importance_limit": "rlp.importance_limit",
 }
 """Old dotted key to the new one, or to advice. A `*` stands for any index of a list."""
 

@@ -6,10 +6,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from rlp_core.config import RLPConfig
+from rlp_core.data.thought import ThoughtConfig
 from rlp_core.params.data import Prepare, Validate
 from rlp_core.params.evaluation import Compare, Evaluate, Promote
-from rlp_core.params.training import Base, Cpt, Rlp, Supervised, Thought
 from rlp_core.section import Count, NonNegative, Positive, Section
+from rlp_core.training.config import Base, Cpt, Supervised
 
 
 class Runtime(Section):
@@ -52,12 +54,12 @@ class Params(Section):
     """The whole of `params.yaml`."""
 
     seed: Count = Field(description="Seed of every random choice.")
-    thought: Thought
+    thought: ThoughtConfig
     prepare: Prepare
     validate_: Validate = Field(alias="validate")
     base: Base
     bootstrap: Supervised
-    rlp: Rlp
+    rlp: RLPConfig
     cpt: Cpt
     finetune: Supervised
     evaluate: Evaluate

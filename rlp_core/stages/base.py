@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from rlp_core.data.records import Document
 from rlp_core.data.tokenizer import Codec, add_delimiters, train_tokenizer
-from rlp_core.params import Architecture
 from rlp_core.policy import model as models
+from rlp_core.policy.config import Architecture
 from rlp_core.rollout.engine import prepare
 from rlp_core.stages import common
 from rlp_core.training.batches import document_example, learnable, truncation

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rlp_core.data.records import Demonstration
-from rlp_core.params import Supervised
 from rlp_core.stages import common
 from rlp_core.training.batches import learnable, truncation
+from rlp_core.training.config import Supervised
 from rlp_core.training.filler import demonstrated
 from rlp_core.training.supervised import SupervisedTrainer
 

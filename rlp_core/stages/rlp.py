@@ -54,7 +54,14 @@ def run(context: StageContext) -> None:
             models.save(model, codec.tokenizer, target)
 
     key = context.scratch.name[:16] if context.scratch is not None else "run"
-    watched = MonitoredLearner(trainer, heldout, context.workspace.private / "dumps" / key, export)
+    watched = MonitoredLearner(
+        trainer,
+        heldout,
+        context.workspace.private / "dumps" / key,
+        export,
+        health=settings.health,
+        heldout=settings.heldout,
+    )
     log = common.train(context, watched, settings.steps)
     watched.finish()
     common.save_model(context, model, codec, "rlp")
@@ -98,7 +105,7 @@ def _verify(trainer: RLPLearner) -> None:
     groups = trainer.draw(positions, 0)
     trainer.ledger.restore(spent)
     trunks, _ = trunks_of(positions)
-    branches, _ = branches_of(groups, trainer.marks, reasoned=True)
+    branches, _ = branches_of(groups, trainer.worker.marks, reasoned=True)
     good, worst = verify.agrees(model, trunks, branches)
     print(f"rlp: branch attention differs from the dense path by {worst:.1e} nats at most")
     if not good:

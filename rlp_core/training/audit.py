@@ -8,9 +8,11 @@ Beside the reward stand what other thoughts earn at the same places:
 
 The content gain is S_pred minus the best of these: what only this thought's content can explain.
 And since the baseline is a moving average of the same network, which may forget how to predict
-without thinking, the reward is split against the frozen model that the run began with:
+without thinking, the gain is split against the frozen model that the run began with:
 
-    r = [S_pred - S_frozen] + [S_frozen - S_ema] = true gain + baseline decay.
+    S_pred - S_ema = [S_pred - S_frozen] + [S_frozen - S_ema] = true gain + baseline decay.
+
+Reward terms are no gain: what they add to the reward is told beside it, as `shaping`.
 """
 
 from __future__ import annotations
@@ -29,59 +31,50 @@ from rlp_core.rollout.rng import uniform
 from rlp_core.training.groups import (
     Delimiters,
     RolloutGroup,
+    RolloutWorker,
     count_tree,
     discounted,
-    score_positions,
     trunks_of,
 )
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from rlp_core.training.ledger import Ledger
-
 STREAM = 11
 """Keeps the random thoughts apart from other draws of the same seed and step."""
 
 
 def audit(
+    worker: RolloutWorker,
     policy: PreTrainedModel,
     frozen: PreTrainedModel,
     groups: Sequence[RolloutGroup],
-    marks: Delimiters,
     vocabulary: int,
-    discount: float,
-    seed: int,
-    micro_batch: int,
-    ledger: Ledger,
 ) -> dict[str, float]:
     """Look at the first thought of each group.
 
     Args:
+        worker: how the run draws and scores; its ledger takes the cost, under `audit`.
         policy: drew the thoughts.
         frozen: the model that the run began with.
-        groups: with baselines; a shuffled thought comes from the nearest
-            one in another document.
-        marks: the delimiters.
+        groups: with baselines; a shuffled thought comes from the nearest one in another document.
         vocabulary: random tokens are drawn below it.
-        discount: weight of each further target.
-        seed: the run's.
-        micro_batch: documents through the network at once.
-        ledger: takes the cost, under `audit`.
 
     Returns:
         Means over the groups, in nats: `true_gain`, `baseline_decay`, `content_gain`, and the
-        reward of the controls, `null_gain`, `shuffled_gain`, `random_gain`.
+        gain of the controls, `null_gain`, `shuffled_gain`, `random_gain`; with reward terms also
+        `shaping`, the part of the reward that is no gain.
     """
     positions = [group.position for group in groups]
-    start = score_positions(frozen, positions, discount, micro_batch, ledger, "audit")
-    controls = [_controls(groups, i, marks, vocabulary, seed) for i in range(len(groups))]
-    scored = _score(policy, groups, controls, marks, discount, ledger)
+    start = worker.score(frozen, positions, "audit")
+    controls = [_controls(worker, groups, i, vocabulary) for i in range(len(groups))]
+    scored = _score(worker, policy, groups, controls)
     null, shuffled, random = (list(column) for column in zip(*scored, strict=True))
     baseline = [group.baseline or 0.0 for group in groups]
     real = [group.predicted[0] for group in groups]
     best = [max(values) for values in scored]
     every = [fmean(group.predicted) for group in groups]
+    shaping = [fmean(group.shaping) for group in groups if group.shaping]
     return {
         "true_gain": _mean(every, start),
         "baseline_decay": _mean(start, baseline),
@@ -89,7 +82,7 @@ def audit(
         "null_gain": _mean(null, baseline),
         "shuffled_gain": _mean(shuffled, baseline),
         "random_gain": _mean(random, baseline),
-    }
+    } | ({"shaping": fmean(shaping)} if shaping else {})
 
 
 def _mean(first: Sequence[float], second: Sequence[float]) -> float:
@@ -97,18 +90,15 @@ def _mean(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def _controls(
-    groups: Sequence[RolloutGroup], index: int, marks: Delimiters, vocabulary: int, seed: int
+    worker: RolloutWorker, groups: Sequence[RolloutGroup], index: int, vocabulary: int
 ) -> list[list[int]]:
     """The empty, the shuffled and the random thought of a group, without delimiters."""
-    group = groups[index]
+    group, marks = groups[index], worker.marks
     length = len(_bare(group, marks))
     other = _of_another_document(groups, index)
     ids = range(length)
-    drawn = [
-        int(vocabulary * float(uniform(seed, STREAM, group.step, group.position.document.number,
-                                       group.position.index, i)))
-        for i in ids
-    ]  # fmt: skip
+    where = (group.step, group.position.document.number, group.position.index)
+    drawn = [int(vocabulary * float(uniform(worker.seed, STREAM, *where, i))) for i in ids]
     allowed = [token if token not in (marks.open, marks.close) else 0 for token in drawn]
     return [[], _bare(other, marks), allowed]
 
@@ -130,14 +120,13 @@ def _bare(group: RolloutGroup, marks: Delimiters) -> list[int]:
 
 @torch.no_grad()
 def _score(
+    worker: RolloutWorker,
     policy: PreTrainedModel,
     groups: Sequence[RolloutGroup],
     controls: Sequence[Sequence[Sequence[int]]],
-    marks: Delimiters,
-    discount: float,
-    ledger: Ledger,
 ) -> list[list[float]]:
     """S of the text after each control."""
+    marks = worker.marks
     trunks, index = trunks_of([group.position for group in groups])
     branches = [
         Branch(trunk, group.position.index,
@@ -156,9 +145,9 @@ def _score(
         tokens += following
     at = torch.tensor(rows, device=hidden.device)
     flat = token_logprobs(policy, hidden[at], torch.tensor(tokens, device=hidden.device)).tolist()
-    count_tree(ledger, "audit", trunks, branches, len(rows))
+    count_tree(worker.ledger, "audit", trunks, branches, len(rows))
     values = iter(flat)
     return [
-        [discounted(islice(values, len(g.position.targets)), discount) for _ in range(3)]
+        [discounted(islice(values, len(g.position.targets)), worker.discount) for _ in range(3)]
         for g in groups
     ]

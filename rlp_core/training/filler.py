@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from rlp_core.data.records import Demonstration
 from rlp_core.data.tokenizer import Codec
-from rlp_core.params import Supervised
 from rlp_core.rollout.rng import uniform
 from rlp_core.training.batches import Example, demonstration_example, dropped
+from rlp_core.training.config import Supervised
 
 STREAM = 5
 """Keeps these draws apart from others of the same seed."""

@@ -42,16 +42,18 @@ class ThinkPosition:
 
 @dataclass
 class RolloutGroup:
-    """The G thoughts of one place.
+    """The G thoughts of one position.
 
     Attributes:
-        place: where.
+        position: where.
         step: when they were drawn.
         tokens: of each thought, a drawn closing delimiter included.
         stopped: whether it closed itself; else the delimiter is fed to it by force.
         logprobs: of each token when it was drawn, in nats.
         predicted: S_pred of each thought, in nats.
-        baseline: S_ema of the place, in nats; None at a step without scores of the baseline.
+        baseline: S_ema of the position, in nats; None at a step without scores of the baseline.
+        terms: what each reward term says of each thought, by name.
+        shaping: what they add to each reward, in nats; empty where there are none.
         advantages: of each thought; empty with estimator `gae`, whose are of each token.
     """
 
@@ -62,12 +64,32 @@ class RolloutGroup:
     logprobs: list[list[float]]
     predicted: list[float]
     baseline: float | None = None
+    terms: dict[str, list[float]] = field(default_factory=dict)
+    shaping: list[float] = field(default_factory=list)
     advantages: list[float] = field(default_factory=list)
 
     @property
-    def rewards(self) -> list[float]:
+    def gains(self) -> list[float]:
         """Equation 4; without a baseline S_pred itself, which the same thoughts are ordered by."""
         return [value - (self.baseline or 0.0) for value in self.predicted]
+
+    @property
+    def rewards(self) -> list[float]:
+        """What each thought earns: its information gain, and what reward terms add to it."""
+        return self._shaped(self.gains)
+
+    @property
+    def compared(self) -> list[float]:
+        """The rewards without the baseline: equal to them up to a constant of the position.
+
+        Where a baseline only measures, not even its rounding reaches the gradient.
+        """
+        return self._shaped(self.predicted)
+
+    def _shaped(self, values: list[float]) -> list[float]:
+        if not self.shaping:
+            return values
+        return [value + more for value, more in zip(values, self.shaping, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -78,55 +100,99 @@ class Delimiters:
     close: int
 
 
-def sample_groups(
-    model: PreTrainedModel,
-    positions: Sequence[ThinkPosition],
-    marks: Delimiters,
-    params: SamplingParams,
-    discount: float,
-    seed: int,
-    step: int,
-    rows: int,
-    ledger: Ledger,
-) -> list[RolloutGroup]:
-    """Draw G thoughts at every place, and score what follows it after each of them.
+@dataclass(frozen=True)
+class RolloutWorker:
+    """Samples thoughts at the positions of a run and scores the text there.
 
-    A thought depends on (seed, step, document, position, rollout, token) and on the model alone.
+    Attributes:
+        marks: the delimiters.
+        discount: weight of each further target.
+        seed: the run's.
+        decode_batch_size: thoughts in flight at once.
+        score_batch_size: documents through the network at once where they are scored.
+        ledger: takes the cost.
     """
-    trunks, index = trunks_of(positions)
-    prompts = [
-        Prompt(i, position.index, marks.open, tuple(position.following))
-        for i, position in zip(index, positions, strict=True)
-    ]
-    group = params.n
-    document_ids = np.repeat([p.document.number for p in positions], group)
-    indices = np.repeat([p.index for p in positions], group)
-    rollout = np.tile(np.arange(group), len(positions))
-    drawn = engine.generate(
-        model,
-        trunks,
-        prompts,
-        params,
-        lambda token: uniform(seed, step, document_ids, indices, rollout, token),
-        rows,
-    )
-    _count(ledger, trunks, positions, drawn, group)
-    ledger.bytes_read = drawn.bytes_read
-    groups = []
-    for i, position in enumerate(positions):
-        own = slice(i * group, (i + 1) * group)
-        predicted = [discounted(values, discount) for values in drawn.predicted[own]]
-        groups.append(
-            RolloutGroup(
-                position,
-                step,
-                drawn.tokens[own],
-                drawn.stopped[own],
-                drawn.logprobs[own],
-                predicted,
-            )
+
+    marks: Delimiters
+    discount: float
+    seed: int
+    decode_batch_size: int
+    score_batch_size: int
+    ledger: Ledger
+
+    def sample(
+        self,
+        model: PreTrainedModel,
+        positions: Sequence[ThinkPosition],
+        params: SamplingParams,
+        step: int,
+    ) -> list[RolloutGroup]:
+        """Draw `params.n` thoughts at every position, and score what follows after each of them.
+
+        A thought depends on (seed, step, document, position, rollout, token) and on the model
+        alone.
+        """
+        trunks, index = trunks_of(positions)
+        prompts = [
+            Prompt(i, position.index, self.marks.open, tuple(position.following))
+            for i, position in zip(index, positions, strict=True)
+        ]
+        group = params.n
+        document_ids = np.repeat([p.document.number for p in positions], group)
+        indices = np.repeat([p.index for p in positions], group)
+        rollout = np.tile(np.arange(group), len(positions))
+        drawn = engine.generate(
+            model,
+            trunks,
+            prompts,
+            params,
+            lambda token: uniform(self.seed, step, document_ids, indices, rollout, token),
+            self.decode_batch_size,
         )
-    return groups
+        _count(self.ledger, trunks, positions, drawn, group)
+        self.ledger.bytes_read = drawn.bytes_read
+        groups = []
+        for i, position in enumerate(positions):
+            own = slice(i * group, (i + 1) * group)
+            predicted = [discounted(values, self.discount) for values in drawn.predicted[own]]
+            groups.append(
+                RolloutGroup(
+                    position,
+                    step,
+                    drawn.tokens[own],
+                    drawn.stopped[own],
+                    drawn.logprobs[own],
+                    predicted,
+                )
+            )
+        return groups
+
+    def score(
+        self, model: PreTrainedModel, positions: Sequence[ThinkPosition], phase: str
+    ) -> list[float]:
+        """S without thinking, per position: every document is read once, whatever its positions.
+
+        Args:
+            model: scores.
+            positions: where.
+            phase: the name that the cost is booked under.
+        """
+        targets: dict[int, list[int]] = {}
+        rows: dict[int, list[int]] = {}
+        for position in positions:
+            key = id(position.document)
+            end = max(len(rows.get(key, [])), position.targets[-1] + 1)
+            rows[key] = position.document.tokens[:end]
+            targets.setdefault(key, []).extend(position.targets)
+        flat = score(
+            model, list(rows.values()), [targets[key] for key in rows], self.score_batch_size
+        )
+        queue = {key: iter(values) for key, values in zip(rows, flat, strict=True)}
+        self.ledger.rows(phase, map(len, rows.values()), sum(map(len, targets.values())))
+        return [
+            discounted(islice(queue[id(p.document)], len(p.targets)), self.discount)
+            for p in positions
+        ]
 
 
 def _count(
@@ -156,28 +222,6 @@ def trunks_of(positions: Sequence[ThinkPosition]) -> tuple[list[list[int]], list
     order = {key: i for i, key in enumerate(documents)}
     trunks = [documents[key].tokens[: ends[key]] for key in documents]
     return trunks, [order[id(position.document)] for position in positions]
-
-
-def score_positions(
-    model: PreTrainedModel,
-    positions: Sequence[ThinkPosition],
-    discount: float,
-    micro_batch: int,
-    ledger: Ledger,
-    phase: str,
-) -> list[float]:
-    """S without thinking, per place: every document is read once, whatever its places."""
-    targets: dict[int, list[int]] = {}
-    rows: dict[int, list[int]] = {}
-    for position in positions:
-        key = id(position.document)
-        end = max(len(rows.get(key, [])), position.targets[-1] + 1)
-        rows[key] = position.document.tokens[:end]
-        targets.setdefault(key, []).extend(position.targets)
-    flat = score(model, list(rows.values()), [targets[key] for key in rows], micro_batch)
-    queue = {key: iter(values) for key, values in zip(rows, flat, strict=True)}
-    ledger.rows(phase, map(len, rows.values()), sum(map(len, targets.values())))
-    return [discounted(islice(queue[id(p.document)], len(p.targets)), discount) for p in positions]
 
 
 def discounted(logprobs: Iterable[float], discount: float) -> float:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rlp_core.objective import advantage
+from rlp_core.data.thought import ThoughtConfig
+from rlp_core.objective import advantage, reward_terms
+from rlp_core.objective.estimators import ema_reaches_gradient
 from rlp_core.objective.reward import clip_reward
-from rlp_core.params import Rlp, Thought
 from rlp_core.policy.compute import Compute
 from rlp_core.policy.ema import EmaTarget
 from rlp_core.policy.value import ValueHead
@@ -20,12 +21,13 @@ from rlp_core.rollout.sampling import SamplingParams
 from rlp_core.training.audit import audit
 from rlp_core.training.batches import batch_indices
 from rlp_core.training.checkpoint import State, module_state, restore_module
+from rlp_core.training.config import LearnerConfig
+from rlp_core.training.finished import finished_thoughts
 from rlp_core.training.groups import (
     Delimiters,
     RolloutGroup,
+    RolloutWorker,
     ThinkPosition,
-    sample_groups,
-    score_positions,
 )
 from rlp_core.training.ledger import Ledger
 from rlp_core.training.loop import StepResult
@@ -33,9 +35,14 @@ from rlp_core.training.metrics import replay_metrics, speed, thought_metrics
 from rlp_core.training.optim import Stepper, optimizer_state, restore_optimizer
 from rlp_core.training.positions import TokenizedDocument, select_positions
 from rlp_core.training.replay_buffer import ReplayBuffer
-from rlp_core.training.settings import options_of
 from rlp_core.training.timers import PhaseTimer
-from rlp_core.training.update import Models, SamplingConstraints, UpdateMetrics, accumulate
+from rlp_core.training.update import (
+    Models,
+    SamplingConstraints,
+    Update,
+    UpdateMetrics,
+    accumulate,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -64,8 +71,8 @@ class RLPLearner:
         self,
         policy: PreTrainedModel,
         codec: Codec,
-        settings: Rlp,
-        thought: Thought,
+        settings: LearnerConfig,
+        thought: ThoughtConfig,
         seed: int,
         documents: Sequence[TokenizedDocument],
         *,
@@ -78,8 +85,8 @@ class RLPLearner:
         Args:
             policy: fp32, on its device; trained in place, without dropout.
             codec: knows the delimiters.
-            settings: the section `rlp`.
-            thought: the section `thought`.
+            settings: the objective and the loop.
+            thought: how a thought is written.
             seed: the run's.
             documents: each with a position to think at.
             decode_batch_size: thoughts in flight at once.
@@ -90,26 +97,31 @@ class RLPLearner:
         self.documents = documents
         self.codec, self.thought = codec, thought
         self.decode_batch_size, self.update_token_budget = decode_batch_size, update_token_budget
-        self.score_rows = max(1, update_token_budget // settings.max_tokens)
         self.runtime = {
             "decode_batch_size": decode_batch_size,
             "update_token_budget": update_token_budget,
         }
-        self.marks = Delimiters(codec.open_id, codec.close_id)
         self.vocabulary = len(codec.tokenizer)
         self.compute = Compute(policy, getattr(torch, settings.precision))
         self.ema = EmaTarget(policy, settings.ema_decay, ema_device)
         self.start = copy.deepcopy(policy).requires_grad_(False)
         self.stepper = Stepper(policy, settings.optimizer, settings.steps)
-        self.options = options_of(settings)
         self.value: ValueHead | None = None
-        if settings.estimator == "gae":
+        if settings.per_token:
             self.value = ValueHead(policy.config.hidden_size).to(policy.device)
             self.value_optimizer = torch.optim.AdamW(
                 self.value.parameters(), lr=settings.value.lr, weight_decay=0.0
             )
         self.buffer = ReplayBuffer(settings.replay.capacity, settings.replay.max_age, seed)
         self.ledger = Ledger(policy)
+        self.worker = RolloutWorker(
+            Delimiters(codec.open_id, codec.close_id),
+            settings.discount,
+            seed,
+            decode_batch_size,
+            max(1, update_token_budget // settings.max_tokens),
+            self.ledger,
+        )
         on_gpu = policy.device.type == "cuda"
         self.watch = PhaseTimer(torch.cuda.synchronize if on_gpu else None)
         self.peak: Peak | None = None
@@ -144,7 +156,7 @@ class RLPLearner:
         everything = sorted([*groups, *replayed], key=lambda group: group.position.document.number)
         with self.watch.phase("update"):
             sums = self.accumulate(everything, number)
-        metrics = thought_metrics(groups, sums, self.options)
+        metrics = thought_metrics(groups, sums, self.settings)
         if self.settings.replay.groups:
             metrics |= replay_metrics(replayed, sums, number)
         audited: dict[str, float] = {}
@@ -197,23 +209,14 @@ class RLPLearner:
 
     def draw(self, positions: Sequence[ThinkPosition], number: int) -> list[RolloutGroup]:
         """Draw G thoughts at every place."""
-        return sample_groups(
-            self.compute.model,
-            positions,
-            self.marks,
-            SamplingParams(
-                self.settings.group_size,
-                self.marks.close,
-                self.thought.max_tokens,
-                self.temperature(number),
-                self.settings.min_thought_tokens,
-            ),
-            self.settings.discount,
-            self.seed,
-            number,
-            self.decode_batch_size,
-            self.ledger,
+        params = SamplingParams(
+            self.settings.group_size,
+            self.worker.marks.close,
+            self.thought.max_tokens,
+            self.temperature(number),
+            self.settings.min_thought_tokens,
         )
+        return self.worker.sample(self.compute.model, positions, params, number)
 
     def temperature(self, number: int) -> float:
         """The sampling temperature of a step: constant, or linear to the final one.
@@ -229,53 +232,55 @@ class RLPLearner:
     def reward(self, groups: Sequence[RolloutGroup], number: int) -> None:
         """Score the baseline where this step measures it, and set the advantages."""
         if number % self.settings.ema_every == 0:
-            scores = score_positions(
-                self.ema.model,
-                [group.position for group in groups],
-                self.settings.discount,
-                self.score_rows,
-                self.ledger,
-                "ema",
-            )
+            positions = [group.position for group in groups]
+            scores = self.worker.score(self.ema.model, positions, "ema")
             for group, value in zip(groups, scores, strict=True):
                 group.baseline = value
-        if self.settings.estimator == "gae":
+        if self.settings.reward_terms:
+            self._shape(groups)
+        if self.settings.per_token:
             return
-        # where a baseline only measures, not even its rounding reaches the gradient
-        steers = advantage.ema_reaches_gradient(self.settings.estimator, self.settings.reward_clip)
-        rewards = torch.tensor([group.rewards if steers else group.predicted for group in groups])
-        steered = advantage.estimate(
+        steers = ema_reaches_gradient(self.settings.estimator, self.settings.reward_clip)
+        rewards = torch.tensor([group.rewards if steers else group.compared for group in groups])
+        steered = advantage.advantages(
             self.settings.estimator, clip_reward(rewards, self.settings.reward_clip)
         )
         for group, values in zip(groups, steered.tolist(), strict=True):
             group.advantages = values
 
+    def _shape(self, groups: Sequence[RolloutGroup]) -> None:
+        """Measure the reward terms of every thought, and what they add to its reward."""
+        weights = self.settings.reward_terms
+        for group in groups:
+            measured = [
+                {name: reward_terms.measure(name, thought) for name in weights}
+                for thought in finished_thoughts(group, self.codec)
+            ]
+            group.terms = {name: [values[name] for values in measured] for name in weights}
+            group.shaping = [reward_terms.shaping(weights, values) for values in measured]
+
     def accumulate(self, groups: Sequence[RolloutGroup], number: int) -> UpdateMetrics:
         """Gradients of the objective over all groups."""
-        return accumulate(
-            Models(self.compute, self.start if self.options.kl_weight else None, self.value),
-            groups,
+        reference = self.start if self.settings.kl_weight else None
+        update = Update(
+            Models(self.compute, reference, self.value),
+            self.settings.model_copy(update={"temperature": self.temperature(number)}),
+            SamplingConstraints(self.worker.marks, self.settings.min_thought_tokens),
             number,
-            replace(self.options, temperature=self.temperature(number)),
-            SamplingConstraints(self.marks, self.settings.min_thought_tokens),
-            self.update_token_budget,
             self.ledger,
         )
+        return accumulate(update, groups, self.update_token_budget)
 
     def audit(self, groups: Sequence[RolloutGroup]) -> dict[str, float]:
         """Controls and the split of the reward, on the first places of the step."""
         if groups[0].baseline is None:
             return {}
         return audit(
+            self.worker,
             self.compute.model,
             self.start,
             groups[: self.settings.audit.positions],
-            self.marks,
             self.vocabulary,
-            self.settings.discount,
-            self.seed,
-            self.score_rows,
-            self.ledger,
         )
 
     def state(self) -> State:
@@ -320,7 +325,8 @@ class RLPLearner:
             for document in documents
             for position in document.candidates
         ]
-        scores = iter(score_positions(model, positions, 1.0, self.score_rows, self.ledger, "ema"))
+        worker = replace(self.worker, discount=1.0)  # one target each
+        scores = iter(worker.score(model, positions, "ema"))
         return [[-next(scores) for _ in document.candidates] for document in documents]
 
     def _apply(self, metrics: dict[str, float]) -> dict[str, float]:

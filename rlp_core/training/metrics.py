@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from rlp_core.objective.config import ObjectiveConfig
 from rlp_core.objective.loss import explained_variance
-from rlp_core.objective.options import Options
 from rlp_core.training.groups import RolloutGroup
 from rlp_core.training.ledger import Ledger
 from rlp_core.training.update import UpdateMetrics
@@ -19,15 +19,22 @@ if TYPE_CHECKING:
 
 
 def thought_metrics(
-    groups: Sequence[RolloutGroup], sums: UpdateMetrics, options: Options
+    groups: Sequence[RolloutGroup], sums: UpdateMetrics, options: ObjectiveConfig
 ) -> dict[str, float]:
     """What the step's own thoughts were like, and the terms of its loss."""
     lengths = [len(tokens) for group in groups for tokens in group.tokens]
     rewards = [group.rewards for group in groups]
     metrics: dict[str, float] = {}
     if groups[0].baseline is not None:
-        metrics["information_gain"] = fmean(map(fmean, rewards))
-        metrics["positive"] = fmean(fmean(r > 0 for r in group) for group in rewards)
+        gains = [group.gains for group in groups]
+        metrics["information_gain"] = fmean(map(fmean, gains))
+        metrics["positive"] = fmean(fmean(r > 0 for r in group) for group in gains)
+    if groups[0].shaping:
+        metrics |= {
+            f"reward_{name}": fmean(fmean(group.terms[name]) for group in groups)
+            for name in groups[0].terms
+        }
+        metrics["shaping"] = fmean(fmean(group.shaping) for group in groups)
     several = len(rewards[0]) > 1
     spread = torch.tensor(rewards, dtype=torch.float64)  # statistics.stdev fails on NaN
     metrics |= {

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rlp_core.params import Optimizer
 from rlp_core.policy.model import embeddings
 from rlp_core.training.checkpoint import State
+from rlp_core.training.config import OptimizerConfig
 from rlp_core.training.muon import Muon
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Stepper:
     embeddings, norms and biases by AdamW, as Muon's author advises.
     """
 
-    def __init__(self, model: PreTrainedModel, settings: Optimizer, total_steps: int) -> None:
+    def __init__(self, model: PreTrainedModel, settings: OptimizerConfig, total_steps: int) -> None:
         """Build the optimizers for the model's parameters.
 
         Args:

@@ -20,11 +20,15 @@ class TokenizedDocument:
         number: its id as a coordinate of the random numbers.
         tokens: x_0 .. x_{T-1}.
         candidates: positions at which a thought may stand, in order.
+        record: as it was read, for reward terms; None: given as tokens alone.
+        whole: tokens before it was cut.
     """
 
     number: int
     tokens: list[int]
     candidates: list[int]
+    record: Document | None = None
+    whole: int = 0
 
 
 def tokenize_document(
@@ -39,12 +43,15 @@ def tokenize_document(
         selection: `answer`: the first tokens of marked spans; else every position that has a
             token before it and lies behind the codec's prefix.
     """
-    tokens, marked = codec.document(document.text, document.spans, max_tokens, ends=document.ends)
-    everywhere = list(range(codec.first, len(tokens)))
+    uncut, marked = codec.document(document.text, document.spans, ends=document.ends)
+    tokens = uncut[:max_tokens]
+    inside = {p for p in marked if codec.first <= p < len(tokens)}
     return TokenizedDocument(
         number_of(document.id),
         tokens,
-        sorted({p for p in marked if p >= codec.first}) if selection == "answer" else everywhere,
+        sorted(inside) if selection == "answer" else list(range(codec.first, len(tokens))),
+        document,
+        len(uncut),
     )
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rlp_core.params import Optimizer
 from rlp_core.rollout.rng import generator
 from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.batches import Example, batch_indices
 from rlp_core.training.checkpoint import State, module_state, restore_module
+from rlp_core.training.config import OptimizerConfig
 from rlp_core.training.ledger import TRAINING, Ledger
 from rlp_core.training.loop import StepResult
 from rlp_core.training.optim import Stepper
@@ -33,7 +33,7 @@ class SupervisedTrainer:
         *,
         steps: int,
         batch: int,
-        optimizer: Optimizer,
+        optimizer: OptimizerConfig,
         seed: int,
         stream: int,
         micro_batch: int,

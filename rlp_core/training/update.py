@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from rlp_core.objective import advantage, loss
-from rlp_core.objective.options import Options
+from rlp_core.objective.config import ObjectiveConfig
 from rlp_core.objective.packing import steps
 from rlp_core.objective.reward import clip_reward
 from rlp_core.policy.logits import token_logprobs, token_statistics
 from rlp_core.rollout import engine
 from rlp_core.training.groups import Delimiters, RolloutGroup, branches_of, count_tree, trunks_of
 from rlp_core.training.ledger import TRAINING, Ledger
+from rlp_core.training.packed import BranchReading, PackedRows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,7 +34,7 @@ class Models:
     Attributes:
         policy: trained.
         reference: frozen, for the KL; None where its weight is 0.
-        value: the value head; None unless the estimator is `gae`.
+        value: the value head; None unless the estimator is one of a token.
     """
 
     policy: Compute
@@ -58,18 +59,59 @@ class SamplingConstraints:
         return (steps(lengths) < self.min_tokens, self.marks.close) if self.min_tokens else None
 
 
-@dataclass
-class UpdateMetrics:
-    """What an update adds up for the metrics; the terms of the loss are weighted means already."""
+@dataclass(frozen=True)
+class Update:
+    """What one update is made with.
 
-    tokens: int
+    Attributes:
+        models: policy, reference and value head.
+        config: the objective, with the temperature of this step.
+        constraints: how thoughts are drawn in this step.
+        step: the present one; groups of older ones are replayed.
+        ledger: takes the cost.
+    """
+
+    models: Models
+    config: ObjectiveConfig
+    constraints: SamplingConstraints
+    step: int
+    ledger: Ledger
+
+
+@dataclass(frozen=True)
+class UpdateMetrics:
+    """What an update tells of itself; of its parts, the sum.
+
+    Attributes:
+        tokens: thought tokens.
+        terms: of the loss, weighted means over the whole step.
+        surprise: -log p of the thought tokens, added up, in nats.
+        mismatch: largest difference between a fresh token's log-probability when it was drawn and
+            in the update, in nats.
+        ratios: importance ratios of replayed tokens, before the limit.
+        values: of the value head, part by part.
+        returns: what these were to predict.
+    """
+
+    tokens: int = 0
     terms: dict[str, float] = field(default_factory=dict)
     surprise: float = 0.0
     mismatch: float = 0.0
-    """Largest difference between a token's log-probability when drawn and in the update."""
     ratios: list[float] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     returns: list[Tensor] = field(default_factory=list)
+
+    def __add__(self, other: UpdateMetrics) -> UpdateMetrics:
+        names = dict.fromkeys((*self.terms, *other.terms))
+        return UpdateMetrics(
+            self.tokens + other.tokens,
+            {name: self.terms.get(name, 0.0) + other.terms.get(name, 0.0) for name in names},
+            self.surprise + other.surprise,
+            max(self.mismatch, other.mismatch),
+            self.ratios + other.ratios,
+            self.values + other.values,
+            self.returns + other.returns,
+        )
 
 
 @dataclass(frozen=True)
@@ -80,15 +122,7 @@ class GlobalCounts:
     tokens: int
 
 
-def accumulate(
-    networks: Models,
-    groups: Sequence[RolloutGroup],
-    step: int,
-    options: Options,
-    exploring: SamplingConstraints,
-    budget: int,
-    ledger: Ledger,
-) -> UpdateMetrics:
+def accumulate(update: Update, groups: Sequence[RolloutGroup], budget: int) -> UpdateMetrics:
     """Add the gradient of the loss over all groups to the parameters.
 
     The ratio is taken to the policy before this update, which is the policy itself: it is 1 for
@@ -96,24 +130,21 @@ def accumulate(
     truncated importance weight to the policy that drew them.
 
     Args:
-        networks: policy, reference and value head.
+        update: what it is made with.
         groups: drawn in this step or replayed; those of one text stand together.
-        step: the present one; older groups are replayed.
-        options: the objective.
-        exploring: how thoughts are drawn in this step.
         budget: tokens through the network at once; a document and its thoughts stay whole.
-        ledger: takes the cost.
     """
     whole = GlobalCounts(
         sum(len(group.tokens) for group in groups),
         sum(len(tokens) for group in groups for tokens in group.tokens),
     )
-    sums = UpdateMetrics(whole.tokens)
+    metrics = UpdateMetrics()
     for part in parts(groups, budget):
-        part_loss = _part(networks, part, step, options, exploring, whole, ledger, sums)
+        part_loss, of_part = _part(update, part, whole)
         part_loss.backward()
-        networks.policy.collect()
-    return sums
+        update.models.policy.collect()
+        metrics = metrics + of_part
+    return metrics
 
 
 def parts(groups: Sequence[RolloutGroup], budget: int) -> Iterator[list[RolloutGroup]]:
@@ -136,119 +167,66 @@ def parts(groups: Sequence[RolloutGroup], budget: int) -> Iterator[list[RolloutG
         yield part
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """A part of the step as packed tensors. Letters: R thoughts, M thought tokens, C targets.
-
-    Attributes:
-        thought: [M] rows of the states that predict the thought tokens.
-        tokens: [M] these tokens.
-        behaviour: [M] their log-probabilities when they were drawn.
-        fresh: [M] whether they were drawn in this step.
-        lengths: [R] tokens of each thought.
-        target: [C] rows of the states that predict the text after the thoughts.
-        following: [C] that text.
-        targets: [R] how much of it there is for each thought.
-    """
-
-    thought: Tensor
-    tokens: Tensor
-    behaviour: Tensor
-    fresh: Tensor
-    lengths: Tensor
-    target: Tensor
-    following: Tensor
-    targets: Tensor
-
-    @staticmethod
-    def of(
-        groups: Sequence[RolloutGroup],
-        fed: Sequence[int],
-        read_by: Sequence[int],
-        first: int,
-        step: int,
-        device: torch.device,
-    ) -> _Rows:
-        """Lay out groups whose branches of `fed` tokens begin at row `first` of the states.
-
-        `read_by` leads from each thought to its branch.
-        """
-        thoughts = [(g, i) for g in groups for i in range(len(g.tokens))]
-        lengths = [len(g.tokens[i]) for g, i in thoughts]
-        targets = [len(g.position.targets) for g, _ in thoughts]
-        starts = engine.starts_of(fed, first)
-        begins = [starts[branch] for branch in read_by]
-        ends = [starts[branch] + fed[branch] for branch in read_by]
-        columns: list[list[int] | list[float] | list[bool]] = [
-            [b + i for b, n in zip(begins, lengths, strict=True) for i in range(n)],
-            [token for g, i in thoughts for token in g.tokens[i]],
-            [value for g, i in thoughts for value in g.logprobs[i]],
-            [g.step == step for g, i in thoughts for _ in g.tokens[i]],
-            lengths,
-            [row for end, n in zip(ends, targets, strict=True) for row in range(end - n, end)],
-            [token for g, _ in thoughts for token in g.position.following],
-            targets,
-        ]
-        return _Rows(*(torch.tensor(column, device=device) for column in columns))
-
-
 def _part(
-    networks: Models,
-    groups: Sequence[RolloutGroup],
-    step: int,
-    options: Options,
-    exploring: SamplingConstraints,
-    whole: GlobalCounts,
-    ledger: Ledger,
-    sums: UpdateMetrics,
-) -> Tensor:
-    """The loss of some groups, as a share of the whole step's."""
-    model = networks.policy.model
-    trunks, _ = trunks_of([group.position for group in groups])
-    branches, read_by = branches_of(groups, exploring.marks, options.ntp_weight > 0)
-    fed = [len(branch.tokens) for branch in branches]
-    rows = _Rows.of(groups, fed, read_by, sum(map(len, trunks)), step, model.device)
-    hidden = engine.states(model, trunks, branches)
+    update: Update, groups: Sequence[RolloutGroup], whole: GlobalCounts
+) -> tuple[Tensor, UpdateMetrics]:
+    """The loss of some groups, as a share of the whole step's, and what is told of it."""
+    config, models = update.config, update.models
+    model = models.policy.model
+    read = _reading(update, groups)
+    rows = PackedRows.of(groups, read, update.step, model.device)
+    hidden = engine.states(model, read.trunks, read.branches)
     # equal thoughts share their rows: the head is applied to each row once
     distinct, of = torch.unique(rows.thought, return_inverse=True)
-    scored = len(distinct) + (len(rows.following) if options.ntp_weight else 0)
-    count_tree(ledger, "update", trunks, branches, scored, TRAINING)
+    scored = len(distinct) + (len(rows.following) if config.ntp_weight else 0)
+    count_tree(update.ledger, "update", read.trunks, read.branches, scored, TRAINING)
     tokens = _distinct(rows.tokens, of, len(distinct))
-    banned = exploring.banned(rows.lengths)
+    banned = update.constraints.banned(rows.lengths)
     if banned is not None:
         banned = (_distinct(banned[0], of, len(distinct)), banned[1])
     once = hidden.index_select(0, distinct)
     found = token_statistics(
-        model, once, tokens, options.temperature, banned, options.entropy_weight > 0
+        model, once, tokens, config.temperature, banned, config.entropy_weight > 0
     )
     logprobs, entropy = (part[of] if len(part) else part for part in found)
     weight = loss.token_weights(
-        rows.lengths, options.token_mean, thoughts=whole.thoughts, tokens=whole.tokens
+        rows.lengths, config.token_mean, thoughts=whole.thoughts, tokens=whole.tokens
     )
-    trust = _importance_weights(rows, logprobs.detach(), options, sums)
+    trust = _importance_weights(rows, logprobs.detach(), config.importance_limit)
     terms: dict[str, Tensor] = {}
-    values = networks.value(once)[of] if networks.value is not None else None
-    steered = _advantages(values, groups, options, rows, weight, terms, sums)
+    values = returns = None
+    if models.value is None:
+        steered = _thought_advantages(groups, rows)
+    else:
+        values = models.value(once)[of]
+        steered, returns = _token_advantages(values, groups, config, rows)
+        terms["value"] = loss.value_loss(
+            values, values.detach(), returns, config.value.clip, weight
+        )
     terms["surrogate"] = loss.clipped_surrogate(
-        logprobs, logprobs.detach(), steered, weight * trust, options.clip_low, options.clip_high
+        logprobs, logprobs.detach(), steered, weight * trust, config.clip_low, config.clip_high
     )
-    if networks.reference is not None and options.kl_weight:
+    if models.reference is not None and config.kl_weight:
         with torch.no_grad():
-            other = engine.states(networks.reference, trunks, branches)[distinct]
-            expected = token_logprobs(
-                networks.reference, other, tokens, options.temperature, banned
-            )[of]
-        count_tree(ledger, "reference", trunks, branches, len(distinct))
-        terms["kl"] = (weight * loss.kl_k3(logprobs, expected)).sum()
-    if options.entropy_weight:
+            other = engine.states(models.reference, read.trunks, read.branches)[distinct]
+            expected = token_logprobs(models.reference, other, tokens, config.temperature, banned)
+        count_tree(update.ledger, "reference", read.trunks, read.branches, len(distinct))
+        terms["kl"] = (weight * loss.kl_k3(logprobs, expected[of])).sum()
+    if config.entropy_weight:
         terms["entropy"] = (weight * entropy).sum()
-    if options.ntp_weight:
+    if config.ntp_weight:
         after = token_logprobs(model, hidden.index_select(0, rows.target), rows.following)
         share = 1 / (rows.targets * whole.thoughts)
         terms["ntp"] = -(after * share.repeat_interleave(rows.targets)).sum()
-    for name, term in terms.items():
-        sums.terms[name] = sums.terms.get(name, 0.0) + float(term.detach())
-    return torch.stack([options.coefficients[name] * terms[name] for name in terms]).sum()
+    total = torch.stack([config.coefficients[name] * terms[name] for name in terms]).sum()
+    return total, _metrics(rows, logprobs.detach(), terms, values, returns)
+
+
+def _reading(update: Update, groups: Sequence[RolloutGroup]) -> BranchReading:
+    """The documents and distinct thoughts of some groups."""
+    trunks, _ = trunks_of([group.position for group in groups])
+    learnt = update.config.ntp_weight > 0
+    return BranchReading(trunks, *branches_of(groups, update.constraints.marks, learnt))
 
 
 def _distinct(values: Tensor, of: Tensor, count: int) -> Tensor:
@@ -256,39 +234,47 @@ def _distinct(values: Tensor, of: Tensor, count: int) -> Tensor:
     return values.new_zeros(count).index_put((of,), values)
 
 
-def _importance_weights(rows: _Rows, old: Tensor, options: Options, sums: UpdateMetrics) -> Tensor:
+def _importance_weights(rows: PackedRows, old: Tensor, limit: float) -> Tensor:
     """[M] importance weights: 1 for fresh tokens, truncated for those of an older policy."""
-    gap = old - rows.behaviour
-    sums.surprise -= float(old.sum())
-    if rows.fresh.any():
-        sums.mismatch = max(sums.mismatch, float(gap[rows.fresh].abs().max()))
-    sums.ratios += torch.exp(gap[~rows.fresh]).tolist()
-    trusted = loss.importance_weight(old, rows.behaviour, options.importance_limit)
-    return torch.where(rows.fresh, 1.0, trusted)
+    return torch.where(rows.fresh, 1.0, loss.importance_weight(old, rows.behaviour, limit))
 
 
-def _advantages(
-    values: Tensor | None,
-    groups: Sequence[RolloutGroup],
-    options: Options,
-    rows: _Rows,
-    weight: Tensor,
-    terms: dict[str, Tensor],
-    sums: UpdateMetrics,
-) -> Tensor:
-    """[M] advantages; with values of the thought tokens, their loss is put among the terms."""
-    if values is None:
-        known = [value for group in groups for value in group.advantages]
-        return torch.tensor(known, device=weight.device).repeat_interleave(rows.lengths)
-    reward = torch.tensor([r for group in groups for r in group.rewards], device=weight.device)
-    steered, returns = advantage.gae(
-        clip_reward(reward, options.reward_clip),
+def _thought_advantages(groups: Sequence[RolloutGroup], rows: PackedRows) -> Tensor:
+    """[M] advantages: each token has that of its thought."""
+    known = [value for group in groups for value in group.advantages]
+    return torch.tensor(known, device=rows.lengths.device).repeat_interleave(rows.lengths)
+
+
+def _token_advantages(
+    values: Tensor, groups: Sequence[RolloutGroup], config: ObjectiveConfig, rows: PackedRows
+) -> tuple[Tensor, Tensor]:
+    """[M] advantages of tokens by their values, and [M] what the values are to predict."""
+    reward = torch.tensor([r for group in groups for r in group.rewards], device=values.device)
+    return advantage.token_advantages(
+        config.estimator,
+        clip_reward(reward, config.reward_clip),
         values,
         rows.lengths,
-        options.gae_discount,
-        options.gae_lambda,
+        config.value.gae_discount,
+        config.value.gae_lambda,
     )
-    terms["value"] = loss.value_loss(values, values.detach(), returns, options.value_clip, weight)
-    sums.values.append(values.detach())
-    sums.returns.append(returns)
-    return steered
+
+
+def _metrics(
+    rows: PackedRows,
+    logprobs: Tensor,
+    terms: dict[str, Tensor],
+    values: Tensor | None,
+    returns: Tensor | None,
+) -> UpdateMetrics:
+    """What a part tells of itself."""
+    gap = logprobs - rows.behaviour
+    return UpdateMetrics(
+        len(rows.tokens),
+        {name: float(term.detach()) for name, term in terms.items()},
+        -float(logprobs.sum()),
+        float(gap[rows.fresh].abs().max()) if rows.fresh.any() else 0.0,
+        torch.exp(gap[~rows.fresh]).tolist(),
+        [] if values is None else [values.detach()],
+        [] if returns is None else [returns],
+    )

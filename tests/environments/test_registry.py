@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rlp_core import environments
+from rlp_core import environments, registry
 from rlp_core.data import procedural
 from rlp_core.environments import Environment, Solution, _registry
 from rlp_core.errors import EXIT_CONFIG, EXIT_SOFTWARE, ConfigError, PluginError
@@ -69,8 +69,8 @@ def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Add]:
 
 
 def registered(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
-    found = [EntryPoint(name, value, _registry.GROUP) for name, value in points]
-    monkeypatch.setattr(_registry, "entry_points", lambda group: found if group else [])
+    found = [EntryPoint(name, value, "rlp.environments") for name, value in points]
+    monkeypatch.setattr(registry, "entry_points", lambda group: found if group else [])
     _registry.get.cache_clear()
 
 

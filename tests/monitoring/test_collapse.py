@@ -16,12 +16,13 @@ import pytest
 import torch
 
 from rlp_core.data.records import Demonstration, Document
+from rlp_core.data.thought import ThoughtConfig
 from rlp_core.data.tokenizer import Codec, train_tokenizer
 from rlp_core.environments.arithmetic import Arithmetic, Chain
 from rlp_core.monitoring.health import Finding, Monitor
-from rlp_core.params import Optimizer, Thought
 from rlp_core.policy.model import Shape, build
 from rlp_core.training.batches import demonstration_example, document_example, learnable
+from rlp_core.training.config import OptimizerConfig
 from rlp_core.training.learner import RLPLearner
 from rlp_core.training.positions import tokenize_document
 from rlp_core.training.supervised import SupervisedTrainer
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 SEED = 2
 BEGIN, END = slice(3), slice(-10, None)
 WORLD = Arithmetic("arithmetic")
-THOUGHT = Thought(open="<think>", close="</think>", max_tokens=20)
+THOUGHT = ThoughtConfig(open="<think>", close="</think>", max_tokens=20)
 
 
 def chains(part: str, count: int, least: int) -> list[Chain]:
@@ -69,7 +70,9 @@ def demonstration(number: int, chain: Chain, *, work: bool) -> Demonstration:
     )
 
 
-def learn(model: PreTrainedModel, data: list[Example], steps: int, optimizer: Optimizer) -> None:
+def learn(
+    model: PreTrainedModel, data: list[Example], steps: int, optimizer: OptimizerConfig
+) -> None:
     trainer = SupervisedTrainer(
         model, data, steps=steps, batch=32, optimizer=optimizer, seed=SEED, stream=0, micro_batch=32
     )
@@ -103,7 +106,9 @@ class Base:
         tokenizer = train_tokenizer((text.text for text in documents), 300, delimiters, 128)
         self.codec = Codec.of(tokenizer, delimiters)
         self.model = build(Shape(48, 2, 4, 2, 96, 128), tokenizer, SEED)
-        muon = Optimizer(name="muon", lr=6e-3, matrix_lr=0.02, warmup_steps=20, schedule="linear")
+        muon = OptimizerConfig(
+            name="muon", lr=6e-3, matrix_lr=0.02, warmup_steps=20, schedule="linear"
+        )
         learn(
             self.model,
             learnable([document_example(self.codec, t, 64) for t in documents]),
@@ -125,7 +130,12 @@ class Base:
             )
             for i, chain in enumerate(chains("bootstrap", 800, 2))
         ]
-        learn(model, learnable(shown), bootstrap, Optimizer(name="adamw", lr=1e-3, warmup_steps=10))
+        learn(
+            model,
+            learnable(shown),
+            bootstrap,
+            OptimizerConfig(name="adamw", lr=1e-3, warmup_steps=10),
+        )
         settings = steps_of.settings(
             steps=steps,
             documents=8,
@@ -135,7 +145,7 @@ class Base:
             group_size=8,
             temperature=1.0,
             ema_decay=0.99,
-            optimizer=Optimizer(name="adamw", lr=rate, warmup_steps=2),
+            optimizer=OptimizerConfig(name="adamw", lr=rate, warmup_steps=2),
         )
         trainer = RLPLearner(model, self.codec, settings, THOUGHT, SEED, self.documents)
         monitor, rows, found = Monitor(), [], []

@@ -9,20 +9,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from rlp_core.data.thought import ThoughtConfig
 from rlp_core.errors import EXIT_DATA, EXIT_MISSING, DataError, MissingInputError
 from rlp_core.monitoring.dump import DumpedDocuments, DumpWriter, StepDump, model_of_dump, read_dump
-from rlp_core.params import Optimizer, Rlp, Thought
 from rlp_core.training.checkpoint import State
+from rlp_core.training.config import LearnerConfig, OptimizerConfig
 from rlp_core.training.positions import TokenizedDocument
 from tests import models
 from tests.training import steps
 
-THOUGHT = Thought(open="<think>", close="</think>", max_tokens=6)
+THOUGHT = ThoughtConfig(open="<think>", close="</think>", max_tokens=6)
 TEXTS = {2: TokenizedDocument(7, [1, 5, 6, 7], [1, 2]), 5: TokenizedDocument(2**62, [1, 8, 9], [2])}
 
 
-def settings() -> Rlp:
-    return steps.settings(optimizer=Optimizer(name="adamw", lr=1e-3, betas=(0.8, 0.9)))
+def settings() -> LearnerConfig:
+    return steps.settings(optimizer=OptimizerConfig(name="adamw", lr=1e-3, betas=(0.8, 0.9)))
 
 
 def step(number: int = 3) -> StepDump:

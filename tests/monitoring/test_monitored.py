@@ -10,12 +10,15 @@ import pytest
 import torch
 
 from rlp_core.errors import TrainingError
+from rlp_core.monitoring.config import HealthConfig, HeldoutConfig
 from rlp_core.monitoring.dump import read_dump
 from rlp_core.monitoring.monitored import HELDOUT, MonitoredLearner
-from rlp_core.params.training import Health, Heldout, Replay
+from rlp_core.training.config import ReplayConfig
 from rlp_core.training.groups import ThinkPosition
 from tests.training import steps
 from tests.training.steps import stopping
+
+HEALTH, HELDOUT_OFF = HealthConfig(), HeldoutConfig()
 
 
 class Exports:
@@ -25,13 +28,18 @@ class Exports:
         self.made: dict[Path, dict[str, torch.Tensor]] = {}
 
 
-def watched(folder: Path, **changes) -> tuple[MonitoredLearner, Exports]:
+def watched(
+    folder: Path, health: HealthConfig = HEALTH, heldout: HeldoutConfig = HELDOUT_OFF, **changes
+) -> tuple[MonitoredLearner, Exports]:
     made, exports = stopping(**changes), Exports()
 
     def export(path: Path) -> None:
         exports.made[path] = copy.deepcopy(dict(made.policy.state_dict()))
 
-    return MonitoredLearner(made, made.documents[:2], folder, export), exports
+    watch = MonitoredLearner(
+        made, made.documents[:2], folder, export, health=health, heldout=heldout
+    )
+    return watch, exports
 
 
 def poison(model: torch.nn.Module) -> None:
@@ -41,7 +49,7 @@ def poison(model: torch.nn.Module) -> None:
 
 
 @pytest.mark.parametrize("part", ["ema", "policy"])
-@pytest.mark.parametrize("changes", [{}, {"estimator": "gae"}, {"replay": Replay(groups=2)}])
+@pytest.mark.parametrize("changes", [{}, {"estimator": "gae"}, {"replay": ReplayConfig(groups=2)}])
 def test_a_step_that_is_not_finite_is_dumped_and_changes_no_parameter(
     part: str, changes, tmp_path, capsys
 ) -> None:
@@ -65,7 +73,7 @@ def test_a_step_that_is_not_finite_is_dumped_and_changes_no_parameter(
 
 def test_a_dump_makes_the_same_step_again(tmp_path) -> None:
     """The texts of the replay buffer are in it too."""
-    watch, _ = watched(tmp_path, replay=Replay(groups=2, capacity=12), documents=1)
+    watch, _ = watched(tmp_path, replay=ReplayConfig(groups=2, capacity=12), documents=1)
     for number in range(2):
         watch.step(number)
     poison(watch.trainer.ema.model)
@@ -74,7 +82,7 @@ def test_a_dump_makes_the_same_step_again(tmp_path) -> None:
     assert len(folders) == 1
     step = read_dump(folders[0])
     assert step.number == 2
-    again = stopping(replay=Replay(groups=2, capacity=12), documents=1)
+    again = stopping(replay=ReplayConfig(groups=2, capacity=12), documents=1)
     again.documents = step.documents
     again.restore(step.state)
     assert again.step(2).metrics.keys() <= metrics.keys()
@@ -95,7 +103,9 @@ def test_a_run_goes_on_after_a_single_step_that_is_not_finite(tmp_path) -> None:
 
 
 def test_several_in_a_row_end_the_run_at_the_last_good_model(tmp_path) -> None:
-    watch, exports = watched(tmp_path, steps=9, health=Health(window=3, non_finite=3, dumps=2))
+    watch, exports = watched(
+        tmp_path, steps=9, health=HealthConfig(window=3, non_finite=3, dumps=2)
+    )
     watch.step(0)
     good = copy.deepcopy(dict(watch.trainer.policy.state_dict()))
     watch.step(1)
@@ -116,7 +126,7 @@ def test_several_in_a_row_end_the_run_at_the_last_good_model(tmp_path) -> None:
 
 
 def test_a_run_that_was_never_well_has_no_good_model(tmp_path) -> None:
-    watch, exports = watched(tmp_path, health=Health(non_finite=1))
+    watch, exports = watched(tmp_path, health=HealthConfig(non_finite=1))
     poison(watch.trainer.policy)
     with pytest.raises(TrainingError) as caught:
         watch.step(0)
@@ -125,7 +135,7 @@ def test_a_run_that_was_never_well_has_no_good_model(tmp_path) -> None:
 
 
 def test_a_run_may_be_told_not_to_stop(tmp_path) -> None:
-    watch, exports = watched(tmp_path, health=Health(non_finite=1, stop=False))
+    watch, exports = watched(tmp_path, health=HealthConfig(non_finite=1, stop=False))
     watch.step(0)
     assert watch.kept["good"] == {}
     poison(watch.trainer.policy)
@@ -134,7 +144,7 @@ def test_a_run_may_be_told_not_to_stop(tmp_path) -> None:
 
 
 def test_held_out_texts_are_read_when_asked_and_cost_nothing(tmp_path) -> None:
-    watch, _ = watched(tmp_path / "a", heldout=Heldout(every=2))
+    watch, _ = watched(tmp_path / "a", heldout=HeldoutConfig(every=2))
     bare, _ = watched(tmp_path / "b")
     for number in range(4):
         metrics, plain = (each.step(number).metrics for each in (watch, bare))
@@ -153,7 +163,7 @@ def test_an_evaluation_is_what_its_definition_gives(selection: str, tmp_path) ->
     found = watch.evaluate()
     assert found == watch.evaluate()
     assert made.ledger.as_dict() == book
-    groups = made.draw(made.positions(watch.heldout, HELDOUT), HELDOUT)
+    groups = made.draw(made.positions(watch.documents, HELDOUT), HELDOUT)
     predicted = sum(p for group in groups for p in group.predicted) / (3 * len(groups))
 
     def direct(model) -> float:
@@ -177,7 +187,7 @@ def _score(model, position: ThinkPosition) -> float:
 
 
 def test_the_best_model_is_kept(tmp_path, monkeypatch) -> None:
-    watch, _ = watched(tmp_path, heldout=Heldout(every=1, keep="best"))
+    watch, _ = watched(tmp_path, heldout=HeldoutConfig(every=1, keep="best"))
     gains = iter([math.nan, 1.0, 3.0, 2.0])
     monkeypatch.setattr(watch, "evaluate", lambda: {"heldout_gain": next(gains)})
     weights = []
@@ -192,7 +202,7 @@ def test_the_best_model_is_kept(tmp_path, monkeypatch) -> None:
 
 
 def test_the_last_model_is_kept_unless_told_otherwise(tmp_path) -> None:
-    watch, _ = watched(tmp_path, heldout=Heldout(every=1))
+    watch, _ = watched(tmp_path, heldout=HeldoutConfig(every=1))
     for number in range(2):
         watch.step(number)
     last = copy.deepcopy(dict(watch.trainer.policy.state_dict()))
@@ -202,7 +212,11 @@ def test_the_last_model_is_kept_unless_told_otherwise(tmp_path) -> None:
 
 
 def test_all_that_it_remembers_is_in_its_state(tmp_path) -> None:
-    changes = {"steps": 8, "heldout": Heldout(every=2, keep="best"), "health": Health(window=3)}
+    changes = {
+        "steps": 8,
+        "heldout": HeldoutConfig(every=2, keep="best"),
+        "health": HealthConfig(window=3),
+    }
     unbroken, _ = watched(tmp_path / "a", **changes)
     for number in range(4):
         unbroken.step(number)

@@ -12,23 +12,24 @@ from click.testing import CliRunner, Result
 
 from rlp_core.cli import main
 from rlp_core.data.records import Document
+from rlp_core.data.thought import ThoughtConfig
 from rlp_core.errors import EXIT_DATA, EXIT_MISSING
 from rlp_core.monitoring.dump import DumpedDocuments, DumpWriter, StepDump
-from rlp_core.params import Rlp, Thought
 from rlp_core.training.batches import batch_indices
+from rlp_core.training.config import LearnerConfig
 from rlp_core.training.learner import STREAM, RLPLearner
 from rlp_core.training.positions import tokenize_document
 from tests import models
 from tests.training import steps
 
 SEED, NUMBER, LAYER = 5, 2, "model.layers.1.mlp.down_proj"
-THOUGHT = Thought(open="<think>", close="</think>", max_tokens=6)
+THOUGHT = ThoughtConfig(open="<think>", close="</think>", max_tokens=6)
 LINES = [
     f"Q: {a}+{b}-{c}\nA:{(a + b - c) % 10}\n" for a in (1, 2, 3) for b in (4, 5) for c in (6, 7)
 ]
 
 
-def settings() -> Rlp:
+def settings() -> LearnerConfig:
     return steps.settings(steps=6, documents=3)
 
 

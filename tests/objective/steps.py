@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rlp_core.objective import advantage, loss, reward
-from rlp_core.objective.options import Options
+from rlp_core.objective.config import ObjectiveConfig
 from rlp_core.objective.reference import ReferenceModels, ReferencePosition, ReferenceThought
 from tests import models
 
@@ -127,7 +127,9 @@ def pick(logprobs: Tensor, tokens: list[int]) -> Tensor:
     return logprobs[torch.arange(len(tokens)), torch.tensor(tokens, dtype=torch.long)]
 
 
-def packed(m: ReferenceModels, positions: list[ReferencePosition], o: Options) -> dict[str, Tensor]:
+def packed(
+    m: ReferenceModels, positions: list[ReferencePosition], o: ObjectiveConfig
+) -> dict[str, Tensor]:
     """Per row: what the terms are made of, in packed tensors."""
     parts: dict[str, list[Tensor]] = {
         name: [] for name in ("now", "kept", "entropy", "value", "target", "baseline", "targets")
@@ -156,7 +158,7 @@ def packed(m: ReferenceModels, positions: list[ReferencePosition], o: Options) -
     return {name: torch.cat(tensors) for name, tensors in parts.items()}
 
 
-def rewards(p: dict[str, Tensor], o: Options, group: int) -> Tensor:
+def rewards(p: dict[str, Tensor], o: ObjectiveConfig, group: int) -> Tensor:
     """[N, G], clipped as asked."""
     s_pred, s_ema = (
         reward.discounted_sum(p[name], p["targets"], o.discount).view(-1, group)
@@ -165,14 +167,20 @@ def rewards(p: dict[str, Tensor], o: Options, group: int) -> Tensor:
     return reward.clip_reward(reward.information_gain(s_pred, s_ema[:, 0]), o.reward_clip)
 
 
-def token_advantages(p: dict[str, Tensor], gain: Tensor, sizes: Tensor, o: Options) -> Tensor:
+def token_advantages(
+    p: dict[str, Tensor], gain: Tensor, sizes: Tensor, o: ObjectiveConfig
+) -> Tensor:
     """[M]."""
-    if o.estimator == "gae":
-        return advantage.gae(gain.flatten(), p["value"], sizes, o.gae_discount, o.gae_lambda)[0]
-    return advantage.estimate(o.estimator, gain).flatten().repeat_interleave(sizes)
+    if o.per_token:
+        return advantage.token_advantages(
+            o.estimator, gain.flatten(), p["value"], sizes, o.value.gae_discount, o.value.gae_lambda
+        )[0]
+    return advantage.advantages(o.estimator, gain).flatten().repeat_interleave(sizes)
 
 
-def terms(m: ReferenceModels, positions: list[ReferencePosition], o: Options) -> dict[str, Tensor]:
+def terms(
+    m: ReferenceModels, positions: list[ReferencePosition], o: ObjectiveConfig
+) -> dict[str, Tensor]:
     """The terms of a step by the pure functions, as `reference.step_loss` names them."""
     p = packed(m, positions, o)
     thoughts = [c for position in positions for c in position.thoughts]
@@ -197,5 +205,5 @@ def terms(m: ReferenceModels, positions: list[ReferencePosition], o: Options) ->
         "kl": (weight * loss.kl_k3(p["now"], p["kept"])).sum(),
         "entropy": (weight * p["entropy"]).sum(),
         "ntp": -(per_thought.double() * p["target"]).sum(),
-        "value": loss.value_loss(p["value"], old_value, returns, o.value_clip, weight),
+        "value": loss.value_loss(p["value"], old_value, returns, o.value.clip, weight),
     }

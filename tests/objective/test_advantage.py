@@ -3,42 +3,45 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.objective import advantage
-from rlp_core.objective import reference_formulas as textbook
-from rlp_core.objective.advantage import EMA_REACHES_GRADIENT, estimate, gae
-from rlp_core.objective.options import ESTIMATORS
+from rlp_core.errors import ConfigError
+from rlp_core.objective import estimators
+from rlp_core.objective.advantage import advantages, token_advantages
 from rlp_core.objective.reward import clip_reward, information_gain
 from tests.objective.draws import groups, lengths, normal, seeds
 
-PER_THOUGHT = [name for name in ESTIMATORS if name != "gae"]
+PER_THOUGHT = [name for name in estimators.names() if not estimators.get(name).per_token]
+ALL = estimators.names()
+PER_TOKEN = [name for name in estimators.names() if estimators.get(name).per_token]
+COMPARING = [name for name in PER_THOUGHT if estimators.get(name).compares_group]
+
+
+def gae(*arguments):
+    return token_advantages("gae", *arguments)
 
 
 @pytest.mark.parametrize("name", PER_THOUGHT)
 @given(seeds, groups)
 def test_every_estimator_equals_the_textbook(name, seed, group):
     rewards = normal(seed, 4, group)
-    expected = torch.tensor(textbook.estimate(name, rewards.tolist()), dtype=torch.float64)
-    torch.testing.assert_close(estimate(name, rewards), expected)
+    expected = estimators.get(name).textbook(rewards.tolist())
+    found = advantages(name, rewards)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
 
 
 @given(seeds, groups)
 def test_equation_7_is_the_leave_one_out_baseline(seed, group):
     r = normal(seed, 5, group)
     others = (r.sum(dim=1, keepdim=True) - r) / (group - 1)
-    torch.testing.assert_close(estimate("rloo", r), r - others)
-
-
-def test_the_table_covers_every_estimator():
-    assert set(EMA_REACHES_GRADIENT) == set(ESTIMATORS)
+    torch.testing.assert_close(advantages("rloo", r), r - others)
 
 
 def _advantages(name: str, predicted, baseline, clip: float | None = None) -> torch.Tensor:
-    """From scores to advantages; the value head of `gae` says 0."""
+    """From scores to advantages; a value head says 0."""
     reward = clip_reward(information_gain(predicted, baseline), clip)
-    if name != "gae":
-        return estimate(name, reward)
-    sizes = torch.full((reward.numel(),), 2)
-    return gae(reward.flatten(), torch.zeros(2 * reward.numel()).double(), sizes, 1.0, 0.95)[0]
+    if name in PER_THOUGHT:
+        return advantages(name, reward)
+    sizes, values = torch.full((reward.numel(),), 2), torch.zeros(2 * reward.numel()).double()
+    return token_advantages(name, reward.flatten(), values, sizes, 1.0, 0.95)[0]
 
 
 def _change(name: str, seed: int) -> float:
@@ -49,22 +52,22 @@ def _change(name: str, seed: int) -> float:
     return float(difference.abs().max())
 
 
-@pytest.mark.parametrize("name", [e for e in ESTIMATORS if not EMA_REACHES_GRADIENT[e]])
+@pytest.mark.parametrize("name", [e for e in ALL if not estimators.get(e).ema_reaches_gradient])
 @given(seeds)
-def test_where_the_table_says_so_s_ema_changes_no_advantage(name, seed):
+def test_where_it_is_declared_so_s_ema_changes_no_advantage(name, seed):
     assert _change(name, seed) < 1e-12
 
 
-@pytest.mark.parametrize("name", [e for e in ESTIMATORS if EMA_REACHES_GRADIENT[e]])
+@pytest.mark.parametrize("name", [e for e in ALL if estimators.get(e).ema_reaches_gradient])
 @pytest.mark.parametrize("seed", range(5))
-def test_where_the_table_says_so_s_ema_reaches_the_gradient(name, seed):
+def test_where_it_is_declared_so_s_ema_reaches_the_gradient(name, seed):
     assert _change(name, seed) > 0.1
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", ALL)
 def test_under_a_reward_clip_s_ema_reaches_every_gradient(name):
-    assert advantage.ema_reaches_gradient(name, 0.5)
-    assert advantage.ema_reaches_gradient(name, None) == EMA_REACHES_GRADIENT[name]
+    assert estimators.ema_reaches_gradient(name, 0.5)
+    assert estimators.ema_reaches_gradient(name, None) == estimators.get(name).ema_reaches_gradient
     predicted, baseline = torch.tensor([[0.0, 1.0], [0.0, 2.0]]).double(), torch.zeros(2).double()
     easy = baseline + torch.tensor([5.0, 0.0])  # both rewards there fall below the limit
     before, after = (_advantages(name, predicted, b, clip=1.5) for b in (baseline, easy))
@@ -74,64 +77,72 @@ def test_under_a_reward_clip_s_ema_reaches_every_gradient(name):
 @given(seeds)
 def test_batch_centred_ignores_a_constant_of_the_whole_step(seed):
     r = normal(seed, 3, 4)
-    torch.testing.assert_close(estimate("batch_centred", r + 7), estimate("batch_centred", r))
+    torch.testing.assert_close(advantages("batch_centred", r + 7), advantages("batch_centred", r))
 
 
 @given(seeds, st.floats(0.5, 100))
 def test_grpo_ignores_the_scale_of_the_rewards_and_rloo_does_not(seed, scale):
     r = normal(seed, 3, 4)
     r[:, 0] = 1 + r[:, 1:].abs().sum(dim=1)  # every group has spread
-    torch.testing.assert_close(estimate("grpo", scale * r), estimate("grpo", r), rtol=1e-3, atol=0)
-    torch.testing.assert_close(estimate("rloo", scale * r), scale * estimate("rloo", r))
+    torch.testing.assert_close(
+        advantages("grpo", scale * r), advantages("grpo", r), rtol=1e-3, atol=0
+    )
+    torch.testing.assert_close(advantages("rloo", scale * r), scale * advantages("rloo", r))
 
 
 @pytest.mark.parametrize("name", ["rloo", "grpo"])
 @given(st.floats(-30, 30), st.integers(2, 33))
 def test_equal_rewards_teach_nothing_in_single_precision(name, reward, group):
-    assert float(estimate(name, torch.full((1, group), reward)).abs().max()) < 0.1
+    assert float(advantages(name, torch.full((1, group), reward)).abs().max()) < 0.1
 
 
 @given(seeds)
 def test_positive_pushes_no_thought_away(seed):
     r = normal(seed, 3, 4)
-    found = estimate("positive", r)
+    found = advantages("positive", r)
     assert (found >= 0).all()
     assert torch.equal(found > 0, r > 0)
 
 
-@pytest.mark.parametrize("name", ["rloo", "grpo"])
+@pytest.mark.parametrize("name", COMPARING)
 def test_one_thought_has_nothing_to_be_compared_with(name):
-    with pytest.raises(ValueError, match=rf"`{name}`.*at least 2 thoughts per place, not 1"):
-        estimate(name, torch.zeros(3, 1))
+    with pytest.raises(ValueError, match=rf"`{name}`.*at least 2 thoughts per position, not 1"):
+        advantages(name, torch.zeros(3, 1))
 
 
-@pytest.mark.parametrize("name", ["raw", "batch_centred", "positive"])
+@pytest.mark.parametrize("name", [name for name in PER_THOUGHT if name not in COMPARING])
 def test_the_others_work_with_one_thought(name):
-    assert estimate(name, torch.zeros(3, 1)).shape == (3, 1)
+    assert advantages(name, torch.zeros(3, 1)).shape == (3, 1)
 
 
-def test_names_that_are_no_estimator_of_rewards_are_refused():
-    with pytest.raises(ValueError, match=r"call gae\(\)"):
-        estimate("gae", torch.zeros(3, 2))
-    with pytest.raises(ValueError, match="rloo, grpo, raw"):
-        estimate("remax", torch.zeros(3, 2))
+def test_each_kind_of_estimator_has_a_call_of_its_own():
+    with pytest.raises(ValueError, match=r"call token_advantages\(\)"):
+        advantages("gae", torch.zeros(3, 2))
+    with pytest.raises(ValueError, match=r"call advantages\(\)"):
+        token_advantages("rloo", torch.zeros(1), torch.zeros(2), torch.tensor([2]), 1.0, 1.0)
+
+
+def test_a_name_that_is_no_estimator_is_told_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"did you mean `rloo`\?"):
+        advantages("rlo", torch.zeros(3, 2))
 
 
 @pytest.mark.parametrize("name", PER_THOUGHT)
 def test_advantages_carry_no_gradient(name):
-    assert not estimate(name, torch.randn(2, 3, requires_grad=True)).requires_grad
+    assert not advantages(name, torch.randn(2, 3, requires_grad=True)).requires_grad
 
 
+@pytest.mark.parametrize("name", PER_TOKEN)
 @given(seeds, st.integers(1, 6), st.floats(0, 1), st.floats(0, 1))
-def test_gae_is_its_definition(seed, rows, discount, lam):
+def test_an_estimator_of_a_token_equals_the_textbook(name, seed, rows, discount, lam):
     sizes = lengths(seed, rows, longest=17)
     reward, values = normal(seed, rows), normal(seed + 1, int(sizes.sum()))
     expected = [
         a
         for r, v in zip(reward.tolist(), torch.split(values, sizes.tolist()), strict=True)
-        for a in textbook.gae(r, v.tolist(), discount, lam)
+        for a in estimators.get(name).textbook(r, v.tolist(), discount, lam)
     ]
-    found, returns = gae(reward, values, sizes, discount, lam)
+    found, returns = token_advantages(name, reward, values, sizes, discount, lam)
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
     torch.testing.assert_close(returns, found + values)
 
@@ -169,7 +180,7 @@ def test_gae_refuses_rows_that_do_not_fit(sizes):
 
 def test_gae_gives_constants_and_leaves_its_inputs_alone():
     values = torch.ones(5, requires_grad=True)
-    advantages, returns = gae(torch.ones(2), values, torch.tensor([3, 2]), 0.9, 0.9)
-    assert not advantages.requires_grad
+    found, returns = gae(torch.ones(2), values, torch.tensor([3, 2]), 0.9, 0.9)
+    assert not found.requires_grad
     assert not returns.requires_grad
     assert torch.equal(values, torch.ones(5))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rlp_core.objective import loss
 from rlp_core.objective import reference_formulas as textbook
-from rlp_core.objective.options import TOKEN_MEANS
+from rlp_core.objective.config import TOKEN_MEANS
 from tests.objective.draws import lengths, normal, seeds
 
 

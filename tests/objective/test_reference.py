@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rlp_core.objective import reference
-from rlp_core.objective.options import ESTIMATORS, TOKEN_MEANS, Options
+from rlp_core.objective import estimators, reference
+from rlp_core.objective.config import TOKEN_MEANS, ObjectiveConfig, ValueConfig
 from rlp_core.objective.reference import (
     ReferencePosition,
     ReferenceThought,
@@ -21,12 +21,12 @@ EVERYTHING = {
     "ntp_weight": 0.4,
     "horizon": 3,
     "discount": 0.8,
-    "gae_discount": 0.9,
+    "value": ValueConfig(gae_discount=0.9),
 }
 
 
 def assert_equal_to_the_pure_functions(
-    positions: list[ReferencePosition], options: Options
+    positions: list[ReferencePosition], options: ObjectiveConfig
 ) -> None:
     """Every term, the total, and the gradient of the total."""
     m = steps.scorers()
@@ -43,29 +43,31 @@ def assert_equal_to_the_pure_functions(
 
 
 @pytest.mark.parametrize("token_mean", TOKEN_MEANS)
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", estimators.names())
 def test_loss_and_gradient_equal_the_pure_functions(estimator, token_mean):
     assert_equal_to_the_pure_functions(
-        steps.PLACES, Options(estimator=estimator, token_mean=token_mean)
+        steps.PLACES, ObjectiveConfig(estimator=estimator, token_mean=token_mean)
     )
 
 
 @pytest.mark.parametrize("estimator", ["rloo", "gae"])
 def test_so_they_do_with_every_addition(estimator):
-    options = Options(estimator=estimator, reward_clip=0.5, token_mean="token", **EVERYTHING)
+    options = ObjectiveConfig(
+        estimator=estimator, reward_clip=0.5, token_mean="token", **EVERYTHING
+    )
     assert_equal_to_the_pure_functions(steps.PLACES, options)
 
 
 @pytest.mark.parametrize("estimator", ["rloo", "gae"])
 def test_so_they_do_for_thoughts_of_an_older_policy(estimator):
-    options = Options(estimator=estimator, importance_limit=1.5, **EVERYTHING)
+    options = ObjectiveConfig(estimator=estimator, importance_limit=1.5, **EVERYTHING)
     assert_equal_to_the_pure_functions(steps.stale(), options)
 
 
 def test_truncated_importance_weights_count():
     m = steps.scorers()
     totals = [
-        step_loss(m, positions, Options(importance_limit=limit)).parts["surrogate"]
+        step_loss(m, positions, ObjectiveConfig(importance_limit=limit)).parts["surrogate"]
         for positions, limit in ((steps.PLACES, 1.0), (steps.stale(), 1.0), (steps.stale(), 2.0))
     ]
     assert len({round(float(t.detach()), 9) for t in totals}) == 3
@@ -77,7 +79,7 @@ DIRECT = ("kl", "entropy", "ntp")
 @pytest.mark.parametrize("part", DIRECT)
 def test_gradients_of_the_additions_equal_finite_differences(part):
     """Of these terms nothing is held constant, so the loss itself can be shaken."""
-    m, options, step = steps.toys(), Options(horizon=2), 1e-6
+    m, options, step = steps.toys(), ObjectiveConfig(horizon=2), 1e-6
     generator = torch.Generator().manual_seed(1)
     direction = [
         torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in steps.parameters(m)
@@ -101,7 +103,7 @@ def test_gradients_of_the_additions_equal_finite_differences(part):
 def test_the_surrogates_gradient_equals_finite_differences_of_log_probabilities(estimator):
     """-mean over thoughts of the mean of A log pi, with A held constant."""
     m, step = steps.toys(), 1e-6
-    result = step_loss(m, steps.PLACES, Options(estimator=estimator))
+    result = step_loss(m, steps.PLACES, ObjectiveConfig(estimator=estimator))
     flat = [tokens for group in result.advantages for tokens in group]
 
     def held() -> float:
@@ -132,7 +134,7 @@ def test_the_surrogates_gradient_equals_finite_differences_of_log_probabilities(
 
 def test_the_value_losss_gradient_equals_finite_differences_with_the_returns_held():
     m, step = steps.toys(), 1e-6
-    result = step_loss(m, steps.PLACES, Options(estimator="gae", token_mean="token"))
+    result = step_loss(m, steps.PLACES, ObjectiveConfig(estimator="gae", token_mean="token"))
     thoughts = [
         ([*position.document[: position.position], m.open_id], c)
         for position in steps.PLACES
@@ -172,7 +174,7 @@ def test_gradient_flows_through_thought_tokens_only(monkeypatch):
         return found
 
     monkeypatch.setattr(reference, "log_probabilities", spy)
-    result = step_loss(m, steps.PLACES, Options())
+    result = step_loss(m, steps.PLACES, ObjectiveConfig())
     monkeypatch.undo()
     wanted = [
         [*position.document[: position.position], m.open_id, *c.sampled[:t]]
@@ -188,7 +190,7 @@ def test_gradient_flows_through_thought_tokens_only(monkeypatch):
 
 
 def test_a_forced_delimiter_is_no_choice_and_a_drawn_one_is():
-    m, options = steps.scorers(), Options(estimator="raw")
+    m, options = steps.scorers(), ObjectiveConfig(estimator="raw")
     forced = ReferencePosition([40, 51, 62], 2, [ReferenceThought([30, 41], forced=True)])
     drawn = ReferencePosition(
         [40, 51, 62], 2, [ReferenceThought([30, 41, steps.CLOSE], forced=False)]
@@ -228,7 +230,7 @@ def test_the_target_does_not_reach_the_thoughts():
     assert not torch.equal(a[end], b[end])
 
     m = steps.scorers()
-    options = Options(estimator="raw", kl_weight=0.1)
+    options = ObjectiveConfig(estimator="raw", kl_weight=0.1)
     first = step_loss(m, [position], options)
     second = step_loss(m, [replace(position, document=other)], options)
     for name in ("kl", "entropy"):
@@ -240,7 +242,7 @@ def test_the_target_does_not_reach_the_thoughts():
 def test_s_ema_measures_and_does_not_steer_the_papers_gradient():
     m = steps.scorers()
     other = replace(m, ema=m.frozen)
-    a, b = (step_loss(x, steps.PLACES, Options()) for x in (m, other))
+    a, b = (step_loss(x, steps.PLACES, ObjectiveConfig()) for x in (m, other))
     assert a.rewards != b.rewards
     for ours, theirs in zip(steps.gradients(m, a.total), steps.gradients(m, b.total), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
@@ -248,7 +250,7 @@ def test_s_ema_measures_and_does_not_steer_the_papers_gradient():
 
 def test_the_discount_weighs_the_reward_and_not_the_next_token_loss():
     m = steps.scorers()
-    a, b = (step_loss(m, steps.PLACES, Options(horizon=3, discount=d)) for d in (1.0, 0.5))
+    a, b = (step_loss(m, steps.PLACES, ObjectiveConfig(horizon=3, discount=d)) for d in (1.0, 0.5))
     assert a.rewards != b.rewards
     assert torch.equal(a.parts["ntp"], b.parts["ntp"])
 
@@ -263,15 +265,15 @@ def test_a_horizon_ends_with_the_document():
 def test_a_position_without_text_before_or_after_is_refused(position):
     position = replace(steps.PLACES[1], position=position)
     with pytest.raises(ValueError, match=r"it must lie in \[1, 3\]"):
-        step_loss(steps.scorers(), [position], Options())
+        step_loss(steps.scorers(), [position], ObjectiveConfig())
 
 
 def test_a_missing_model_is_named():
     m = steps.scorers()
     with pytest.raises(ValueError, match="frozen reference"):
-        step_loss(replace(m, frozen=None), steps.PLACES, Options(kl_weight=0.1))
+        step_loss(replace(m, frozen=None), steps.PLACES, ObjectiveConfig(kl_weight=0.1))
     with pytest.raises(ValueError, match="value head"):
-        step_loss(replace(m, value=None), steps.PLACES, Options(estimator="gae"))
+        step_loss(replace(m, value=None), steps.PLACES, ObjectiveConfig(estimator="gae"))
 
 
 def test_the_papers_loss_of_one_document_is_the_step_of_its_places():
@@ -283,6 +285,6 @@ def test_the_papers_loss_of_one_document_is_the_step_of_its_places():
         temperature=0.9, clip_low=0.2, clip_high=0.28, horizon=2, discount=0.5,
     )  # fmt: skip
     positions = [ReferencePosition(document, t, group) for t, group in thoughts.items()]
-    expected = step_loss(m, positions, Options(temperature=0.9, horizon=2, discount=0.5))
+    expected = step_loss(m, positions, ObjectiveConfig(temperature=0.9, horizon=2, discount=0.5))
     assert torch.equal(found, expected.total)
     assert [rewards[3], rewards[2]] == expected.rewards

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rlp_core import prompts
+from rlp_core.data.thought import ThoughtConfig
 from rlp_core.errors import EXIT_SOFTWARE, ConfigError, PluginError
-from rlp_core.params import Thought
 
 GOOD = "title: t\nsource: s\nplace: start\ntext: |\n  Think.\n"
 
@@ -24,7 +24,7 @@ def test_every_prompt_is_whole_and_ends_its_line(name: str) -> None:
 
 def test_no_prompt_is_no_text() -> None:
     assert prompts.text_of("") == ""
-    assert Thought(open="<t>", close="</t>", max_tokens=4).prompt == ""
+    assert ThoughtConfig(open="<t>", close="</t>", max_tokens=4).prompt == ""
 
 
 def test_an_unknown_name_names_the_nearest() -> None:
@@ -54,6 +54,6 @@ def test_a_file_that_cannot_be_read(
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     assert prompts.names() == ["mine"]
     with pytest.raises(PluginError, match=message) as caught:
-        Thought(open="<t>", close="</t>", max_tokens=4, prompt="mine")
+        ThoughtConfig(open="<t>", close="</t>", max_tokens=4, prompt="mine")
     assert caught.value.exit_code == EXIT_SOFTWARE
     assert caught.value.where == str(path)

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rlp_core.data.records import Document
+from rlp_core.data.thought import ThoughtConfig
 from rlp_core.objective.reference import (
     ReferenceModels,
     ReferencePosition,
@@ -21,10 +22,10 @@ from rlp_core.objective.reference import (
     Result,
     step_loss,
 )
-from rlp_core.params import Optimizer, Rlp, Thought
 from rlp_core.rollout.attention import enable
 from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.checkpoint import Checkpoints, State
+from rlp_core.training.config import LearnerConfig, OptimizerConfig
 from rlp_core.training.groups import Delimiters, RolloutGroup
 from rlp_core.training.learner import RLPLearner
 from rlp_core.training.positions import TokenizedDocument, tokenize_document
@@ -34,7 +35,7 @@ TEXTS = ("Q: 3+4-5\nA:2\n", "The nurse said that she was late.\n", "Q: 9-8\nW: 9
 RUNTIME = ("decode_batch_size", "update_token_budget")
 
 
-def settings(**changes: Any) -> Rlp:
+def settings(**changes: Any) -> LearnerConfig:
     values: dict[str, Any] = {
         "steps": 4,
         "documents": 2,
@@ -48,9 +49,9 @@ def settings(**changes: Any) -> Rlp:
         "clip_low": 0.2,
         "clip_high": 0.28,
         "ema_decay": 0.9,
-        "optimizer": Optimizer(name="adamw", lr=1e-3),
+        "optimizer": OptimizerConfig(name="adamw", lr=1e-3),
     }
-    return Rlp(**(values | changes))
+    return LearnerConfig(**(values | changes))
 
 
 def trainer(seed: int = 5, branching: bool = True, **changes: Any) -> RLPLearner:
@@ -64,7 +65,7 @@ def trainer(seed: int = 5, branching: bool = True, **changes: Any) -> RLPLearner
         policy,
         models.codec(),
         chosen,
-        Thought(open="<think>", close="</think>", max_tokens=6),
+        ThoughtConfig(open="<think>", close="</think>", max_tokens=6),
         seed,
         documents(chosen.position_selection),
         **fixed,
@@ -85,7 +86,9 @@ def stopping(**changes: Any) -> RLPLearner:
     made = trainer(**changes)
     drawn = [tokens for group in made.groups(0) for tokens in group.tokens]
     often = Counter(token for tokens in drawn for token in tokens[2:-1]).most_common()
-    made.marks = Delimiters(made.marks.open, next(t for t, _ in often if t != made.marks.open))
+    opening = made.worker.marks.open
+    closing = next(token for token, _ in often if token != opening)
+    made.worker = replace(made.worker, marks=Delimiters(opening, closing))
     return made
 
 
@@ -113,23 +116,34 @@ def textbook(
     """
     policy, head = plain(made.policy), copy.deepcopy(made.value)
     scorers = ReferenceModels(
-        policy, plain(made.ema.model), made.marks.open, made.marks.close, plain(made.start), head
+        policy,
+        plain(made.ema.model),
+        made.worker.marks.open,
+        made.worker.marks.close,
+        plain(made.start),
+        head,
     )
     positions = [
         ReferencePosition(
             group.position.document.tokens,
             group.position.index,
             [
-                ReferenceThought(tokens, not stopped, None if group.step == number else logprobs)
-                for tokens, stopped, logprobs in zip(
-                    group.tokens, group.stopped, group.logprobs, strict=True
+                ReferenceThought(
+                    tokens, not stopped, None if group.step == number else logprobs, shaping=more
+                )
+                for tokens, stopped, logprobs, more in zip(
+                    group.tokens,
+                    group.stopped,
+                    group.logprobs,
+                    group.shaping or [0.0] * len(group.tokens),
+                    strict=True,
                 )
             ],
         )
         for group in groups
     ]
-    options = replace(made.options, temperature=made.temperature(number))
-    result = step_loss(scorers, positions, options)
+    config = made.settings.model_copy(update={"temperature": made.temperature(number)})
+    result = step_loss(scorers, positions, config)
     moved = [*policy.parameters(), *(head.parameters() if head is not None else ())]
     return result, list(torch.autograd.grad(result.total, moved))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
-from rlp_core.params.training import Audit
 from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.audit import _controls
+from rlp_core.training.config import AuditConfig
 from tests.training import steps
 from tests.training.steps import stopping
 
@@ -32,7 +33,7 @@ def score(model, context: list[int], following: list[int]) -> float:
 def by_hand(made, groups) -> dict[str, float]:
     """Every figure from its definition, one row at a time."""
     rows = []
-    marks = made.marks
+    marks = made.worker.marks
     for i, group in enumerate(groups):
         context, following = group.position.context, group.position.following
 
@@ -43,7 +44,7 @@ def by_hand(made, groups) -> dict[str, float]:
         def bare(j):
             return [t for t in groups[j].tokens[0] if t != marks.close]
 
-        random = _controls(groups, i, marks, made.vocabulary, made.seed)[2]
+        random = _controls(made.worker, groups, i, made.vocabulary)[2]
         others = [j % len(groups) for j in range(i + 1, i + len(groups))]
         elsewhere = next(
             j for j in others if groups[j].position.document is not group.position.document
@@ -82,18 +83,18 @@ def test_the_parts_of_the_reward_add_up_to_it() -> None:
 def test_a_random_thought_is_as_long_and_says_no_delimiter() -> None:
     made, groups = made_and_groups(group_size=4)
     for i, group in enumerate(groups):
-        empty, shuffled, random = _controls(groups, i, made.marks, made.vocabulary, made.seed)
-        own = [t for t in group.tokens[0] if t != made.marks.close]
+        empty, shuffled, random = _controls(made.worker, groups, i, made.vocabulary)
+        own = [t for t in group.tokens[0] if t != made.worker.marks.close]
         assert empty == []
         assert len(random) == len(own)
-        assert not {made.marks.open, made.marks.close} & {*random, *shuffled}
+        assert not {made.worker.marks.open, made.worker.marks.close} & {*random, *shuffled}
         assert random != own
 
 
 def test_a_vocabulary_of_delimiters_still_gives_a_random_thought() -> None:
     made, groups = made_and_groups()
-    marks = steps.Delimiters(0, 1)
-    random = _controls(groups, 0, marks, 2, made.seed)[2]
+    worker = replace(made.worker, marks=steps.Delimiters(0, 1))
+    random = _controls(worker, groups, 0, 2)[2]
     assert set(random) <= {0}
 
 
@@ -123,7 +124,7 @@ def test_a_sabotaged_baseline_raises_the_reward_and_no_true_gain() -> None:
 
 
 def test_an_audit_is_made_now_and_then_on_a_few_places_and_changes_nothing() -> None:
-    made, bare = (stopping(audit=Audit(every=every, positions=2)) for every in (2, 0))
+    made, bare = (stopping(audit=AuditConfig(every=every, positions=2)) for every in (2, 0))
     for number in range(3):
         audited, plain = (each.step(number).metrics for each in (made, bare))
         assert ("true_gain" in audited) == (number % 2 == 0)
@@ -136,7 +137,7 @@ def test_an_audit_is_made_now_and_then_on_a_few_places_and_changes_nothing() -> 
 
 def test_controls_are_read_by_the_policy_that_drew_the_thoughts() -> None:
     """And not by the one after the step: that would call a large step's effect content."""
-    made = stopping(audit=Audit(every=1, positions=4))
+    made = stopping(audit=AuditConfig(every=1, positions=4))
     twin = copy.deepcopy(made)
     expected = twin.audit(twin.groups(0))
     metrics = made.step(0).metrics
@@ -144,6 +145,6 @@ def test_controls_are_read_by_the_policy_that_drew_the_thoughts() -> None:
 
 
 def test_without_a_baseline_there_is_nothing_to_split() -> None:
-    made = stopping(ema_every=2, audit=Audit(every=1, positions=2))
+    made = stopping(ema_every=2, audit=AuditConfig(every=1, positions=2))
     assert "true_gain" in made.step(0).metrics
     assert "true_gain" not in made.step(1).metrics

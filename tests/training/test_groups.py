@@ -6,10 +6,11 @@ import pytest
 
 from rlp_core.rollout.branches import Branch
 from rlp_core.training.groups import (
+    Delimiters,
     RolloutGroup,
+    RolloutWorker,
     ThinkPosition,
     branches_of,
-    score_positions,
     trunks_of,
 )
 from rlp_core.training.ledger import Ledger
@@ -59,8 +60,8 @@ def test_a_thought_ends_with_its_close_or_at_the_limit() -> None:
     made = stopping()
     for group in made.groups(0):
         for tokens, stopped in zip(group.tokens, group.stopped, strict=True):
-            assert (made.marks.close in tokens) == stopped
-            assert made.marks.close not in tokens[:-1]
+            assert (made.worker.marks.close in tokens) == stopped
+            assert made.worker.marks.close not in tokens[:-1]
             assert stopped or len(tokens) == made.thought.max_tokens
 
 
@@ -75,7 +76,8 @@ def test_a_baseline_is_the_score_of_the_text_alone(discount: float) -> None:
     )
     by_hand = {p: float(logits[p - 1, text.tokens[p]]) for p in (2, 3, 5)}
     ledger = Ledger(model)
-    found = score_positions(model, positions, discount, 8, ledger, "ema")
+    worker = RolloutWorker(Delimiters(1, 2), discount, 0, 8, 8, ledger)
+    found = worker.score(model, positions, "ema")
     assert found == pytest.approx([by_hand[2] + discount * by_hand[3], by_hand[5]], abs=1e-5)
     assert ledger.tokens == {"ema": 6}  # read once, to the last target
 

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from rlp_core.monitoring.monitored import HELDOUT
-from rlp_core.params import Optimizer
-from rlp_core.params.training import Audit, Replay, Value
+from rlp_core.objective.config import ValueConfig
+from rlp_core.training.config import AuditConfig, OptimizerConfig, ReplayConfig
 from rlp_core.training.metrics import thought_metrics
 from tests import models
 from tests.training import steps
 from tests.training.steps import distance, gradients, stopping, textbook, trainer
 
 ADDED: dict[str, Any] = {"kl_weight": 0.3, "entropy_weight": 0.2, "ntp_weight": 0.4}
-VALUE = Value(weight=0.7, gae_lambda=0.8, gae_discount=0.9)
+VALUE = ValueConfig(weight=0.7, gae_lambda=0.8, gae_discount=0.9)
 CASES: dict[str, dict[str, Any]] = {
     **{
         name: {"estimator": name}
@@ -55,10 +55,12 @@ def test_a_step_is_that_of_the_textbook(name: str, branching: bool) -> None:
         assert value == pytest.approx(float(expected.parts[term].detach()), abs=2e-5, rel=2e-5), (
             term
         )
-    assert thought_metrics(groups, sums, made.options)["loss"] == pytest.approx(
+    assert thought_metrics(groups, sums, made.settings)["loss"] == pytest.approx(
         float(expected.total.detach()), abs=1e-4
     )
-    assert {term for term, factor in made.options.coefficients.items() if factor} == set(sums.terms)
+    assert {term for term, factor in made.settings.coefficients.items() if factor} == set(
+        sums.terms
+    )
     assert distance(gradients(made), gradient) < 1e-4
 
 
@@ -67,7 +69,7 @@ def test_an_empty_thought_and_an_end_of_text_within_one_are_read_as_the_textbook
     groups = made.groups(0)
     end = models.tokenizer().eos_token_id
     for group in groups:
-        group.tokens[0], group.stopped[0] = [made.marks.close], True
+        group.tokens[0], group.stopped[0] = [made.worker.marks.close], True
         group.tokens[1], group.stopped[1] = [end, 40, end, 41], False
         group.logprobs = [[-1.0] * len(tokens) for tokens in group.tokens]
     for group, rewards in zip(groups, textbook(made, groups)[0].rewards, strict=True):
@@ -84,7 +86,7 @@ def test_the_gradient_is_that_of_advantage_times_log_probability() -> None:
     policy = steps.plain(made.policy)
     loss = torch.zeros(())
     for group in groups:
-        logprobs = steps.thought_logprobs(policy, group, made.marks.open, 0.7)
+        logprobs = steps.thought_logprobs(policy, group, made.worker.marks.open, 0.7)
         for advantage, tokens in zip(group.advantages, logprobs, strict=True):
             loss = loss - advantage * tokens.mean() / 12  # 2 texts, 2 places, 3 thoughts
     expected = torch.autograd.grad(loss, list(policy.parameters()))
@@ -125,10 +127,12 @@ def test_a_baseline_that_only_measures_may_be_measured_now_and_then(estimator: s
 
 
 RESUMED: dict[str, dict[str, Any]] = {
-    "rloo": {"optimizer": Optimizer(name="adamw", lr=1e-3, warmup_steps=2, schedule="linear")},
+    "rloo": {
+        "optimizer": OptimizerConfig(name="adamw", lr=1e-3, warmup_steps=2, schedule="linear")
+    },
     "gae": {"estimator": "gae"},
-    "replay": {"replay": Replay(groups=2, capacity=5), "kl_weight": 0.1},
-    "muon": {"optimizer": Optimizer(name="muon", lr=1e-3)},
+    "replay": {"replay": ReplayConfig(groups=2, capacity=5), "kl_weight": 0.1},
+    "muon": {"optimizer": OptimizerConfig(name="muon", lr=1e-3)},
     "surprising": {"position_selection": "surprising", "final_temperature": 1.0},
     "bfloat16": {"precision": "bfloat16"},
 }
@@ -136,11 +140,11 @@ RESUMED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", RESUMED)
 def test_a_step_is_a_function_of_the_state_and_the_number(name: str, tmp_path) -> None:
-    unbroken = trainer(audit=Audit(every=2, positions=4), **RESUMED[name])
+    unbroken = trainer(audit=AuditConfig(every=2, positions=4), **RESUMED[name])
     for number in range(2):
         unbroken.step(number)
     state = steps.saved(unbroken.state(), tmp_path)
-    resumed = trainer(audit=Audit(every=2, positions=4), **RESUMED[name])
+    resumed = trainer(audit=AuditConfig(every=2, positions=4), **RESUMED[name])
     resumed.restore(state)
     assert steps.same(resumed.state(), state)
     for number in range(2, 4):
@@ -160,7 +164,9 @@ def test_a_step_depends_on_its_number_and_on_the_seed() -> None:
 
 def test_a_step_is_one_clipped_step_of_the_optimizer_and_one_of_the_baseline() -> None:
     """Not two, and the baseline averages the parameters after the step."""
-    optimizer = Optimizer(name="adamw", lr=0.01, clip_norm=0.5, warmup_steps=4, weight_decay=0.1)
+    optimizer = OptimizerConfig(
+        name="adamw", lr=0.01, clip_norm=0.5, warmup_steps=4, weight_decay=0.1
+    )
     made, twin = (trainer(optimizer=optimizer) for _ in range(2))
     twin.accumulate(twin.groups(0), 0)
     by_hand = [torch.nn.Parameter(p.detach().clone()) for p in twin.policy.parameters()]
@@ -201,7 +207,7 @@ def test_the_temperature_goes_from_one_end_to_the_other() -> None:
 def test_thoughts_are_drawn_and_learnt_at_the_step_s_temperature() -> None:
     made = trainer(final_temperature=2.0)
     group = made.groups(3)[0]
-    found = steps.thought_logprobs(steps.plain(made.policy), group, made.marks.open, 2.0)
+    found = steps.thought_logprobs(steps.plain(made.policy), group, made.worker.marks.open, 2.0)
     for drawn, expected in zip(group.logprobs, found, strict=True):
         assert drawn == pytest.approx(expected.tolist(), abs=2e-5)
     assert made.accumulate([group], 3).mismatch < 2e-5

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.params.training import Audit
+from rlp_core.training.config import AuditConfig
 from rlp_core.training.ledger import TRAINING, Ledger
 from tests import models
 from tests.training.steps import stopping, trainer
@@ -68,7 +68,12 @@ def test_a_step_is_counted_token_by_token(ntp_weight: float) -> None:
 
     So is what thoughts have in common: each beginning once to draw, equal thoughts once to update.
     """
-    changes = {"horizon": 2, "ntp_weight": ntp_weight, "kl_weight": 0.1, "audit": Audit(every=0)}
+    changes = {
+        "horizon": 2,
+        "ntp_weight": ntp_weight,
+        "kl_weight": 0.1,
+        "audit": AuditConfig(every=0),
+    }
     made, twin = stopping(**changes), stopping(**changes)
     groups = twin.groups(0)
     for each in (made, twin):
@@ -128,7 +133,7 @@ def test_the_usual_recipe_reads_every_thought_with_its_whole_text(
 def test_the_usual_recipe_costs_more_the_more_thoughts_a_text_has() -> None:
     found = []
     for size in (2, 8):
-        made = trainer(group_size=size, positions=4, audit=Audit(every=0))
+        made = trainer(group_size=size, positions=4, audit=AuditConfig(every=0))
         made.step(0)
         found.append(made.ledger.redundancy)
     assert 1 < found[0] < found[1]

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from rlp_core.errors import EXIT_TRY_AGAIN, TryAgainError
 from rlp_core.monitoring.progress import StepLog
-from rlp_core.params import Optimizer
 from rlp_core.training import loop
 from rlp_core.training.batches import Example
 from rlp_core.training.checkpoint import Checkpoints, State
+from rlp_core.training.config import OptimizerConfig
 from rlp_core.training.loop import StepResult
 from rlp_core.training.supervised import SupervisedTrainer
 from rlp_core.workspace import Workspace
@@ -55,7 +55,7 @@ def trainer(
         DATA,
         steps=STEPS,
         batch=2,
-        optimizer=Optimizer(name=name, lr=1e-2, warmup_steps=2, schedule="linear"),
+        optimizer=OptimizerConfig(name=name, lr=1e-2, warmup_steps=2, schedule="linear"),
         seed=1,
         stream=0,
         micro_batch=2,

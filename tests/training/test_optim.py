@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from rlp_core.params import Optimizer
+from rlp_core.training.config import OptimizerConfig
 from rlp_core.training.optim import Stepper
 from tests import models
 
 
 def stepper(**changes) -> Stepper:
     values = {"name": "adamw", "lr": 0.1, "warmup_steps": 4, "schedule": "linear"}
-    return Stepper(models.model(), Optimizer(**(values | changes)), total_steps=14)
+    return Stepper(models.model(), OptimizerConfig(**(values | changes)), total_steps=14)
 
 
 def test_the_rate_warms_up_and_falls_to_zero():

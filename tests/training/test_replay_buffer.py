@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.params.training import Replay
+from rlp_core.training.config import ReplayConfig
 from rlp_core.training.groups import RolloutGroup, ThinkPosition
 from rlp_core.training.positions import TokenizedDocument
 from rlp_core.training.replay_buffer import ReplayBuffer
@@ -20,7 +20,7 @@ def group(text: int, step: int, size: float = 1.0, position: int = 1) -> Rollout
     position = ThinkPosition(TEXTS[text], position, range(position, position + 1))
     return RolloutGroup(
         position, step, [[5], [6, 7]], [True, False], [[-1.0], [-2.0, -0.1]], [0.5, 1.5], 0.25,
-        [size, -size],
+        advantages=[size, -size],
     )  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def test_nothing_is_drawn_of_nothing() -> None:
 
 
 def test_it_is_restored_exactly(tmp_path) -> None:
-    made = stopping(replay=Replay(groups=2, capacity=3), horizon=2)
+    made = stopping(replay=ReplayConfig(groups=2, capacity=3), horizon=2)
     for number in range(2):
         made.step(number)
     assert len(made.buffer.groups) == 3
@@ -107,7 +107,7 @@ def test_it_is_restored_exactly(tmp_path) -> None:
 
 
 def test_a_step_tells_of_what_it_replays() -> None:
-    made = stopping(replay=Replay(groups=3, capacity=8, max_age=2, importance_limit=1.2))
+    made = stopping(replay=ReplayConfig(groups=3, capacity=8, max_age=2), importance_limit=1.2)
     first = made.step(0).metrics
     assert (first["replayed"], first["staleness"], first["importance"]) == (0, 0, 1)
     second = made.step(1).metrics
@@ -119,7 +119,7 @@ def test_a_step_tells_of_what_it_replays() -> None:
 
 
 def test_a_replayed_step_has_the_textbook_s_gradient() -> None:
-    made = stopping(replay=Replay(groups=2, importance_limit=1.1))
+    made = stopping(replay=ReplayConfig(groups=2), importance_limit=1.1)
     made.step(0)
     groups = made.groups(1)
     replayed = made.buffer.draw(2, 1)
@@ -135,7 +135,7 @@ def test_a_replayed_step_has_the_textbook_s_gradient() -> None:
 
 
 def test_a_replayed_thought_keeps_the_advantage_it_was_given() -> None:
-    made = stopping(replay=Replay(groups=4))
+    made = stopping(replay=ReplayConfig(groups=4))
     made.step(0)
     given_then = [list(each.advantages) for each in made.buffer.groups]
     made.step(1)
@@ -144,7 +144,7 @@ def test_a_replayed_thought_keeps_the_advantage_it_was_given() -> None:
 
 
 def test_a_skipped_step_is_not_replayed() -> None:
-    made = stopping(replay=Replay(groups=2))
+    made = stopping(replay=ReplayConfig(groups=2))
     parameter = next(made.ema.model.parameters())
     parameter.fill_(float("nan"))
     assert made.step(0).metrics["skipped"] == 1

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from rlp_core.data.records import Demonstration, Document
 from rlp_core.objective.reference import logprob
-from rlp_core.params import Optimizer
 from rlp_core.training.batches import (
     Example,
     batch_indices,
@@ -14,6 +13,7 @@ from rlp_core.training.batches import (
     learnable,
     truncation,
 )
+from rlp_core.training.config import OptimizerConfig
 from rlp_core.training.supervised import SupervisedTrainer, steps_within
 from rlp_core.training.truncation import Truncation
 from tests import models
@@ -28,7 +28,7 @@ def made(steps=3, batch=2, micro_batch=8, budget=None, lr=1e-2, name="adamw", mo
         DATA,
         steps=steps,
         batch=batch,
-        optimizer=Optimizer(name=name, lr=lr),
+        optimizer=OptimizerConfig(name=name, lr=lr),
         seed=1,
         stream=0,
         micro_batch=micro_batch,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.params import Optimizer
 from rlp_core.rollout import engine
+from rlp_core.training.config import OptimizerConfig
 from rlp_core.training.groups import RolloutGroup, ThinkPosition
 from rlp_core.training.positions import TokenizedDocument
 from rlp_core.training.update import parts
@@ -120,7 +119,7 @@ def test_log_probabilities_of_drawing_and_of_the_update_agree() -> None:
 
 def test_a_thought_is_not_closed_early_and_the_update_knows() -> None:
     made = stopping(min_thought_tokens=3)
-    close = made.marks.close
+    close = made.worker.marks.close
     groups = [group for number in range(3) for group in made.groups(number)]
     drawn = [tokens for group in groups for tokens in group.tokens]
     assert all(close not in tokens[:3] for tokens in drawn)
@@ -135,7 +134,7 @@ def test_a_thought_is_not_closed_early_and_the_update_knows() -> None:
     policy, loss = steps.plain(made.policy), torch.zeros(())
     for group in groups:
         for advantage, tokens in zip(group.advantages, group.tokens, strict=True):
-            row = torch.tensor([[*group.position.context, made.marks.open, *tokens]])
+            row = torch.tensor([[*group.position.context, made.worker.marks.open, *tokens]])
             logits = policy(row).logits[0, group.position.index : -1] / 0.7
             ban = torch.zeros_like(logits)
             ban[:3, close] = -math.inf
@@ -149,7 +148,7 @@ def test_a_thought_is_not_closed_early_and_the_update_knows() -> None:
 @pytest.mark.parametrize("limit", [1.0, 1.6])
 def test_replayed_thoughts_are_weighed_as_in_the_textbook(limit: float) -> None:
     made = stopping(**ADDED, estimator="grpo")
-    made.options = replace(made.options, importance_limit=limit)
+    made.settings = made.settings.model_copy(update={"importance_limit": limit})
     groups = made.groups(0)
     fresh = made.accumulate(groups, 0)
     gradients(made)
@@ -174,7 +173,7 @@ def test_replayed_thoughts_are_weighed_as_in_the_textbook(limit: float) -> None:
 
 
 def test_bf16_computes_and_fp32_remembers() -> None:
-    optimizer = Optimizer(name="adamw", lr=1e-5)
+    optimizer = OptimizerConfig(name="adamw", lr=1e-5)
     made = trainer(precision="bfloat16", optimizer=optimizer, documents=3)
     before = [p.clone() for p in made.policy.parameters()]
     baseline = [p.clone() for p in made.ema.model.parameters()]

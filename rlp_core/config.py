@@ -1,0 +1,21 @@
+"""`RLPConfig`: every setting of an RLP run, for the library and for section `rlp` alike."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from rlp_core.monitoring.config import HealthConfig, HeldoutConfig
+from rlp_core.training.config import LearnerConfig
+
+
+class RLPConfig(LearnerConfig):
+    """An RLP run, watched: the update, evaluation during the run, and detectors.
+
+    Every argument has a default that works on a small model; an unknown or impossible one is an
+    error that names the nearest. docs/reference/params.md lists them under `rlp`.
+    """
+
+    heldout: HeldoutConfig = Field(
+        default=HeldoutConfig(), description="Evaluation during the run."
+    )
+    health: HealthConfig = Field(default=HealthConfig(), description="Detectors.")

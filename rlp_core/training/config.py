@@ -1,0 +1,178 @@
+"""Settings of the loops: RLP's, the supervised ones', and the optimizers'."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from rlp_core.objective import estimators
+from rlp_core.objective.config import ObjectiveConfig
+from rlp_core.objective.estimators import ema_reaches_gradient
+from rlp_core.policy.config import Architecture
+from rlp_core.section import Count, NonNegative, Positive, PositiveReal, Section, Share
+
+
+class OptimizerConfig(Section):
+    """Muon on the matrices and AdamW on the rest, or AdamW on all."""
+
+    name: Literal["adamw", "muon"] = Field(default="adamw", description="Which optimizer.")
+    lr: PositiveReal = Field(default=1e-5, description="Learning rate of AdamW.")
+    matrix_lr: PositiveReal = Field(
+        default=0.02, description="Learning rate of Muon on two-dimensional weights."
+    )
+    betas: Annotated[tuple[Share, Share], Field(strict=False)] = Field(
+        default=(0.9, 0.95), description="AdamW's decay rates."
+    )
+    weight_decay: NonNegative = Field(default=0.0, description="Decoupled weight decay.")
+    warmup_steps: Count = Field(default=0, description="Linear warm-up.")
+    schedule: Literal["constant", "linear"] = Field(
+        default="constant", description="After the warm-up: constant, or linear to zero."
+    )
+    clip_norm: PositiveReal = Field(default=1.0, description="Largest gradient norm.")
+
+
+class ReplayConfig(Section):
+    """Thoughts of earlier updates, used again. Off by default, as in the paper."""
+
+    groups: Count = Field(default=0, description="Replayed positions an update; 0: none.")
+    capacity: Positive = Field(default=1024, description="Positions kept at most.")
+    max_age: Positive = Field(default=4, description="Updates after which a position is dropped.")
+
+
+class AuditConfig(Section):
+    """Is it thinking? Controls and the split of the reward, now and then during the run."""
+
+    every: Count = Field(default=10, description="Updates between audits; 0: none.")
+    positions: Annotated[int, Field(ge=2)] = Field(
+        default=16,
+        description="Positions that an audit looks at; a shuffled thought comes from another one.",
+    )
+
+
+class LearnerConfig(ObjectiveConfig):
+    """One update of RLP after another, on text that carries no thoughts.
+
+    Letters as in arXiv 2510.01265. The defaults of the objective are the paper's; those of size
+    and speed suit a small model, and name the paper's beside them.
+    """
+
+    steps: Count = Field(default=100, description="Updates.")
+    documents: Positive = Field(default=16, description="Documents an update. The paper: 512.")
+    max_tokens: Positive = Field(
+        default=256, description="T: tokens of a document at most. The paper: 2048."
+    )
+    positions: Positive = Field(default=2, description="K: positions to think at per document.")
+    position_selection: Literal["answer", "uniform", "stride", "surprising"] = Field(
+        default="uniform",
+        description="At marked answers; drawn uniformly; evenly spaced; or where the EMA target "
+        "is most surprised.",
+    )
+    group_size: Positive = Field(
+        default=8,
+        description="G: thoughts per position. The paper: 16. Two at least where the estimator "
+        "compares them.",
+    )
+    final_temperature: PositiveReal | None = Field(
+        default=None, description="Where the temperature ends, linearly; null: it stays."
+    )
+    min_thought_tokens: Count = Field(
+        default=0, description="`close` is not drawn before so many tokens of a thought."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="What samples and is updated; master parameters and baseline stay in float32.",
+    )
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.99, description="tau of the baseline model. The paper: 0.999."
+    )
+    ema_every: Positive = Field(
+        default=1,
+        description="Updates between scores of the baseline; above 1 only with an estimator whose "
+        "gradient it does not reach.",
+    )
+    optimizer: OptimizerConfig = Field(
+        default=OptimizerConfig(), description="How to step. The paper: AdamW, 1e-6, constant."
+    )
+    replay: ReplayConfig = Field(default=ReplayConfig(), description="Thoughts used again.")
+    audit: AuditConfig = Field(default=AuditConfig(), description="Controls during the run.")
+
+    @staticmethod
+    def part_of(settings: LearnerConfig) -> LearnerConfig:
+        """The learner's own settings, of settings that may hold more."""
+        own = {name: getattr(settings, name) for name in LearnerConfig.model_fields}
+        return LearnerConfig(**own)
+
+    @model_validator(mode="after")
+    def _has_thoughts_to_compare(self) -> LearnerConfig:
+        if estimators.get(self.estimator).compares_group and self.group_size < 2:
+            alone = [name for name in estimators.names() if not estimators.get(name).compares_group]
+            raise ValueError(
+                f"`estimator: {self.estimator}` compares the thoughts of a position: `group_size` "
+                f"must be at least 2, or take one of {', '.join(alone)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_leave_the_baseline_out(self) -> LearnerConfig:
+        reached = ema_reaches_gradient(self.estimator, self.reward_clip)
+        if self.ema_every > 1 and (reached or self.position_selection == "surprising"):
+            blind = [n for n in estimators.names() if not ema_reaches_gradient(n, None)]
+            raise ValueError(
+                "`ema_every` above 1 leaves updates without baseline: that needs an `estimator` "
+                f"whose gradient it does not reach ({', '.join(blind)}), no `reward_clip`, and "
+                "another `position_selection` than surprising"
+            )
+        return self
+
+
+class Base(Section):
+    """Stage `base`: train a small model from scratch, or take a checkpoint."""
+
+    checkpoint: str = Field(
+        default="", description="Hugging Face name or folder; empty: train `architecture`."
+    )
+    revision: str = Field(default="", description="Commit of the checkpoint on a hub.")
+    architecture: Architecture | None = Field(
+        default=None, description="The model to build where no checkpoint is named."
+    )
+    steps: Count = Field(description="Optimizer steps of next-token prediction; 0: none.")
+    batch: Positive = Field(description="Documents a step.")
+    max_tokens: Positive = Field(description="Tokens of a document at most; the rest is cut.")
+    optimizer: OptimizerConfig = Field(description="How to step.")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Base:
+        if bool(self.checkpoint) == (self.architecture is not None):
+            raise ValueError("give either `checkpoint` or `architecture`")
+        if self.architecture is not None and self.max_tokens > self.architecture.context:
+            raise ValueError("`max_tokens` exceeds `architecture.context`")
+        return self
+
+
+class Supervised(Section):
+    """Stages `bootstrap` and `finetune`: imitation of demonstrations."""
+
+    steps: Count = Field(description="Optimizer steps.")
+    batch: Positive = Field(description="Demonstrations a step.")
+    max_tokens: Positive = Field(description="Tokens at most; longer demonstrations are cut.")
+    filler_share: Share = Field(
+        default=0.0,
+        description="Share of demonstrations replaced by ordinary text with a filler thought at a "
+        "random position; what makes thinking anywhere learnable.",
+    )
+    mismatched_filler_share: Share = Field(
+        default=0.0,
+        description="Share of the filler thoughts that are somebody else's; the others are empty.",
+    )
+    optimizer: OptimizerConfig = Field(description="How to step.")
+
+
+class Cpt(Section):
+    """Stage `cpt`: next-token prediction with the compute that `rlp` spent."""
+
+    batch: Positive = Field(description="Documents a step.")
+    compute_ratio: PositiveReal = Field(
+        description="FLOPs as a multiple of those in the ledger of `rlp`. 1: matched."
+    )
+    optimizer: OptimizerConfig = Field(description="How to step.")

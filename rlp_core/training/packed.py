@@ -1,0 +1,84 @@
+"""A part of an update as packed tensors: which states predict what, for all its thoughts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rlp_core.rollout import engine
+from rlp_core.rollout.branches import Branch
+from rlp_core.training.groups import RolloutGroup
+
+
+@dataclass(frozen=True)
+class BranchReading:
+    """What goes through the network for some groups.
+
+    Attributes:
+        trunks: their documents, cut after the last position.
+        branches: their distinct thoughts, as branches of the trunks.
+        read_by: for each thought in order the branch that reads it.
+    """
+
+    trunks: list[list[int]]
+    branches: list[Branch]
+    read_by: list[int]
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """A part of the step as packed tensors. Letters: R thoughts, M thought tokens, C targets.
+
+    Attributes:
+        thought: [M] rows of the states that predict the thought tokens.
+        tokens: [M] these tokens.
+        behaviour: [M] their log-probabilities when they were drawn.
+        fresh: [M] whether they were drawn in this step.
+        lengths: [R] tokens of each thought.
+        target: [C] rows of the states that predict the text after the thoughts.
+        following: [C] that text.
+        targets: [R] how much of it there is for each thought.
+    """
+
+    thought: Tensor
+    tokens: Tensor
+    behaviour: Tensor
+    fresh: Tensor
+    lengths: Tensor
+    target: Tensor
+    following: Tensor
+    targets: Tensor
+
+    @staticmethod
+    def of(
+        groups: Sequence[RolloutGroup], read: BranchReading, step: int, device: torch.device
+    ) -> PackedRows:
+        """Lay out the thoughts of groups by the states that their branches are read into.
+
+        Args:
+            groups: drawn in this step or replayed.
+            read: their trunks and branches.
+            step: the present one; the thoughts of others are not fresh.
+            device: where the tensors lie.
+        """
+        fed = [len(branch.tokens) for branch in read.branches]
+        thoughts = [(g, i) for g in groups for i in range(len(g.tokens))]
+        lengths = [len(g.tokens[i]) for g, i in thoughts]
+        targets = [len(g.position.targets) for g, _ in thoughts]
+        starts = engine.starts_of(fed, sum(map(len, read.trunks)))
+        begins = [starts[branch] for branch in read.read_by]
+        ends = [starts[branch] + fed[branch] for branch in read.read_by]
+        columns: list[list[int] | list[float] | list[bool]] = [
+            [b + i for b, n in zip(begins, lengths, strict=True) for i in range(n)],
+            [token for g, i in thoughts for token in g.tokens[i]],
+            [value for g, i in thoughts for value in g.logprobs[i]],
+            [g.step == step for g, i in thoughts for _ in g.tokens[i]],
+            lengths,
+            [row for end, n in zip(ends, targets, strict=True) for row in range(end - n, end)],
+            [token for g, _ in thoughts for token in g.position.following],
+            targets,
+        ]
+        return PackedRows(*(torch.tensor(column, device=device) for column in columns))
