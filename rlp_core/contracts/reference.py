@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rlp_core.contracts.config import Validate
 from rlp_core.contracts.expectations import expectation_name
 from rlp_core.contracts.rules import Rule
 from rlp_core.contracts.suites import rules_for, summary_rules
 from rlp_core.files import write_text
-from rlp_core.params import Thought, Validate, load
+from rlp_core.params import Thought, load
 from rlp_core.workspace import PARTS
 
 PAGE = Path("docs/reference/data-contracts.md")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlp_core.contracts import table
+from rlp_core.contracts.config import Validate
 from rlp_core.contracts.expectations import Validator
 from rlp_core.contracts.read import PreparedPart, read_manifest, read_part
 from rlp_core.contracts.rules import Between, Outcome
@@ -15,7 +16,7 @@ from rlp_core.contracts.suites import rules_for, summary_rules
 from rlp_core.contracts.verdict import Sorted, critical, sort_rows, summary
 from rlp_core.errors import DataError
 from rlp_core.files import sha256
-from rlp_core.params import Thought, Validate
+from rlp_core.params import Thought
 from rlp_core.workspace import PARTS
 
 

@@ -5,38 +5,19 @@ stage's section; what changes only speed, memory or where things are logged stan
 which no stage depends on.
 """
 
-from rlp_core.params.benchmark import Benchmark
-from rlp_core.params.data import Files, Hub, Mapping, Prepare, Source, Validate
-from rlp_core.params.evaluation import BiasFiles, Compare, Evaluate, Gate, Promote
-from rlp_core.params.procedural import Procedural
 from rlp_core.params.reading import load
 from rlp_core.params.root import Params, Runtime
 from rlp_core.params.training import Architecture, Base, Cpt, Optimizer, Rlp, Supervised, Thought
-from rlp_core.section import Section
 
 __all__ = [
     "Architecture",
     "Base",
-    "Benchmark",
-    "BiasFiles",
-    "Compare",
     "Cpt",
-    "Evaluate",
-    "Files",
-    "Gate",
-    "Hub",
-    "Mapping",
     "Optimizer",
     "Params",
-    "Prepare",
-    "Procedural",
-    "Promote",
     "Rlp",
     "Runtime",
-    "Section",
-    "Source",
     "Supervised",
     "Thought",
-    "Validate",
     "load",
 ]

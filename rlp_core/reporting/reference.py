@@ -19,8 +19,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rlp_core import environments
+from rlp_core.data.procedural_config import Procedural
 from rlp_core.files import write_text
-from rlp_core.params import Params, Procedural
+from rlp_core.params import Params
 
 PAGE = Path("docs/reference/params.md")
 

@@ -17,9 +17,9 @@ from rlp_core.errors import ConfigError
 from rlp_core.evaluation import benchmarks
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.benchmarks import benchmarks_in
+from rlp_core.evaluation.benchmarks.config import Benchmark
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import read_jsonl
-from rlp_core.params import Benchmark
 from tests.data.test_prepare import files, put, settings
 from tests.evaluation import arms
 
