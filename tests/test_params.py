@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 
 from rlp_core.arms import declared
+from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, ConfigError, MissingInputError
 from rlp_core.evaluation import benchmarks
-from rlp_core.evaluation.benchmarks.config import Benchmark
 from rlp_core.params import Params, load
 from rlp_core.workspace import SOURCE_PARTS, WRITTEN
 from rlp_core.yaml_file import models_in

@@ -21,7 +21,7 @@ from rlp_core.errors import ConfigError, DataError
 from rlp_core.files import folder_sha256, sha256, write_json, write_jsonl
 from rlp_core.data.config import Files, Hub, Prepare, Source
 from rlp_core.data.procedural_config import Procedural
-from rlp_core.evaluation.benchmarks.config import Benchmark
+from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, PROBLEM_PARTS, TRAINING_PARTS
 
 FORMAT = 1

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlp_core.data import prepare as library
+from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.data.records import Problem
 from rlp_core.errors import ConfigError
 from rlp_core.evaluation import benchmarks
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.benchmarks import benchmarks_in
-from rlp_core.evaluation.benchmarks.config import Benchmark
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import read_jsonl
 from tests.data.test_prepare import files, put, settings

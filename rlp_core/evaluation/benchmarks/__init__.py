@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.errors import ConfigError, did_you_mean
-from rlp_core.evaluation.benchmarks.config import Benchmark
 from rlp_core.yaml_file import faults_of, read_yaml
 
 BUILT_IN = Path(__file__).parent

@@ -1,6 +1,6 @@
 """The table of rules in `docs/reference/data-contracts.md`, made from the suites themselves.
 
-`python -m rlp_core.contracts.reference` writes it anew; a test keeps page and suites in step.
+`python -m rlp_core.params.rules_reference` writes it anew; a test keeps page and suites in step.
 """
 
 from __future__ import annotations
