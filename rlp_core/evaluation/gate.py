@@ -22,7 +22,7 @@ from typing import Any
 from rlp_core.errors import ConfigError, DataError, did_you_mean
 from rlp_core.evaluation.abilities import LOWER_IS_BETTER, ability_statistics
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
-from rlp_core.evaluation.config import Gate, Promote
+from rlp_core.evaluation.comparison_config import Gate, Promote
 from rlp_core.evaluation.item_files import ArmItems, Row
 from rlp_core.evaluation.statistics import Resampler, Statistic
 

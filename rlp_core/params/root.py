@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from rlp_core.contracts.config import Validate
 from rlp_core.data.config import Prepare
-from rlp_core.evaluation.config import Compare, Evaluate, Promote
+from rlp_core.evaluation.comparison_config import Compare, Promote
+from rlp_core.evaluation.config import Evaluate
 from rlp_core.params.training import Base, Cpt, Rlp, Supervised, Thought
 from rlp_core.section import Count, NonNegative, Positive, Section
 
