@@ -80,7 +80,7 @@ format: install  ## mend what ruff can mend
 	ruff format
 
 params-reference: install  ## write docs/reference/params.md anew from the models
-	@python -m rlp_core.reporting.reference
+	@python -m rlp_core.params.reference
 
 clean:  ## remove caches of tools; what runs left (.rlp, models, data, reports) stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

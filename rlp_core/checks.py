@@ -14,13 +14,16 @@ from typing import Any
 
 from rlp_core import arms
 from rlp_core.data import files
+from rlp_core.data.benchmark_config import Benchmark
+from rlp_core.data.config import Files
 from rlp_core.data.mapping import Mapper
 from rlp_core.data.prepare import places_of
+from rlp_core.data.procedural_config import Procedural
 from rlp_core.data.records import kind_of
 from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError, did_you_mean
 from rlp_core.evaluation import benchmarks
 from rlp_core.evaluation.abilities import DESCRIPTIONS, OF_A_BENCHMARK
-from rlp_core.params import Benchmark, Files, Params, Procedural
+from rlp_core.params import Params
 from rlp_core.params.root import sequence_lengths
 from rlp_core.workspace import PARTS
 

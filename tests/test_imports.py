@@ -22,7 +22,7 @@ PLACES = {  # the only files that may import a library
 }
 KNOWN_CIRCLES = [{"benchmarks.trl_peer", "benchmarks.trl_trainer"}]  # for types alone
 ENGINE = ("rollout", "objective", "policy")
-ENGINE_MAY = {"torch", "transformers", "numpy", "safetensors"}
+ENGINE_MAY = {"torch", "transformers", "numpy", "safetensors", "pydantic"}  # that for settings
 
 
 def sources() -> list[Path]:
@@ -50,7 +50,7 @@ def test_each_slow_library_has_one_place(library: str) -> None:
 
 @pytest.mark.parametrize("room", ENGINE)
 def test_the_engine_imports_torch_transformers_numpy_and_itself(room: str) -> None:
-    allowed = tuple(f"rlp_core.{name}" for name in (*ENGINE, "errors"))
+    allowed = tuple(f"rlp_core.{name}" for name in (*ENGINE, "errors", "registry", "section"))
     for path in sorted((ROOT / "rlp_core" / room).rglob("*.py")):
         others = [
             name
@@ -92,6 +92,28 @@ def test_help_loads_nothing_slow() -> None:
 )
 def test_what_every_process_imports_loads_nothing_slow(module: str) -> None:
     assert loaded_by(f"import {module}") & set(SLOW) == set()
+
+
+CONFIGS = sorted(
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+    for path in (ROOT / "rlp_core").rglob("*config.py")
+)
+
+
+def test_settings_stand_beside_their_code_and_load_nothing_slow() -> None:
+    assert {name.split(".")[1] for name in CONFIGS} >= {"contracts", "data", "evaluation"}
+    loaded = loaded_by("\n".join(f"import {name}" for name in CONFIGS))
+    assert "pydantic" in loaded
+    assert loaded & {*SLOW, "transformers", "pandas", "numpy"} == set()
+
+
+def test_checking_the_parameters_loads_nothing_slow() -> None:
+    statement = (
+        "from click.testing import CliRunner\nfrom rlp_core.cli import main\n"
+        "result = CliRunner().invoke(main, ['params', 'check', 'profiles/tiny.yaml'])\n"
+        "assert result.exit_code == 0, result.output"
+    )
+    assert loaded_by(statement) & {*SLOW, "transformers", "pandas"} == set()
 
 
 def modules() -> dict[str, Path]:

@@ -15,10 +15,10 @@ import jinja2
 from markupsafe import Markup, escape
 
 from rlp_core.contracts import groups
+from rlp_core.contracts.config import Validate
 from rlp_core.contracts.rules import Outcome, Severity
 from rlp_core.contracts.table import Table
 from rlp_core.contracts.validation import Validation
-from rlp_core.params import Validate
 from rlp_core.workspace import PARTS
 
 EXAMPLES = 3

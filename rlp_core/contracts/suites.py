@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from rlp_core.contracts.config import Validate
 from rlp_core.contracts.rules import (
     Between,
     Check,
@@ -22,7 +23,6 @@ from rlp_core.contracts.rules import (
 from rlp_core.contracts.text import CONTROL, REPLACEMENT
 from rlp_core.data.records import Demonstration, Document, Problem, kind_of
 from rlp_core.data.thought import ThoughtConfig
-from rlp_core.params import Validate
 from rlp_core.workspace import TRAINING_PARTS
 
 CRITICAL, ERROR, WARNING = Severity.CRITICAL, Severity.ERROR, Severity.WARNING

@@ -14,6 +14,7 @@ from typing import Any
 
 from rlp_core import environments
 from rlp_core.contracts import text as texts
+from rlp_core.contracts.config import Validate
 from rlp_core.contracts.contamination import Contamination
 from rlp_core.contracts.near_duplicates import near_duplicates
 from rlp_core.contracts.read import PreparedPart, RawRow
@@ -22,7 +23,6 @@ from rlp_core.contracts.steps import marked_steps, steps
 from rlp_core.contracts.suites import NEVER_EMPTY, PAYLOAD
 from rlp_core.data.records import Demonstration, Document, Problem, kind_of
 from rlp_core.environments import Environment
-from rlp_core.params import Validate
 from rlp_core.workspace import EVALUATION_PARTS
 
 _NUMERIC = frozenset("0123456789-+$€£.,/% ")

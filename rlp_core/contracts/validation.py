@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlp_core.contracts import table
+from rlp_core.contracts.config import Validate
 from rlp_core.contracts.expectations import Validator
 from rlp_core.contracts.read import PreparedPart, read_manifest, read_part
 from rlp_core.contracts.rules import Between, Outcome
@@ -16,7 +17,6 @@ from rlp_core.contracts.verdict import Sorted, critical, sort_rows, summary
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.errors import DataError
 from rlp_core.files import sha256
-from rlp_core.params import Validate
 from rlp_core.workspace import PARTS
 
 

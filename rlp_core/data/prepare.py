@@ -19,7 +19,9 @@ from rlp_core.data.mapping import Mapper
 from rlp_core.data.records import Demonstration, Document, Problem, Record, kind_of
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.files import folder_sha256, sha256, write_json, write_jsonl
-from rlp_core.params import Benchmark, Files, Hub, Prepare, Procedural, Source
+from rlp_core.data.config import Files, Hub, Prepare, Source
+from rlp_core.data.procedural_config import Procedural
+from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, PROBLEM_PARTS, TRAINING_PARTS
 
 FORMAT = 1

@@ -23,7 +23,7 @@ from rlp_core.data.records import (
 )
 from rlp_core.environments import Environment, ExpertSettings, Text, TextWorld, World
 from rlp_core.errors import ConfigError
-from rlp_core.params import Procedural
+from rlp_core.data.procedural_config import Procedural
 from rlp_core.workspace import DOCUMENT_PARTS, EVALUATION_PARTS
 
 LICENCE = "CC0-1.0"

@@ -16,8 +16,8 @@ from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.answers import is_right
 from rlp_core.evaluation.bias import ChoiceItem
+from rlp_core.evaluation.config import Evaluate
 from rlp_core.evaluation.losses import Loss
-from rlp_core.params import Evaluate
 from rlp_core.rollout.engine import complete
 from rlp_core.rollout.rng import number_of, uniform
 from rlp_core.rollout.sampling import Completions, SamplingParams

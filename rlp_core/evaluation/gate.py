@@ -22,9 +22,9 @@ from typing import Any
 from rlp_core.errors import ConfigError, DataError, did_you_mean
 from rlp_core.evaluation.abilities import LOWER_IS_BETTER, ability_statistics
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
+from rlp_core.evaluation.comparison_config import Gate, Promote
 from rlp_core.evaluation.item_files import ArmItems, Row
 from rlp_core.evaluation.statistics import Resampler, Statistic
-from rlp_core.params import Gate, Promote
 
 PASS_AT_1 = "pass_at_1_thinking"
 INFORMATION_GAIN = "information_gain"

@@ -6,7 +6,7 @@ A value that is a dotted key is its new name; one with a space in it is advice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 MOVED: Mapping[str, str] = {
     "runtime.thoughts": "runtime.decode_batch_size",
@@ -22,16 +22,3 @@ MOVED: Mapping[str, str] = {
     "rlp.replay.importance_limit": "rlp.importance_limit",
 }
 """Old dotted key to the new one, or to advice. A `*` stands for any index of a list."""
-
-
-def advice(place: Sequence[str | int], moved: Mapping[str, str]) -> str | None:
-    """What to say of a key that is not known: where it went; None where the table has no line.
-
-    Args:
-        place: the steps to the key; an index into a list is a whole number.
-        moved: as `MOVED`.
-    """
-    key = ".".join("*" if isinstance(step, int) else step for step in place)
-    if key not in moved:
-        return None
-    return moved[key] if " " in moved[key] else f"renamed, write `{moved[key]}`"

@@ -7,9 +7,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from rlp_core.config import RLPConfig
+from rlp_core.contracts.config import Validate
+from rlp_core.data.config import Prepare
 from rlp_core.data.thought import ThoughtConfig
-from rlp_core.params.data import Prepare, Validate
-from rlp_core.params.evaluation import Compare, Evaluate, Promote
+from rlp_core.evaluation.comparison_config import Compare, Promote
+from rlp_core.evaluation.config import Evaluate
 from rlp_core.section import Count, NonNegative, Positive, Section
 from rlp_core.training.config import Base, Cpt, Supervised
 

@@ -13,12 +13,14 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from rlp_core.params import Params
 from rlp_core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rlp_core.params import Params
 
 _NOT_TRACKED = ("__pycache__", ".pyc")  # as in .dvcignore
 

@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rlp_core.errors import EXIT_INTERRUPTED, EXIT_TRY_AGAIN
-from rlp_core.params import Params
 from rlp_core.tracking.process import Process, workspace_id
 from rlp_core.tracking.store import Store, connect
 from rlp_core.workspace import Workspace
@@ -20,6 +19,8 @@ from rlp_core.workspace import Workspace
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
+
+    from rlp_core.params import Params
 
 PROCESS = "rlp.process"
 WORKSPACE = "rlp.workspace"

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rlp_core.params import Params
 from rlp_core.tracking import lineage, naming
 from rlp_core.tracking.lost import end_lost_runs_in, ownership
 from rlp_core.tracking.store import connect
@@ -19,6 +18,8 @@ from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+    from rlp_core.params import Params
 
 
 def pipeline_name(workspace: Workspace, params: Params, flow: str) -> str:

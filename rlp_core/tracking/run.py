@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from rlp_core.arms import declared
 from rlp_core.errors import OutputError, TryAgainError
 from rlp_core.files import write_json
-from rlp_core.params import Params
 from rlp_core.tracking import lineage
 from rlp_core.tracking.address import shown, tracking_uri
 from rlp_core.tracking.lost import PROCESS, end_lost_runs_in, ownership
@@ -31,6 +30,8 @@ from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+    from rlp_core.params import Params
 
 _SAMPLE_SECONDS = 5.0  # between samples of the system's metrics
 _WORK = "rlp.work"

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from rlp_core.params import Params
 from rlp_core.tracking.address import masked, private_database, shown, sqlite_file, tracking_uri
 from rlp_core.tracking.faults import AwayError, RefusedError, faults
 from rlp_core.tracking.naming import storable
@@ -27,6 +26,8 @@ from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+    from rlp_core.params import Params
 
 Result = TypeVar("Result")
 

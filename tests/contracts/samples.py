@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlp_core.contracts.config import Validate
 from rlp_core.contracts.read import PreparedPart, RawRow
 from rlp_core.contracts.suites import rules_for
 from rlp_core.contracts.table import Evaluations, Table, build
 from rlp_core.data.records import content_key, kind_of
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.files import sha256, write_json
-from rlp_core.params import Validate
 from rlp_core.workspace import PARTS
 
 THOUGHT = ThoughtConfig(open="<think>", close="</think>", max_tokens=8)

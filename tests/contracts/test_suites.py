@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from rlp_core.contracts.config import Validate
 from rlp_core.contracts.rules import NotMatches, Severity
 from rlp_core.contracts.suites import rules_for, summary_rules
-from rlp_core.params import Validate
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, TRAINING_PARTS
 from tests.contracts.samples import ANSWER_TOKENS, THOUGHT, settings
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rlp_core.contracts.config import Validate
 from rlp_core.contracts.validation import Validation, validate
 from rlp_core.data.records import content_key
-from rlp_core.params import Validate
 from tests.contracts.samples import (
     ANSWER_TOKENS,
     SETTINGS,

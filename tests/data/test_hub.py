@@ -13,7 +13,7 @@ import pytest
 from rlp_core import quiet
 from rlp_core.data import hub
 from rlp_core.errors import ConfigError, DataError, MissingInputError, UnavailableError
-from rlp_core.params import Hub
+from rlp_core.data.config import Hub
 
 quiet.apply()
 datasets = pytest.importorskip("datasets")
@@ -101,7 +101,7 @@ def test_offline_says_how_to_go_online(tmp_path: Path) -> None:
     """In a process of its own: the library reads its switches once, at import."""
     script = (
         "import sys; from pathlib import Path; from rlp_core import quiet; quiet.apply()\n"
-        "from rlp_core.data import hub; from rlp_core.params import Hub\n"
+        "from rlp_core.data import hub; from rlp_core.data.config import Hub\n"
         "from rlp_core.errors import RlpError\n"
         f"one = Hub(kind='hub', name='openai/gsm8k', licence='MIT', revision='{COMMIT}')\n"
         "try: list(hub.read_rows(one, 'prepare.base[0]', Path('.')))\n"

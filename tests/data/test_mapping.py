@@ -20,7 +20,7 @@ from rlp_core.data.records import (
     heldout,
 )
 from rlp_core.errors import ConfigError, DataError
-from rlp_core.params import Files
+from rlp_core.data.config import Files
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 GSM8K = {

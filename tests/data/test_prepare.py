@@ -12,7 +12,9 @@ from rlp_core.data.records import Document, Record, content_key, kind_of
 from rlp_core.errors import ConfigError, DataError, MissingInputError
 from rlp_core.evaluation import benchmarks
 from rlp_core.files import read_jsonl, sha256
-from rlp_core.params import Benchmark, Prepare, load
+from rlp_core.data.config import Prepare
+from rlp_core.data.benchmark_config import Benchmark
+from rlp_core.params import load
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, SOURCE_PARTS, TRAINING_PARTS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from rlp_core.data import procedural
 from rlp_core.data.records import Demonstration, Document, Problem, Record, content_key, heldout
 from rlp_core.environments import Environment, get
 from rlp_core.errors import ConfigError
-from rlp_core.params import Procedural
+from rlp_core.data.procedural_config import Procedural
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, TRAINING_PARTS
 
 SHARE = 0.2

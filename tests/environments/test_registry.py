@@ -12,9 +12,10 @@ import pytest
 
 from rlp_core import environments, registry
 from rlp_core.data import procedural
+from rlp_core.data.procedural_config import Procedural
 from rlp_core.environments import Environment, Solution, _registry
 from rlp_core.errors import EXIT_CONFIG, EXIT_SOFTWARE, ConfigError, PluginError
-from rlp_core.params import Params, Procedural, load
+from rlp_core.params import Params, load
 
 ROOT = Path(__file__).resolve().parents[2]
 Add = Callable[[str, str], Path]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlp_core.data import prepare as library
+from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.data.records import Problem
 from rlp_core.errors import ConfigError
 from rlp_core.evaluation import benchmarks
@@ -19,7 +20,6 @@ from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.benchmarks import benchmarks_in
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import read_jsonl
-from rlp_core.params import Benchmark
 from tests.data.test_prepare import files, put, settings
 from tests.evaluation import arms
 

@@ -9,10 +9,10 @@ from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation import abilities, item_files
 from rlp_core.evaluation.bias import ChoiceItem
+from rlp_core.evaluation.config import BiasFiles, Evaluate
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.files import write_jsonl
 from rlp_core.objective.reference import logprob
-from rlp_core.params import BiasFiles, Evaluate
 from tests import models
 
 DOCUMENTS = [

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.evaluation import item_files
 from rlp_core.evaluation.bias.scores import bias_statistics
+from rlp_core.evaluation.comparison_config import Gate, Promote
 from rlp_core.evaluation.gate import _side, arms_needed, verdict
 from rlp_core.evaluation.item_files import ArmItems
 from rlp_core.evaluation.statistics import Resampler
-from rlp_core.params import Gate, Promote
 from tests.evaluation import arms
 
 PARAMS = Promote(

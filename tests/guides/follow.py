@@ -16,7 +16,7 @@ GUIDES = checkout.REPOSITORY / "docs" / "guides"
 PROGRAMS = {
     "rlp": ["-m", "rlp_core.cli"],
     "python": [],
-    "make params-reference": ["-m", "rlp_core.reporting.reference"],
+    "make params-reference": ["-m", "rlp_core.params.reference"],
 }
 
 

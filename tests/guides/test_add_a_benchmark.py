@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.data.records import Problem
 from rlp_core.evaluation import item_files
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.benchmarks import benchmarks_in
 from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.files import read_jsonl, sha256, write_jsonl
-from rlp_core.params import Benchmark, load
+from rlp_core.params import load
 from rlp_core.stage import StageContext
 from rlp_core.stages import prepare
 from rlp_core.tracking.tracker import Tracker

@@ -1,12 +1,9 @@
 """Keys of older parameter files: told by their new names, never misread."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rlp_core.errors import ConfigError
 from rlp_core.params import moved, reading
@@ -43,16 +40,6 @@ def test_other_faults_are_told_beside_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         reading.load(path, TABLE)
     assert caught.value.what.count("\n  - ") == 2
-
-
-STEP = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
-
-
-@given(st.lists(STEP, min_size=1, max_size=4), st.lists(STEP, min_size=1, max_size=4))
-def test_what_is_in_the_table_is_told_and_nothing_else(old: list[str], other: list[str]) -> None:
-    table: Mapping[str, str] = {".".join(old): "a.b"}
-    assert moved.advice(old, table) == "renamed, write `a.b`"
-    assert (moved.advice(other, table) is None) is (old != other)
 
 
 def test_the_table_holds_dotted_keys_and_leads_to_no_old_key() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.errors import ConfigError, did_you_mean
-from rlp_core.params import Benchmark
-from rlp_core.params.reading import faults_of, read_yaml
+from rlp_core.yaml_file import faults_of, read_yaml
 
 BUILT_IN = Path(__file__).parent
 
@@ -74,10 +74,7 @@ def read(path: Path) -> Benchmark:
     Raises:
         ConfigError: it is no YAML mapping, or a key, type or combination is wrong.
     """
-    try:
-        tree = read_yaml(path)
-    except ConfigError as error:
-        raise ConfigError(error.what, where=error.where, fix=_SHAPE) from error
+    tree = read_yaml(path, _SHAPE)
     try:
         return Benchmark.model_validate(tree)
     except ValidationError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rlp_core.errors import DataError
 from rlp_core.evaluation.bias import bbq, templates, winobias
 from rlp_core.evaluation.bias.items import ChoiceItem, unique_ids
-from rlp_core.params import BiasFiles
+from rlp_core.evaluation.config import BiasFiles
 
 
 def load_items(bias: BiasFiles, seed: int, root: Path) -> list[ChoiceItem]:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from rlp_core.data.records import Document
+
+class SourceRecord(Protocol):
+    """A document as it was read; rlp_core/data/records.py says what its fields hold."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def spans(self) -> list[list[int]]: ...
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,7 @@ class FinishedThought:
     following: str
     predicted: float
     baseline: float | None
-    record: Document | None
+    record: SourceRecord | None
     position: int
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rlp_core.environments import occupations
 from rlp_core.errors import DataError, MissingInputError
 from rlp_core.evaluation.bias import bbq, load_items, templates, winobias
-from rlp_core.params import BiasFiles
+from rlp_core.evaluation.config import BiasFiles
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 needs_bbq = pytest.mark.skipif(not (SHARED / "bbq").is_dir(), reason="no ../shared/data/bbq")

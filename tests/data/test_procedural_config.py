@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rlp_core.environments.arithmetic import ChainSettings
-from rlp_core.params import Procedural
+from rlp_core.data.procedural_config import Procedural
 
 CHAINS = {"kind": "procedural", "world": "arithmetic", "count": 5}
 

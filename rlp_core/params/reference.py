@@ -1,7 +1,7 @@
-"""docs/reference/params.md, made from the models: `python -m rlp_core.reporting.reference`.
+"""docs/reference/params.md, made from the models: `python -m rlp_core.params.reference`.
 
-The descriptions live in the models alone, beside the types that check them: in `rlp_core.params`,
-and in each world for what is the world's own.
+The descriptions live in the models alone, beside the types that check them: each room declares the
+settings of its code, and each world what is its own.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rlp_core import environments
+from rlp_core.data.procedural_config import Procedural
 from rlp_core.files import write_text
-from rlp_core.params import Params, Procedural
+from rlp_core.params import Params
+from rlp_core.yaml_file import models_in
 
 PAGE = Path("docs/reference/params.md")
 
@@ -56,7 +58,7 @@ def _sections() -> Iterator[tuple[str, type[BaseModel], str]]:
     waiting = _fields(Params)
     while waiting:
         name, field = waiting.pop(0)
-        for model in _models(field.annotation):
+        for model in models_in(field.annotation):
             waiting += [(f"{name}.{key}", inner) for key, inner in _fields(model)]
             if name not in holders.setdefault(model, []):
                 holders[model].append(name)
@@ -84,7 +86,7 @@ def _row(name: str, field: FieldInfo) -> str:
         default = f"`{field.get_default()!r}`"
     kind = ", ".join([_type(field.annotation), *_limits(field.metadata)])
     meaning = field.description or "; ".join(
-        (model.__doc__ or "").strip().partition("\n")[0] for model in _models(field.annotation)
+        (model.__doc__ or "").strip().partition("\n")[0] for model in models_in(field.annotation)
     )
     return f"| `{name}` | {_cell(kind)} | {_cell(default)} | {_cell(meaning)} |\n"
 
@@ -130,12 +132,6 @@ def _limits(metadata: list[Any]) -> list[str]:
             case annotated_types.MinLen(min_length=1):
                 words.append("not empty")
     return words
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return [annotation] if issubclass(annotation, BaseModel) else []
-    return [model for inner in typing.get_args(annotation) for model in _models(inner)]
 
 
 def _cell(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from rlp_core.params.data import Source
+from rlp_core.data.config import Source
 from rlp_core.section import Count, Section
 from rlp_core.workspace import AnswerRule
 

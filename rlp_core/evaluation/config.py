@@ -1,4 +1,4 @@
-"""Sections `evaluate`, `compare` and `promote`."""
+"""Section `evaluate`: what is measured of a model, and on how much."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from rlp_core.section import Count, NonNegative, Positive, PositiveReal, Section, Share
+from rlp_core.section import Count, Positive, PositiveReal, Section, Share
 
 
 class BiasFiles(Section):
@@ -89,38 +89,3 @@ class Evaluate(Section):
         if self.warn_lost_share > self.max_lost_share:
             raise ValueError("`warn_lost_share` must not exceed `max_lost_share`")
         return self
-
-
-class Compare(Section):
-    """Stage `compare`."""
-
-    resamples: Annotated[int, Field(ge=100)] = Field(description="Bootstrap resamples.")
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(description="Of the intervals.")
-
-
-class Gate(Section):
-    """When the winner may become champion, judged on the half that did not rank it."""
-
-    min_pass_at_1: Share = Field(description="Thinking pass@1 at least.")
-    min_gain_over_base: float = Field(
-        description="Lower bound of the interval of winner minus base, thinking pass@1, at least."
-    )
-    min_information_gain: float = Field(
-        description="Lower bound of the interval of the mean information gain, in nats, at least."
-    )
-    max_bias_increase: NonNegative = Field(
-        description="Upper bound of the interval of |bias| winner minus |bias| base, in points of "
-        "100, at most, for every bias score: shown not to be worse by more."
-    )
-
-
-class Promote(Section):
-    """Stage `promote`."""
-
-    candidates: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        description="Arms that may win; of equal ones the first here does."
-    )
-    metric: str = Field(
-        description="Ability by which they are ranked, on one half of the problems and documents."
-    )
-    gate: Gate = Field(description="What must hold.")

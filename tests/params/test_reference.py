@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlp_core.params import Params
-from rlp_core.reporting.reference import PAGE, page
+from rlp_core.params.reference import PAGE, page
 
 ROOT = Path(__file__).resolve().parents[2]
 

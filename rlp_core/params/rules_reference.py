@@ -1,18 +1,19 @@
 """The table of rules in `docs/reference/data-contracts.md`, made from the suites themselves.
 
-`python -m rlp_core.contracts.reference` writes it anew; a test keeps page and suites in step.
+`python -m rlp_core.params.rules_reference` writes it anew; a test keeps page and suites in step.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from rlp_core.contracts.config import Validate
 from rlp_core.contracts.expectations import expectation_name
 from rlp_core.contracts.rules import Rule
 from rlp_core.contracts.suites import rules_for, summary_rules
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.files import write_text
-from rlp_core.params import Validate, load
+from rlp_core.params import load
 from rlp_core.workspace import PARTS
 
 PAGE = Path("docs/reference/data-contracts.md")

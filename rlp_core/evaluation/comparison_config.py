@@ -1,0 +1,48 @@
+"""Sections `compare` and `promote`: how sure a difference must be, and which model may win.
+
+Apart from section `evaluate`, some keys of which decide what the first stages do: these decide
+nothing that is read, trained or measured.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rlp_core.section import NonNegative, Section, Share
+
+
+class Compare(Section):
+    """Stage `compare`."""
+
+    resamples: Annotated[int, Field(ge=100)] = Field(description="Bootstrap resamples.")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(description="Of the intervals.")
+
+
+class Gate(Section):
+    """When the winner may become champion, judged on the half that did not rank it."""
+
+    min_pass_at_1: Share = Field(description="Thinking pass@1 at least.")
+    min_gain_over_base: float = Field(
+        description="Lower bound of the interval of winner minus base, thinking pass@1, at least."
+    )
+    min_information_gain: float = Field(
+        description="Lower bound of the interval of the mean information gain, in nats, at least."
+    )
+    max_bias_increase: NonNegative = Field(
+        description="Upper bound of the interval of |bias| winner minus |bias| base, in points of "
+        "100, at most, for every bias score: shown not to be worse by more."
+    )
+
+
+class Promote(Section):
+    """Stage `promote`."""
+
+    candidates: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        description="Arms that may win; of equal ones the first here does."
+    )
+    metric: str = Field(
+        description="Ability by which they are ranked, on one half of the problems and documents."
+    )
+    gate: Gate = Field(description="What must hold.")
