@@ -5,10 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from rlp_core.monitoring.config import HealthConfig, HeldoutConfig
+from rlp_core.section import Arguments
 from rlp_core.training.config import LearnerConfig
 
 
-class RLPConfig(LearnerConfig):
+class RLPConfig(LearnerConfig, Arguments):
     """An RLP run, watched: the update, evaluation during the run, and detectors.
 
     Every argument has a default that works on a small model; an unknown or impossible one is an

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import ValidationError
 
 from rlp_core.config import RLPConfig
 from rlp_core.errors import ConfigError
@@ -53,7 +52,7 @@ def test_a_baseline_is_left_out_only_where_it_measures(
     if allowed:
         assert RLPConfig(ema_every=2, **changes).ema_every == 2
         return
-    with pytest.raises(ValidationError, match="leaves updates without baseline"):
+    with pytest.raises(ConfigError, match="leaves updates without baseline"):
         RLPConfig(ema_every=2, **changes)
     RLPConfig(ema_every=1, **changes)
 
@@ -94,13 +93,13 @@ def test_a_baseline_is_left_out_only_where_it_measures(
 def test_what_is_out_of_range_is_refused_by_its_name(changes: dict[str, Any]) -> None:
     name, value = next(iter(changes.items()))
     inner = next(iter(value)) if isinstance(value, dict) else name
-    with pytest.raises(ValidationError, match=inner):
+    with pytest.raises(ConfigError, match=inner):
         RLPConfig(**changes)
 
 
 def test_the_best_model_needs_evaluations() -> None:
     assert RLPConfig(heldout={"every": 1, "keep": "best"}).heldout.keep == "best"
-    with pytest.raises(ValidationError, match="`keep: best` needs `every`"):
+    with pytest.raises(ConfigError, match="`keep: best` needs `every`"):
         RLPConfig(heldout={"keep": "best"})
 
 

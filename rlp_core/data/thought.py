@@ -6,10 +6,10 @@ from pydantic import Field, field_validator, model_validator
 
 from rlp_core import prompts
 from rlp_core.errors import ConfigError
-from rlp_core.section import Positive, Section
+from rlp_core.section import Arguments, Positive
 
 
-class ThoughtConfig(Section):
+class ThoughtConfig(Arguments):
     """How a thought is written. Read by every stage that trains or samples."""
 
     open: str = Field(

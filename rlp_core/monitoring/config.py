@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rlp_core.section import Count, Positive, PositiveReal, Section
+from rlp_core.section import Arguments, Count, Positive, PositiveReal, Section
 
 
-class HeldoutConfig(Section):
+class HeldoutConfig(Arguments):
     """Evaluation during the run, on texts of part `rlp` that are held back from training."""
 
     every: Count = Field(default=0, description="Updates between evaluations; 0: none.")

@@ -42,7 +42,7 @@ class MonitoredLearner:
         self,
         trainer: RLPLearner,
         documents: Sequence[TokenizedDocument],
-        folder: Path,
+        folder: Path | None,
         export: Callable[[Path], None],
         *,
         health: HealthConfig,
@@ -54,7 +54,8 @@ class MonitoredLearner:
             trainer: fresh.
             documents: held back from training, each with a position to think at; read where
                 `heldout.every` asks for it.
-            folder: untracked; takes dumps, and the last good model of a collapsed run.
+            folder: untracked; takes dumps, and the last good model of a collapsed run; None:
+                there are no dumps, and the last good model stays in memory.
             export: writes the policy, as it is, as a model folder at a path.
             health: when the run is unwell.
             heldout: evaluation during the run.
@@ -72,7 +73,7 @@ class MonitoredLearner:
                 empty=HealthSettings.empty + trainer.settings.min_thought_tokens,
             )
         )
-        self.dumps = DumpWriter(folder, health.dumps)
+        self.dumps = DumpWriter(folder, health.dumps) if folder is not None else None
         self.best: float | None = None
         self.kept: dict[str, dict[str, Tensor]] = {"best": {}, "good": {}}
         self.good_step: int | None = None
@@ -100,15 +101,18 @@ class MonitoredLearner:
         return replace(result, metrics=metrics)
 
     @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, documents: Sequence[TokenizedDocument] | None = None) -> dict[str, float]:
         """Information gain on held-out texts, against the baseline and the frozen start.
 
-        Places and random numbers are the same at every evaluation. The cost is booked as
+        Positions and random numbers are the same at every evaluation. The cost is booked as
         `heldout` and is no part of the compute that `cpt` is matched with.
+
+        Args:
+            documents: each with a position to think at; None: those that are held back.
         """
         trainer = self.trainer
         spent = trainer.ledger.state()
-        positions = trainer.positions(self.documents, HELDOUT)
+        positions = trainer.positions(self.documents if documents is None else documents, HELDOUT)
         groups = trainer.draw(positions, HELDOUT)
         models = {"ema": trainer.ema.model, "start": trainer.start, "direct": trainer.policy}
         scores = {
@@ -127,7 +131,7 @@ class MonitoredLearner:
     def finish(self) -> None:
         """Put the model that is to be kept in place of the last one."""
         if self.heldout.keep == "best" and self.kept["best"]:
-            restore_module(self.trainer.policy, State(self.kept["best"]))
+            self._take(self.kept["best"])
             print(f"rlp: keeps the best model, held-out gain {self.best:.4f} nats", flush=True)
 
     def state(self) -> State:
@@ -150,6 +154,11 @@ class MonitoredLearner:
         self.monitor.restore(remembered["monitor"])
         self.best, self.good_step = remembered["best"], remembered["good_step"]
 
+    def _take(self, kept: dict[str, Tensor]) -> None:
+        """Put kept weights in place of the policy's."""
+        restore_module(self.trainer.policy, State(kept))
+        self.trainer.compute.refresh()
+
     def _copy(self) -> dict[str, Tensor]:
         tensors = module_state(self.trainer.policy).tensors
         return {name: tensor.to("cpu", copy=True) for name, tensor in tensors.items()}
@@ -162,13 +171,18 @@ class MonitoredLearner:
     def _export_good(self) -> str | None:
         if not self.kept["good"]:
             return None
-        restore_module(self.trainer.policy, State(self.kept["good"]))
+        self._take(self.kept["good"])
+        if self.folder is None:
+            return f"the one in memory, as it was after step {self.good_step}"
         target = self.folder / "last-good"
         self.export(target)
         return f"{target}, the model after step {self.good_step}"
 
     def _dump(self, number: int, metrics: dict[str, float]) -> None:
         """Keep a step that was skipped: it changed nothing that the step itself reads."""
+        if self.dumps is None:
+            print(f"rlp: step {number} is not finite and was skipped; no folder to dump it in")
+            return
         trainer = self.trainer
         chosen = trainer.indices(number)
         buffered = [group.position.document.number for group in trainer.buffer.groups]

@@ -15,14 +15,14 @@ from pydantic import Field, field_validator
 
 from rlp_core.errors import ConfigError
 from rlp_core.objective import estimators, reward_terms
-from rlp_core.section import NonNegative, Positive, PositiveReal, Section, Share
+from rlp_core.section import Arguments, NonNegative, Positive, PositiveReal, Section, Share
 
 TokenMean = Literal["thought", "token"]
 
 TOKEN_MEANS: tuple[TokenMean, ...] = get_args(TokenMean)
 
 
-class ValueConfig(Section):
+class ValueConfig(Arguments):
     """The value head of an estimator of a token, such as `gae`."""
 
     lr: PositiveReal = Field(default=1e-3, description="Learning rate of the head, AdamW.")

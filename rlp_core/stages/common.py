@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -15,7 +14,7 @@ from rlp_core.data.thinking import Thinking
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
-from rlp_core.monitoring.progress import StepLog
+from rlp_core.monitoring.progress import StepLog, tail_means
 from rlp_core.params.root import sequence_lengths
 from rlp_core.policy import checks
 from rlp_core.policy import model as models
@@ -139,13 +138,17 @@ def train(context: StageContext, trainable: Trainable, steps: int) -> StepLog:
     Raises:
         TryAgainError: SIGTERM came; the state is saved.
     """
-    checkpoints = None
-    if context.scratch is not None:
-        _drop_leftovers(context.name, context.scratch)
-        checkpoints = Checkpoints(context.scratch)
-    log = step_log(context, steps)
-    loop.run(trainable, steps, log, checkpoints, context.params.runtime.checkpoint_seconds)
+    kept, log = checkpoints(context), step_log(context, steps)
+    loop.run(trainable, steps, log, kept, context.params.runtime.checkpoint_seconds)
     return log
+
+
+def checkpoints(context: StageContext) -> Checkpoints | None:
+    """Where a training stage keeps its state; those of runs with other inputs are removed."""
+    if context.scratch is None:
+        return None
+    _drop_leftovers(context.name, context.scratch)
+    return Checkpoints(context.scratch)
 
 
 def _drop_leftovers(stage: str, scratch: Path) -> None:
@@ -163,12 +166,7 @@ def finish_training(
     """Write `steps.csv` and `metrics.json`: the last tenth of the steps, averaged, and costs."""
     report = context.workspace.report(context.name)
     log.close(report / "steps.csv")
-    tail = log.rows[-max(1, len(log.rows) // 10) :] if log.rows else []
-    found: dict[str, list[float]] = {}
-    for row in tail:
-        for name, value in row.items():
-            found.setdefault(name, []).append(value)
-    metrics = {f"final_{name}": fmean(found[name]) for name in found if name != "step"}
+    metrics = tail_means(log.rows)
     metrics |= {"steps": len(log.rows), "flops": ledger.total_flops}
     metrics |= {"tokens": sum(ledger.tokens.values()), **(extra or {})}
     write_metrics(context, metrics)

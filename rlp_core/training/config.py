@@ -10,10 +10,10 @@ from rlp_core.objective import estimators
 from rlp_core.objective.config import ObjectiveConfig
 from rlp_core.objective.estimators import ema_reaches_gradient
 from rlp_core.policy.config import Architecture
-from rlp_core.section import Count, NonNegative, Positive, PositiveReal, Section, Share
+from rlp_core.section import Arguments, Count, NonNegative, Positive, PositiveReal, Section, Share
 
 
-class OptimizerConfig(Section):
+class OptimizerConfig(Arguments):
     """Muon on the matrices and AdamW on the rest, or AdamW on all."""
 
     name: Literal["adamw", "muon"] = Field(default="adamw", description="Which optimizer.")
@@ -32,7 +32,7 @@ class OptimizerConfig(Section):
     clip_norm: PositiveReal = Field(default=1.0, description="Largest gradient norm.")
 
 
-class ReplayConfig(Section):
+class ReplayConfig(Arguments):
     """Thoughts of earlier updates, used again. Off by default, as in the paper."""
 
     groups: Count = Field(default=0, description="Replayed positions an update; 0: none.")
@@ -40,7 +40,7 @@ class ReplayConfig(Section):
     max_age: Positive = Field(default=4, description="Updates after which a position is dropped.")
 
 
-class AuditConfig(Section):
+class AuditConfig(Arguments):
     """Is it thinking? Controls and the split of the reward, now and then during the run."""
 
     every: Count = Field(default=10, description="Updates between audits; 0: none.")

@@ -80,12 +80,13 @@ class Truncation:
             "lost_token_share": self.lost_share,
         }
 
-    def tell(self, part: str, limit: str) -> None:
+    def tell(self, part: str, limit: str, where: str = "params.yaml") -> None:
         """Print what was lost, if anything was.
 
         Args:
             part: the part of the data.
             limit: the parameter that sets the limit.
+            where: where that parameter stands.
 
         Raises:
             ConfigError: more than `ERROR_SHARE` of the records or of the tokens is lost.
@@ -99,7 +100,7 @@ class Truncation:
         if worst > ERROR_SHARE:
             raise ConfigError(
                 f"most of the data would not be read: {said}",
-                where=f"params.yaml: {limit}",
+                where=f"{where}: {limit}",
                 fix="raise the limit, or give shorter records; texts are cut into pieces that are "
                 "all read by `chunk_chars` at their source",
             )
