@@ -4,12 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from rlp_core.errors import PluginError, RlpError
 
-if TYPE_CHECKING:
-    from rlp_core.trainer import RLPTrainer
+
+class RunningTrainer(Protocol):
+    """What a callback may use of the `RLPTrainer` that calls it.
+
+    Attributes:
+        model: the policy, as it is after the step.
+        tokenizer: its tokenizer.
+    """
+
+    model: Any
+    tokenizer: Any
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The metrics of every step before this one."""
+        ...
+
+    def stop(self) -> None:
+        """End training after the present step."""
+        ...
+
+    def evaluate(self) -> dict[str, float]:
+        """Information gain on the held-out documents."""
+        ...
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model as it is."""
+        ...
 
 
 class RLPCallback:
@@ -19,10 +45,10 @@ class RLPCallback:
     error that names it.
     """
 
-    def on_train_begin(self, trainer: RLPTrainer) -> None:
+    def on_train_begin(self, trainer: RunningTrainer) -> None:
         """Training begins, or goes on from a checkpoint."""
 
-    def on_step_end(self, trainer: RLPTrainer, step: int, metrics: Mapping[str, float]) -> None:
+    def on_step_end(self, trainer: RunningTrainer, step: int, metrics: Mapping[str, float]) -> None:
         """An update was made.
 
         Args:
@@ -31,10 +57,10 @@ class RLPCallback:
             metrics: by name; gains and rewards in nats.
         """
 
-    def on_evaluate(self, trainer: RLPTrainer, step: int, metrics: Mapping[str, float]) -> None:
+    def on_evaluate(self, trainer: RunningTrainer, step: int, metrics: Mapping[str, float]) -> None:
         """The model was evaluated on held-out documents; arguments as in `on_step_end`."""
 
-    def on_save(self, trainer: RLPTrainer, step: int, folder: Path) -> None:
+    def on_save(self, trainer: RunningTrainer, step: int, folder: Path) -> None:
         """A checkpoint was written.
 
         Args:
@@ -43,14 +69,14 @@ class RLPCallback:
             folder: where.
         """
 
-    def on_train_end(self, trainer: RLPTrainer, metrics: Mapping[str, float]) -> None:
+    def on_train_end(self, trainer: RunningTrainer, metrics: Mapping[str, float]) -> None:
         """Training is done; `metrics` are those that `train` returns."""
 
 
 class Callbacks:
     """Several callbacks as one."""
 
-    def __init__(self, trainer: RLPTrainer, callbacks: Sequence[RLPCallback]) -> None:
+    def __init__(self, trainer: RunningTrainer, callbacks: Sequence[RLPCallback]) -> None:
         for callback in callbacks:
             if not isinstance(callback, RLPCallback):
                 raise PluginError(

@@ -14,10 +14,15 @@ DELIMITERS = ("<think>", "</think>")
 TEXTS = ["Q: 3+4-5\nA:2\n", "Q: 9-8\nW: 9-8=1\nA:1\n", "The nurse said that he was late."] * 3
 
 
+def fresh_tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer of 280 tokens at most, for whoever changes it."""
+    return train_tokenizer(TEXTS, 280, DELIMITERS, 128)
+
+
 @cache
 def tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level tokenizer of 280 tokens at most."""
-    return train_tokenizer(TEXTS, 280, DELIMITERS, 128)
+    """The same, for whoever reads it."""
+    return fresh_tokenizer()
 
 
 @cache
@@ -25,9 +30,9 @@ def codec() -> Codec:
     return Codec.of(tokenizer(), DELIMITERS)
 
 
-def model(seed: int = 0, spread: float = 8.0) -> PreTrainedModel:
+def model(seed: int = 0, spread: float = 8.0, context: int = 128) -> PreTrainedModel:
     """A random two-layer model, its weights widened so that its predictions differ clearly."""
-    made = build(Shape(16, 2, 4, 2, 32, 128), tokenizer(), seed)
+    made = build(Shape(16, 2, 4, 2, 32, context), tokenizer(), seed)
     with torch.no_grad():
         for parameter in made.parameters():
             if parameter.ndim == 2:

@@ -29,9 +29,7 @@ def test_one_thought_a_position_needs_an_estimator_that_compares_none(estimator:
     if not estimators.get(estimator).compares_group:
         assert RLPConfig(estimator=estimator, group_size=1).group_size == 1
         return
-    with pytest.raises(
-        ValidationError, match="must be at least 2, or take one of batch_centred, gae"
-    ):
+    with pytest.raises(ConfigError, match="must be at least 2, or take one of batch_centred, gae"):
         RLPConfig(estimator=estimator, group_size=1)
 
 

@@ -247,18 +247,3 @@ def test_a_run_goes_densely_where_branches_differ_from_the_dense_path(
         assert [float(row[name]) for row in found] == pytest.approx(
             [float(row[name]) for row in expected], rel=1e-3
         )
-
-
-def test_texts_for_evaluation_in_the_run_are_held_back_from_training(trained):
-    from rlp_core.data.tokenizer import Codec
-    from rlp_core.stages.rlp import _documents
-
-    tokenizer = AutoTokenizer.from_pretrained(trained.model("bootstrap"))
-    codec = Codec.of(tokenizer, ("<think>", "</think>"))
-    whole, none = _documents(context("rlp", trained, params()), codec)
-    assert none == []
-    settings = params(rlp__heldout={"every": 1, "documents": 5})
-    documents, held = _documents(context("rlp", trained, settings), codec)
-    assert len(held) == 5
-    assert {t.number for t in held} | {t.number for t in documents} == {t.number for t in whole}
-    assert not {tuple(t.tokens) for t in held} & {tuple(t.tokens) for t in documents}
