@@ -107,7 +107,9 @@ def sample_groups(
         trunks,
         prompts,
         params,
-        lambda token: uniform(seed, step, document_ids, indices, rollout, token),
+        lambda token, asked: uniform(
+            seed, step, document_ids[asked], indices[asked], rollout[asked], token
+        ),
         rows,
     )
     _count(ledger, trunks, positions, drawn, group)

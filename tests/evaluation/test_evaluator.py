@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation import abilities, item_files
+from rlp_core.evaluation import evaluator as module
 from rlp_core.evaluation.bias import ChoiceItem
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.files import write_jsonl
@@ -120,6 +121,29 @@ def test_batch_size_changes_no_answer():
     assert alone == large[1:2]
 
 
+@pytest.mark.parametrize("micro_batch", [1, 64])
+def test_an_answer_or_a_thought_hashes_one_number_per_token_that_is_drawn(micro_batch, monkeypatch):
+    hashed, drawn = [], []
+    number, whole = module.uniform, module.complete
+
+    def counting(*coordinates):
+        found = number(*coordinates)
+        hashed.append(found.size)
+        return found
+
+    def spy(model, contexts, params, *rest):
+        found = whole(model, contexts, params, *rest)
+        drawn.extend(len(tokens) for tokens in found.tokens if params.temperature)
+        return found
+
+    monkeypatch.setattr(module, "uniform", counting)
+    monkeypatch.setattr(module, "complete", spy)
+    made = evaluator(micro_batch)
+    made.problems(PROBLEMS)
+    made.heldout(DOCUMENTS)
+    assert sum(hashed) == sum(drawn) > 0
+
+
 def test_long_contexts_are_cut_at_their_start():
     long = Problem(
         id="l",
@@ -137,8 +161,6 @@ def test_long_contexts_are_cut_at_their_start():
 
 def test_a_context_that_is_cut_begins_as_every_text_in_training(monkeypatch):
     """With the start-of-text token, which the parts that train are given by the codec."""
-    from rlp_core.evaluation import evaluator as module
-
     seen = []
     whole = module.complete
 
