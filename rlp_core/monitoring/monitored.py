@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rlp_core.monitoring.dump import DumpedDocuments, DumpWriter, StepDump
-from rlp_core.monitoring.health import HealthSettings, Monitor, stopped
+from rlp_core.monitoring.health import Monitor, stopped
 from rlp_core.training.checkpoint import State, module_state, restore_module
 from rlp_core.training.groups import score_positions
 from rlp_core.training.learner import HELDOUT
@@ -56,16 +56,8 @@ class MonitoredLearner:
         self.trainer, self.settings = trainer, trainer.settings
         self.heldout, self.folder, self.export = heldout, folder, export
         health = self.settings.health
-        self.monitor = Monitor(
-            replace(
-                HealthSettings(),
-                window=health.window,
-                collapse=health.collapse,
-                non_finite=health.non_finite,
-                stop=health.stop,
-                empty=HealthSettings.empty + self.settings.min_thought_tokens,
-            )
-        )
+        empty = health.empty + self.settings.min_thought_tokens
+        self.monitor = Monitor(health.model_copy(update={"empty": empty}))
         self.dumps = DumpWriter(folder, health.dumps)
         self.best: float | None = None
         self.kept: dict[str, dict[str, Tensor]] = {"best": {}, "good": {}}

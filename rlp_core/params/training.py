@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rlp_core import prompts
 from rlp_core.errors import ConfigError
+from rlp_core.monitoring.config import HealthConfig
 from rlp_core.section import Count, NonNegative, Positive, PositiveReal, Section, Share
 
 
@@ -176,24 +177,6 @@ class Audit(Section):
     )
 
 
-class Health(Section):
-    """When a run is told to be unwell; docs/guides/when-a-run-is-unwell.md."""
-
-    stop: bool = Field(
-        default=True, description="End a collapsed run at its last good state, with an error."
-    )
-    window: Annotated[int, Field(ge=3)] = Field(
-        default=10, description="Updates that medians are taken over."
-    )
-    collapse: PositiveReal = Field(
-        default=3.0, description="Fall of the information gain that is a collapse, in nats."
-    )
-    non_finite: Positive = Field(
-        default=3, description="Updates in a row that are not finite before the run is stopped."
-    )
-    dumps: Count = Field(default=3, description="Non-finite updates kept for `rlp replay`.")
-
-
 class Rlp(Section):
     """Stage `rlp`: the paper's update, on text that carries no thoughts.
 
@@ -260,7 +243,7 @@ class Rlp(Section):
     replay: Replay = Field(default=Replay(), description="Thoughts used again.")
     heldout: Heldout = Field(default=Heldout(), description="Evaluation during the run.")
     audit: Audit = Field(default=Audit(), description="Controls during the run.")
-    health: Health = Field(default=Health(), description="Detectors.")
+    health: HealthConfig = Field(default=HealthConfig(), description="Detectors.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Rlp:

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from rlp_core.errors import TrainingError
+from rlp_core.monitoring.config import HealthConfig
 from rlp_core.monitoring.dump import read_dump
 from rlp_core.monitoring.monitored import HELDOUT, MonitoredLearner
-from rlp_core.params.training import Health, Heldout, Replay
+from rlp_core.params.training import Heldout, Replay
 from rlp_core.training.groups import ThinkPosition
 from tests.training import steps
 from tests.training.steps import stopping
@@ -95,7 +96,9 @@ def test_a_run_goes_on_after_a_single_step_that_is_not_finite(tmp_path) -> None:
 
 
 def test_several_in_a_row_end_the_run_at_the_last_good_model(tmp_path) -> None:
-    watch, exports = watched(tmp_path, steps=9, health=Health(window=3, non_finite=3, dumps=2))
+    watch, exports = watched(
+        tmp_path, steps=9, health=HealthConfig(window=3, non_finite=3, dumps=2)
+    )
     watch.step(0)
     good = copy.deepcopy(dict(watch.trainer.policy.state_dict()))
     watch.step(1)
@@ -116,7 +119,7 @@ def test_several_in_a_row_end_the_run_at_the_last_good_model(tmp_path) -> None:
 
 
 def test_a_run_that_was_never_well_has_no_good_model(tmp_path) -> None:
-    watch, exports = watched(tmp_path, health=Health(non_finite=1))
+    watch, exports = watched(tmp_path, health=HealthConfig(non_finite=1))
     poison(watch.trainer.policy)
     with pytest.raises(TrainingError) as caught:
         watch.step(0)
@@ -125,7 +128,7 @@ def test_a_run_that_was_never_well_has_no_good_model(tmp_path) -> None:
 
 
 def test_a_run_may_be_told_not_to_stop(tmp_path) -> None:
-    watch, exports = watched(tmp_path, health=Health(non_finite=1, stop=False))
+    watch, exports = watched(tmp_path, health=HealthConfig(non_finite=1, stop=False))
     watch.step(0)
     assert watch.kept["good"] == {}
     poison(watch.trainer.policy)
@@ -202,7 +205,11 @@ def test_the_last_model_is_kept_unless_told_otherwise(tmp_path) -> None:
 
 
 def test_all_that_it_remembers_is_in_its_state(tmp_path) -> None:
-    changes = {"steps": 8, "heldout": Heldout(every=2, keep="best"), "health": Health(window=3)}
+    changes = {
+        "steps": 8,
+        "heldout": Heldout(every=2, keep="best"),
+        "health": HealthConfig(window=3),
+    }
     unbroken, _ = watched(tmp_path / "a", **changes)
     for number in range(4):
         unbroken.step(number)
