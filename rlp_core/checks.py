@@ -22,10 +22,8 @@ from rlp_core.evaluation import benchmarks
 from rlp_core.evaluation.abilities import DESCRIPTIONS, OF_A_BENCHMARK
 from rlp_core.params import Benchmark, Files, Params, Procedural
 from rlp_core.params.root import sequence_lengths
+from rlp_core.policy.context_length import context_length
 from rlp_core.workspace import PARTS
-
-POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
-"""What configurations call the longest sequence, in order of preference."""
 
 
 def check(params: Params, root: Path, *, data: bool = True) -> None:
@@ -136,9 +134,7 @@ def _longest(config: Path) -> int | None:
             where=str(config),
             fix="fetch the model again; a file of Git LFS needs `git lfs pull`",
         ) from error
-    trees = [tree, tree.get("text_config")] if isinstance(tree, dict) else []
-    stated = [t[key] for t in trees if isinstance(t, dict) for key in POSITIONS if key in t]
-    return next((value for value in stated if isinstance(value, int)), None)
+    return context_length(tree) if isinstance(tree, dict) else None
 
 
 def _folder(folder: Path) -> Iterator[RlpError]:

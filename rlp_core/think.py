@@ -119,7 +119,7 @@ def _check(
     model: PreTrainedModel, context: list[int], given: list[int] | None, longest: int
 ) -> None:
     """Raise UsageError where there is nothing to read, nothing to weigh, or too much of either."""
-    from rlp_core.policy.checks import position_limit
+    from rlp_core.policy.context_length import context_length
 
     if not context or given == []:
         raise UsageError(
@@ -127,7 +127,7 @@ def _check(
             where="rlp think",
             fix="give a text of one character at least",
         )
-    limit = position_limit(model.config)
+    limit = context_length(model.config.to_dict())
     length = len(context) + longest + 2 + max(ANSWER_TOKENS, len(given or ()))
     if limit is not None and length > limit:
         raise UsageError(

@@ -13,6 +13,7 @@ from rlp_core.cli import main
 from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError
 from rlp_core.evaluation.abilities import DESCRIPTIONS
 from rlp_core.params import load
+from rlp_core.stage import run_stage
 from tests.test_params import FILES, TINY, edited
 
 CHECKPOINT = {key: value for key, value in TINY["base"].items() if key != "architecture"} | {
@@ -144,6 +145,24 @@ def test_the_command_looks_at_what_the_file_names(
         main(["--root", str(tmp_path), "params", "check"])
     assert ended.value.code == ConfigError.exit_code
     assert "did you mean `rlp`?" in capsys.readouterr().err
+
+
+def test_a_stage_is_refused_before_any_work_of_its_own(tmp_path: Path) -> None:
+    promote = TINY["promote"] | {"candidates": ["rpl"]}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(TINY | {"promote": promote}))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match="no arm is called 'rpl'"):
+        run_stage("promote", tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("key", ["rope_scaling", "rope_parameters"])
+def test_a_checkpoint_that_is_to_be_stretched_is_as_long_as_it_is_then(
+    tmp_path: Path, key: str
+) -> None:
+    rope = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 40}
+    model(tmp_path, {"max_position_embeddings": 40, key: rope})
+    checked(tmp_path, "base", CHECKPOINT)
 
 
 def test_a_benchmark_that_is_not_in_use_cannot_rank(tmp_path: Path) -> None:
