@@ -51,9 +51,10 @@ def check(params: Params, root: Path, *, data: bool = True) -> None:
 
 def _faults(params: Params, root: Path, *, data: bool) -> Iterator[RlpError]:
     yield from _promotion(params)
-    yield from _lengths(params, root)
+    yield from _checkpoint(params, root)
     if data:
         yield from _folder(root / params.prepare.folder)
+        yield from _folder(root / params.base.checkpoint_folder)
         yield from _sources(params, root)
 
 
@@ -89,8 +90,8 @@ def _promotion(params: Params) -> Iterator[RlpError]:
         )
 
 
-def _lengths(params: Params, root: Path) -> Iterator[RlpError]:
-    """Sequences against the checkpoint's longest; one that a hub holds is not looked at."""
+def _checkpoint(params: Params, root: Path) -> Iterator[RlpError]:
+    """A folder's place, and sequences against its longest; what a hub holds is not looked at."""
     name = params.base.checkpoint
     if not name:
         return
@@ -103,6 +104,14 @@ def _lengths(params: Params, root: Path) -> Iterator[RlpError]:
                 fix="correct it, or give the name of a model on the hub",
             )
         return
+    within = (root / params.base.checkpoint_folder).resolve()
+    if not folder.resolve().is_relative_to(within):
+        yield ConfigError(
+            "the checkpoint could change and nothing would run again: stage `base` depends on "
+            f"{params.base.checkpoint_folder}, and it lies elsewhere",
+            where=f"params.yaml: base.checkpoint = {name!r}",
+            fix="set `base.checkpoint_folder` to the checkpoint's folder; or copy it there",
+        )
     try:
         limit = _longest(folder / "config.json")
     except RlpError as error:

@@ -17,7 +17,7 @@ from rlp_core.stage import run_stage
 from tests.test_params import FILES, TINY, edited
 
 CHECKPOINT = {key: value for key, value in TINY["base"].items() if key != "architecture"} | {
-    "checkpoint": "./model"
+    "checkpoint": "./data/checkpoints/model"
 }
 
 
@@ -35,7 +35,7 @@ FAULTS: list[tuple[str, object, type[RlpError], str]] = [
     ("promote.candidates", [], ConfigError, "no arm may win"),
     ("promote.metric", "pass_at_1", ConfigError, "did you mean `pass_at_1_"),
     ("prepare.base.0", FILES, MissingInputError, "no such folder"),
-    ("base", CHECKPOINT, MissingInputError, "base.checkpoint = './model'"),
+    ("base", CHECKPOINT, MissingInputError, "base.checkpoint = './data/checkpoints/model'"),
 ]
 
 
@@ -88,9 +88,10 @@ def test_a_name_that_is_no_utf_8_in_the_folder(tmp_path: Path) -> None:
 
 
 def model(root: Path, config: object) -> None:
-    (root / "model").mkdir()
+    folder = root / "data" / "checkpoints" / "model"
+    folder.mkdir(parents=True)
     text = config if isinstance(config, str) else json.dumps(config)
-    (root / "model" / "config.json").write_text(text)
+    (folder / "config.json").write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +125,17 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path, config: str) -> Non
     model(tmp_path, config)
     with pytest.raises(DataError, match="cannot be read"):
         checked(tmp_path, "base", CHECKPOINT)
+
+
+@pytest.mark.parametrize("name", ["./elsewhere", "elsewhere", "data/checkpoints/../../elsewhere"])
+def test_a_checkpoint_that_no_stage_depends_on_is_refused(tmp_path: Path, name: str) -> None:
+    model(tmp_path, {})
+    (tmp_path / "data" / "checkpoints" / "model").rename(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="nothing would run again") as caught:
+        checked(tmp_path, "base", CHECKPOINT | {"checkpoint": name})
+    assert "base.checkpoint_folder" in caught.value.fix
+    outside = {"checkpoint": name, "checkpoint_folder": str(tmp_path / "elsewhere")}
+    checked(tmp_path, "base", CHECKPOINT | outside)
 
 
 def test_a_model_of_a_hub_is_not_looked_for(tmp_path: Path) -> None:

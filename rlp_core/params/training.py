@@ -10,6 +10,7 @@ from rlp_core import prompts
 from rlp_core.errors import ConfigError
 from rlp_core.monitoring.config import HealthConfig
 from rlp_core.section import Count, NonNegative, Positive, PositiveReal, Section, Share
+from rlp_core.workspace import output_at
 
 
 class Thought(Section):
@@ -90,6 +91,10 @@ class Base(Section):
     checkpoint: str = Field(
         default="", description="Hugging Face name or folder; empty: train `architecture`."
     )
+    checkpoint_folder: str = Field(
+        min_length=1,
+        description="Where a checkpoint that is a folder lies; a DVC dependency of the stage.",
+    )
     revision: str = Field(default="", description="Commit of the checkpoint on a hub.")
     architecture: Architecture | None = Field(
         default=None, description="The model to build where no checkpoint is named."
@@ -98,6 +103,17 @@ class Base(Section):
     batch: Positive = Field(description="Documents a step.")
     max_tokens: Positive = Field(description="Tokens of a document at most; the rest is cut.")
     optimizer: Optimizer = Field(description="How to step.")
+
+    @field_validator("checkpoint_folder")
+    @classmethod
+    def _is_no_output(cls, folder: str) -> str:
+        if (output := output_at(folder)) is not None:
+            raise ValueError(
+                f"stages write to `{output}`, so the folder of checkpoints must not be, hold or "
+                "lie in it; copy a model of the pipeline to begin with it, such as to "
+                "`data/checkpoints`"
+            )
+        return folder
 
     @model_validator(mode="after")
     def _one_origin(self) -> Base:

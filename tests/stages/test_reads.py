@@ -13,7 +13,7 @@ import yaml
 from rlp_core import arms, prompts
 from rlp_core.params import Params
 from rlp_core.stage import StageContext
-from rlp_core.stages import prepare, validate
+from rlp_core.stages import base, prepare, validate
 from rlp_core.tracking.lineage import StageSpec, stage_spec
 from rlp_core.workspace import SOURCE_PARTS, Workspace
 from tests.stages.test_training import params as small
@@ -114,6 +114,26 @@ def test_training_reads_its_dependencies_alone(stage: str, reads: dict[str, set[
     expected |= {"rlp_core/prompts/terse.yaml"}
     expected |= {"reports/rlp/ledger.json"} if stage == "cpt" else set()
     assert expected <= reads[stage]
+
+
+def test_a_checkpoint_is_read_below_the_folder_that_base_depends_on(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    folder = "data/checkpoints/start"
+    settings, workspace = small(), Workspace(tmp_path)
+    prepare.run(StageContext("prepare", settings, workspace, cast("Any", Silent())))
+    workspace.prepared.rename(workspace.validated)
+    base.run(StageContext("base", settings, workspace, cast("Any", Silent())))
+    (tmp_path / folder).parent.mkdir()
+    workspace.model("base").rename(tmp_path / folder)
+    settings = small(
+        base__checkpoint=str(tmp_path / folder), base__architecture=None, base__steps=0
+    )
+    spec = stage_spec("base", settings, workspace)
+    assert spec is not None
+    with files_read(tmp_path) as read:
+        base.run(StageContext("base", settings, workspace, cast("Any", Silent())))
+    assert outside(not_its_own(read, spec), *spec.deps) == []
+    assert f"{folder}/config.json" in read
 
 
 def test_the_trace_sees_a_read_and_no_write(tmp_path: Path) -> None:
