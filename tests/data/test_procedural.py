@@ -119,7 +119,9 @@ def test_occupations_are_balanced_in_training(count: int) -> None:
 
 
 def test_twins_lie_on_one_side_and_evaluation_takes_one_of_them() -> None:
-    training, evaluation = (make(part, world="occupations", count=20) for part in ("base", "heldout"))
+    training, evaluation = (
+        make(part, world="occupations", count=20) for part in ("base", "heldout")
+    )
     assert not {r.key for r in training} & {r.key for r in evaluation}
     assert len({r.key for r in evaluation}) == 20
     assert Counter("she" in _text(r).split() for r in evaluation) == {True: 10, False: 10}
