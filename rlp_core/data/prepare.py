@@ -16,6 +16,7 @@ from typing import Any
 from rlp_core.data import files, hub, procedural
 from rlp_core.data.draw import Drawn
 from rlp_core.data.mapping import Mapper
+from rlp_core.data.opening import Form
 from rlp_core.data.records import Demonstration, Document, Problem, Record, kind_of
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.files import folder_sha256, sha256, write_json, write_jsonl
@@ -75,9 +76,7 @@ class Place:
         return {"benchmark": name, "rule": settings.answer}
 
 
-def places_of(
-    settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str
-) -> Iterator[Place]:
+def places_of(settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str) -> Iterator[Place]:
     """The sources of a part, in order: of section `prepare`, or of the benchmarks in use."""
     named: list[tuple[str, Benchmark] | None]
     if part in PROBLEM_PARTS:
@@ -297,7 +296,7 @@ def _from_files(
     entry |= _described(source) | {"pattern": source.pattern}
     entry["files"] = {path.relative_to(folder).as_posix(): files.digest(path) for path in found}
     labels = _labels(found, folder)
-    form = files.Form(settings.max_line_bytes, source.separator, source.encoding)
+    form = Form(settings.max_line_bytes, source.separator, source.encoding)
     rows = (
         (row.fields, f"{source.name}-{labels[path]}-{row.number}", row.where)
         for path in found
