@@ -62,8 +62,6 @@ def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Itera
         RlpError: no such model, one that does not say how it thinks or does not know the
             delimiters, or a text that is empty or too long for it.
     """
-    import numpy as np
-
     from rlp_core.data.tokenizer import Codec
     from rlp_core.policy.model import choose_device, load
     from rlp_core.rollout.engine import complete, prepare
@@ -83,9 +81,12 @@ def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Itera
     prepare(model)
 
     def drawn(contexts: list[list[int]], params: SamplingParams, purpose: int) -> list[list[int]]:
-        rows = np.arange(len(contexts) * params.n)
         found = complete(
-            model, contexts, params, lambda token: uniform(asked.seed, purpose, rows, token), ROWS
+            model,
+            contexts,
+            params,
+            lambda token, rows: uniform(asked.seed, purpose, rows, token),
+            ROWS,
         )
         return found.tokens
 
@@ -118,7 +119,7 @@ def _check(
     model: PreTrainedModel, context: list[int], given: list[int] | None, longest: int
 ) -> None:
     """Raise UsageError where there is nothing to read, nothing to weigh, or too much of either."""
-    from rlp_core.policy.checks import position_limit
+    from rlp_core.policy.context_length import context_length
 
     if not context or given == []:
         raise UsageError(
@@ -126,7 +127,7 @@ def _check(
             where="rlp think",
             fix="give a text of one character at least",
         )
-    limit = position_limit(model.config)
+    limit = context_length(model.config.to_dict())
     length = len(context) + longest + 2 + max(ANSWER_TOKENS, len(given or ()))
     if limit is not None and length > limit:
         raise UsageError(

@@ -82,17 +82,18 @@ def generate_thoughts(
             where="generate_thoughts(texts=...)",
             fix="give texts of one character at least",
         )
+    rows = np.arange(len(contexts) * n)
     found = complete(
         model,
         [[*context, codec.open_id] for context in contexts],
         SamplingParams(n, codec.close_id, how.max_tokens, temperature),
-        lambda token: uniform(seed, np.arange(len(contexts) * n), token),
+        lambda token, asked: uniform(seed, rows[asked], token),
         batch_size,
     )
-    rows = zip(found.tokens, found.logprobs, found.stopped, strict=True)
+    drawn = zip(found.tokens, found.logprobs, found.stopped, strict=True)
     flat = [
         Thought(codec.decode(tokens[:-1] if closed else tokens), tokens, logprobs, closed)
-        for tokens, logprobs, closed in rows
+        for tokens, logprobs, closed in drawn
     ]
     return [flat[i * n : (i + 1) * n] for i in range(len(contexts))]
 

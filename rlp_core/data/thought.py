@@ -12,14 +12,12 @@ from rlp_core.section import Arguments, Positive
 class ThoughtConfig(Arguments):
     """How a thought is written. Read by every stage that trains or samples."""
 
-    open: str = Field(
-        default="<think>", min_length=1, description="Token that opens a thought."
-    )
+    open: str = Field(default="<think>", min_length=1, description="Token that opens a thought.")
     close: str = Field(default="</think>", min_length=1, description="Token that closes it.")
     max_tokens: Positive = Field(
         default=64,
         description="L: tokens drawn for a thought at most, `close` counted; then it is closed by "
-        "force. The paper trains with 2048."
+        "force. The paper trains with 2048.",
     )
     prompt: str = Field(
         default="",

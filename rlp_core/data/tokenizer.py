@@ -116,7 +116,8 @@ def backend_of(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
     backend: Tokenizer | None = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise ConfigError(
-            f"{type(tokenizer).__name__} is no fast tokenizer, and tells no token's place in a text",
+            f"{type(tokenizer).__name__} is no fast tokenizer, and tells no token's place in a "
+            "text",
             where=f"tokenizer of {_name(tokenizer)}",
             fix="take a checkpoint with a tokenizer.json, or make one with transformers",
         )

@@ -244,7 +244,7 @@ class Evaluator:
             self.model,
             [[*context, self.codec.open_id] for context in contexts],
             SamplingParams(copies, self.codec.close_id, self.thought_tokens, temperature),
-            lambda t: uniform(self.seed, purpose, item, place, rollout, t),
+            lambda t, rows: uniform(self.seed, purpose, item[rows], place[rows], rollout[rows], t),
             self.micro_batch,
         )
 
@@ -266,7 +266,7 @@ class Evaluator:
             SamplingParams(
                 per_context, self.codec.end_id, self.settings.answer_tokens, temperature
             ),
-            lambda t: uniform(self.seed, purpose, item, rollout, t),
+            lambda t, rows: uniform(self.seed, purpose, item[rows], rollout[rows], t),
             self.micro_batch,
         )
         return [self.codec.answer(tokens) for tokens in drawn.tokens]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rlp_core.monitoring.config import HealthConfig, HeldoutConfig
 from rlp_core.monitoring.dump import DumpedDocuments, DumpWriter, StepDump
-from rlp_core.monitoring.health import HealthSettings, Monitor, stopped
+from rlp_core.monitoring.health import Monitor, stopped
 from rlp_core.training.checkpoint import State, module_state, restore_module
 from rlp_core.training.config import LearnerConfig
 from rlp_core.training.learner import HELDOUT
@@ -63,16 +63,8 @@ class MonitoredLearner:
         self.trainer, self.documents = trainer, documents
         self.health, self.heldout = health, heldout
         self.folder, self.export = folder, export
-        self.monitor = Monitor(
-            replace(
-                HealthSettings(),
-                window=health.window,
-                collapse=health.collapse,
-                non_finite=health.non_finite,
-                stop=health.stop,
-                empty=HealthSettings.empty + trainer.settings.min_thought_tokens,
-            )
-        )
+        empty = health.empty + trainer.settings.min_thought_tokens
+        self.monitor = Monitor(health.model_copy(update={"empty": empty}))
         self.dumps = DumpWriter(folder, health.dumps) if folder is not None else None
         self.best: float | None = None
         self.kept: dict[str, dict[str, Tensor]] = {"best": {}, "good": {}}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rlp_core.objective import estimators
 from rlp_core.objective.config import ObjectiveConfig
 from rlp_core.objective.estimators import ema_reaches_gradient
 from rlp_core.policy.config import Architecture
 from rlp_core.section import Arguments, Count, NonNegative, Positive, PositiveReal, Section, Share
+from rlp_core.workspace import output_at
 
 
 class OptimizerConfig(Arguments):
@@ -132,6 +133,10 @@ class Base(Section):
     checkpoint: str = Field(
         default="", description="Hugging Face name or folder; empty: train `architecture`."
     )
+    checkpoint_folder: str = Field(
+        min_length=1,
+        description="Where a checkpoint that is a folder lies; a DVC dependency of the stage.",
+    )
     revision: str = Field(default="", description="Commit of the checkpoint on a hub.")
     architecture: Architecture | None = Field(
         default=None, description="The model to build where no checkpoint is named."
@@ -140,6 +145,17 @@ class Base(Section):
     batch: Positive = Field(description="Documents a step.")
     max_tokens: Positive = Field(description="Tokens of a document at most; the rest is cut.")
     optimizer: OptimizerConfig = Field(description="How to step.")
+
+    @field_validator("checkpoint_folder")
+    @classmethod
+    def _is_no_output(cls, folder: str) -> str:
+        if (output := output_at(folder)) is not None:
+            raise ValueError(
+                f"stages write to `{output}`, so the folder of checkpoints must not be, hold or "
+                "lie in it; copy a model of the pipeline to begin with it, such as to "
+                "`data/checkpoints`"
+            )
+        return folder
 
     @model_validator(mode="after")
     def _one_origin(self) -> Base:

@@ -146,7 +146,9 @@ class RolloutWorker:
             trunks,
             prompts,
             params,
-            lambda token: uniform(self.seed, step, document_ids, indices, rollout, token),
+            lambda token, asked: uniform(
+                self.seed, step, document_ids[asked], indices[asked], rollout[asked], token
+            ),
             self.decode_batch_size,
         )
         _count(self.ledger, trunks, positions, drawn, group)

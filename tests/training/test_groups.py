@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rlp_core.rollout.branches import Branch
+from rlp_core.rollout.rng import uniform
+from rlp_core.training import groups
 from rlp_core.training.groups import (
     Delimiters,
     RolloutGroup,
@@ -54,6 +56,22 @@ def test_a_thought_depends_neither_on_the_batch_nor_on_the_order_of_documents() 
     turned.documents = turned.documents[::-1]
     assert drawn(turned) == expected
     assert drawn(stopping(documents=3, branching=False)) == expected
+
+
+@pytest.mark.parametrize("rows", [1, 64])
+def test_a_step_hashes_one_number_per_token_that_it_draws(rows: int, monkeypatch) -> None:
+    made = stopping(documents=3, decode_batch_size=rows)
+    positions = made.positions(made.documents, 0)
+    hashed: list[int] = []
+
+    def counting(*coordinates):
+        found = uniform(*coordinates)
+        hashed.append(found.size)
+        return found
+
+    monkeypatch.setattr(groups, "uniform", counting)
+    drawn = made.draw(positions, 0)
+    assert sum(hashed) == sum(len(tokens) for group in drawn for tokens in group.tokens)
 
 
 def test_a_thought_ends_with_its_close_or_at_the_limit() -> None:
