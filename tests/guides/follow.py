@@ -31,11 +31,13 @@ class Follower:
         self.said: dict[str, str] = {}
         text = (GUIDES / guide).read_text(encoding="utf-8")
         for before, language, block in re.findall(r"(.*?)^```(\w+)\n(.*?)^```$", text, re.S | re.M):
-            named = re.search(r"Save this as `([\w./-]+)`", before)
+            named = re.search(r"Save this as\s+`([\w./-]+)`", before)
             if named:
                 path = self.root / named.group(1)
                 assert not path.exists()
                 path.write_text(block, encoding="utf-8")
+            elif language == "python":
+                raise AssertionError(f"{guide} does not say where this is saved:\n{block}")
             elif language == "yaml":
                 self._add_parameters(yaml.safe_load(block))
             elif language == "bash":
