@@ -305,3 +305,12 @@ def test_an_entry_point_that_is_no_part(
         kind.package.get("mine")
     assert value.partition(":")[0] in caught.value.where
     assert kind.guide in caught.value.fix
+
+
+@pytest.mark.parametrize("kind", [KINDS[1]], indirect=True, ids=["reward_term"])
+def test_a_term_whose_metric_has_a_name_already(
+    kind: Kind, register: Callable[..., None], tmp_path: Path
+) -> None:
+    register(("std", f"{kind.package.__name__}.{kind.known}"))
+    with pytest.raises(PluginError, match="`std` must be called otherwise: `reward_std`"):
+        load(params_with(kind, "std", tmp_path))

@@ -37,6 +37,9 @@ _REGISTRY = Registry(
 built_in = _REGISTRY.built_in
 names = _REGISTRY.names
 
+_TAKEN = "std"
+"""`reward_std` is another metric of every step."""
+
 
 @functools.cache
 def get(name: str) -> RewardTerm:
@@ -44,9 +47,14 @@ def get(name: str) -> RewardTerm:
 
     Raises:
         ConfigError: there is none; the message names the nearest.
-        PluginError: its file does not import, or declares no reward term or several.
+        PluginError: its file does not import, or declares no reward term or several; or its metric
+            would have the name of another.
     """
     found: RewardTerm = _REGISTRY.declared(name, RewardTerm)
+    if name == _TAKEN:
+        raise _REGISTRY.fault(
+            name, f"must be called otherwise: `reward_{name}` is a metric already"
+        )
     if not found.summary:
         raise _REGISTRY.fault(name, "has no docstring to say what it measures")
     return found
