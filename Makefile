@@ -79,8 +79,10 @@ format: install  ## mend what ruff can mend
 	ruff check --fix
 	ruff format
 
-params-reference: install  ## write docs/reference/params.md anew from the models
+params-reference: install  ## write the pages of docs/reference anew that are made from the code
 	@python -m rlp_core.params.reference
+	@python -m rlp_core.params.rules_reference
+	@python -m rlp_core.params.parts_reference
 
 clean:  ## remove caches of tools; what runs left (.rlp, models, data, reports) stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from rlp_core.monitoring.monitored import HELDOUT
+from rlp_core.objective import estimators
 from rlp_core.objective.config import ValueConfig
 from rlp_core.training.config import AuditConfig, OptimizerConfig, ReplayConfig
 from rlp_core.training.metrics import thought_metrics
@@ -20,10 +21,7 @@ from tests.training.steps import distance, gradients, stopping, textbook, traine
 ADDED: dict[str, Any] = {"kl_weight": 0.3, "entropy_weight": 0.2, "ntp_weight": 0.4}
 VALUE = ValueConfig(weight=0.7, gae_lambda=0.8, gae_discount=0.9)
 CASES: dict[str, dict[str, Any]] = {
-    **{
-        name: {"estimator": name}
-        for name in ("rloo", "grpo", "raw", "batch_centred", "positive", "gae")
-    },
+    **{name: {"estimator": name} for name in estimators.names()},
     "token-mean": {"estimator": "grpo", "token_mean": "token"},
     "reward-clip": {"reward_clip": 0.5},
     "horizon": {"horizon": 3, "discount": 0.7},
