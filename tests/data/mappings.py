@@ -4,9 +4,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from rlp_core.data.config import Files
 from rlp_core.data.mapping import Mapper
 from rlp_core.data.records import KINDS, Record
-from rlp_core.params import Files
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 GSM8K = {

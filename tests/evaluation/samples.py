@@ -5,8 +5,8 @@ from __future__ import annotations
 from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.bias import ChoiceItem
+from rlp_core.evaluation.config import BiasFiles, Evaluate
 from rlp_core.evaluation.evaluator import Evaluator
-from rlp_core.params import BiasFiles, Evaluate
 from tests import models
 
 

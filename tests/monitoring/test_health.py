@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.errors import EXIT_TRAINING
+from rlp_core.errors import EXIT_TRAINING, ConfigError
 from rlp_core.monitoring.config import HealthConfig
 from rlp_core.monitoring.health import Finding, Monitor, stopped
 from rlp_core.monitoring.health_checks import HEALTH_CHECKS
@@ -361,7 +361,7 @@ def test_the_error_says_what_since_when_where_and_what_to_change():
     "wrong", [{"window": 2}, {"patience": 0}, {"collapse": 0.1}, {"falling": 4.0}, {"rare": 1.5}]
 )
 def test_impossible_settings_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"must be at least|greater than|less than"):
+    with pytest.raises(ConfigError, match=r"must be at least|greater than|less than"):
         HealthConfig(**wrong)
 
 
