@@ -145,6 +145,8 @@ keys = st.sampled_from(
 )  # fmt: skip
 
 
+@example({"max_position_embeddings": 0.5})
+@example({"max_position_embeddings": True})
 @given(st.dictionaries(keys, json_values | st.dictionaries(keys, json_values)))
 def test_a_damaged_configuration_states_none_or_a_length(config: dict[str, Any]) -> None:
     found = context_length(config)
