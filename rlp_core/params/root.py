@@ -28,7 +28,9 @@ class Runtime(Section):
         "layers keep no activations for the backward pass and make them again there. Less memory, "
         "a third more arithmetic, the same gradients.",
     )
-    decode_batch_size: Positive = Field(default=512, description="Thoughts that RLP draws at once.")
+    decode_batch_size: Positive = Field(
+        default=512, description="Thoughts and answers that are drawn at once."
+    )
     update_token_budget: Positive = Field(
         default=16384, description="Tokens of an RLP update through the network at once."
     )
