@@ -42,6 +42,7 @@ def run(context: StageContext) -> None:
         seed=params.seed,
         stream=STREAM,
         micro_batch=params.runtime.micro_batch,
+        recompute=params.runtime.recompute,
         flops_budget=budget,
     )
     log = common.train(context, trainer, steps)

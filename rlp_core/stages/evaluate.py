@@ -42,6 +42,7 @@ def run(context: StageContext) -> None:
         params.thought.max_tokens,
         params.seed,
         params.runtime.micro_batch,
+        params.runtime.decode_batch_size,
     )
     losses = evaluator.losses(problems, documents, items)
     report(losses, context.name, settings.warn_lost_share, settings.max_lost_share)

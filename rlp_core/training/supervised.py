@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from rlp_core.policy.recompute import recomputing
 from rlp_core.rollout.rng import generator
 from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.batches import Example, batch_indices
@@ -38,6 +39,7 @@ class SupervisedTrainer:
         stream: int,
         micro_batch: int,
         flops_budget: int | None = None,
+        recompute: bool = False,
     ) -> None:
         """Begin.
 
@@ -51,9 +53,12 @@ class SupervisedTrainer:
             stream: keeps the order of this stage apart from others of the same seed.
             micro_batch: examples through the network at once.
             flops_budget: end before the step that would exceed it; None: no budget.
+            recompute: keep the activations of no layer for the backward pass, and make them again
+                there: less memory, a third more arithmetic, the same gradients.
         """
         self.model, self.data, self.batch, self.micro_batch = model, data, batch, micro_batch
         self.seed, self.stream, self.flops_budget = seed, stream, flops_budget
+        self.recompute = recompute
         self.stepper = Stepper(model, optimizer, steps)
         self.ledger = Ledger(model)
         """What was spent, under the phase `train`."""
@@ -76,7 +81,8 @@ class SupervisedTrainer:
             return None
         torch.manual_seed(int(generator(self.seed, self.stream, number, _DRAWS).integers(2**63)))
         self.model.train()
-        loss = _accumulate(self.model, chosen, self.micro_batch)
+        with recomputing(self.model, self.recompute):
+            loss = _accumulate(self.model, chosen, self.micro_batch)
         norm = self.stepper.step()
         self.model.eval()
         return StepResult(

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-
 import pytest
 import torch
 from hypothesis import given
@@ -22,6 +17,7 @@ from rlp_core.training.groups import RolloutGroup, ThinkPosition
 from rlp_core.training.positions import TokenizedDocument
 from rlp_core.training.update import micro_batches
 from tests import models
+from tests.kept import counting
 from tests.training.steps import distance, gradients, stopping, textbook
 from tests.training.test_learner import ADDED, VALUE
 
@@ -142,34 +138,6 @@ def test_branches_of_shared_trunks_read_what_packed_ones_do(positions: list[int]
         torch.testing.assert_close(shared.states(branches), packed, atol=1e-5, rtol=1e-5)
         apart = torch.cat([shared.states([branch]) for branch in branches])
     torch.testing.assert_close(apart, packed, atol=1e-5, rtol=1e-5)
-
-
-@dataclass
-class Kept:
-    """A tensor that a backward pass needs; its bytes are counted while it lives."""
-
-    tensor: torch.Tensor
-
-    __hash__ = object.__hash__
-
-
-@contextmanager
-def counting() -> Iterator[dict[str, int]]:
-    """The most bytes that were kept for the backward pass at once."""
-    found = {"now": 0, "peak": 0}
-
-    def free(size: int) -> None:
-        found["now"] -= size
-
-    def pack(tensor: torch.Tensor) -> Kept:
-        kept, size = Kept(tensor), tensor.numel() * tensor.element_size()
-        found["now"] += size
-        found["peak"] = max(found["peak"], found["now"])
-        weakref.finalize(kept, free, size)
-        return kept
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept.tensor):
-        yield found
 
 
 def test_ten_times_the_memory_is_saved_where_thoughts_are_many_and_long() -> None:
