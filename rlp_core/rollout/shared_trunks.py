@@ -42,7 +42,7 @@ class SharedTrunks:
         assert isinstance(packed.attention, BranchAttention)
         packed = replace(packed, attention=replace(packed.attention, keep=True))
         packed.states(model)
-        self.made: Layers = packed.attention.kept  # type: ignore[union-attr]
+        self.made: Layers = packed.attention.kept
         grows = torch.is_grad_enabled()
         self.leaves: Layers = {
             layer: (_leaf(key, grows), _leaf(value, grows))
