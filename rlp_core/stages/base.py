@@ -47,6 +47,7 @@ def run(context: StageContext) -> None:
         stream=STREAM,
         micro_batch=params.runtime.micro_batch,
         recompute=params.runtime.recompute,
+        precision=params.base.precision,
     )
     log = common.train(context, trainer, params.base.steps)
     common.save_model(context, model, codec, "base")

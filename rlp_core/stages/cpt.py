@@ -43,6 +43,7 @@ def run(context: StageContext) -> None:
         stream=STREAM,
         micro_batch=params.runtime.micro_batch,
         recompute=params.runtime.recompute,
+        precision=settings.precision,
         flops_budget=budget,
     )
     log = common.train(context, trainer, steps)

@@ -45,6 +45,7 @@ def imitate(
         stream=stream,
         micro_batch=params.runtime.micro_batch,
         recompute=params.runtime.recompute,
+        precision=settings.precision,
     )
     log = common.train(context, trainer, settings.steps)
     common.save_model(context, model, codec, end)

@@ -26,7 +26,15 @@ DATA = [Example([5, 6, 7, 8], range(1, 4), 4), Example([9, 10], range(1, 2), 2)]
 
 
 def made(
-    steps=3, batch=2, micro_batch=8, budget=None, lr=1e-2, name="adamw", model=None, recompute=False
+    steps=3,
+    batch=2,
+    micro_batch=8,
+    budget=None,
+    lr=1e-2,
+    name="adamw",
+    model=None,
+    recompute=False,
+    precision="float32",
 ):
     return SupervisedTrainer(
         model or models.model(1),
@@ -39,6 +47,7 @@ def made(
         micro_batch=micro_batch,
         flops_budget=budget,
         recompute=recompute,
+        precision=precision,
     )
 
 
@@ -94,6 +103,32 @@ def test_layers_made_again_save_memory_and_change_no_byte(dropout):
     assert peaks[1] < 0.6 * peaks[0]
     assert not any(getattr(m, "gradient_checkpointing", False) for m in other.modules())
     assert not other.training
+
+
+def test_in_bf16_the_parameters_stay_fp32_and_the_losses_near():
+    """A step of 1e-5 would round away in bf16; the masters take it."""
+    (_, exact, _), (model, rough, _) = (
+        train(lr=1e-5, precision=p) for p in ("float32", "bfloat16")
+    )
+    start = models.model(1)
+    for before, after in zip(start.parameters(), model.parameters(), strict=True):
+        assert after.dtype == torch.float32
+        assert not torch.equal(before, after)
+    for a, b in zip(exact, rough, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=0.05)
+        assert a["loss"] != b["loss"]
+
+
+def test_a_resumed_bf16_run_computes_with_the_restored_parameters():
+    whole = made(precision="bfloat16")
+    for number in range(3):
+        last = whole.step(number)
+    first, second = made(precision="bfloat16"), made(precision="bfloat16", model=models.model(9))
+    for number in range(2):
+        first.step(number)
+    second.restore(first.state())
+    assert second.step(2).metrics == last.metrics
+    assert all(map(torch.equal, whole.model.parameters(), second.model.parameters()))
 
 
 def test_a_model_that_cannot_make_its_layers_again_is_told():
