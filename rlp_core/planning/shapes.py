@@ -1,0 +1,233 @@
+"""What a model is made of, from its configuration alone: no weight is read."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    Qwen3Config,
+)
+
+from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
+from rlp_core.policy.model import embeddings
+from rlp_core.rollout import attention
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from rlp_core.params import Params
+
+PUBLISHED = Path(__file__).parent / "published"
+"""Configurations of checkpoints that profiles name, as their makers publish them."""
+
+BYTES = {"float32": 4, "bfloat16": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class ModelShape:
+    """Sizes of a causal language model.
+
+    Trainable parameters and those that stand still beside them are two quantities: what the
+    optimizer, the gradients and the copies of the policy take follows the first alone.
+
+    Attributes:
+        config: of transformers.
+        name: where it is from, for the reader.
+    """
+
+    config: PreTrainedConfig
+    name: str
+
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        """The whole model on the meta device: shapes without content."""
+        return _built(json.dumps(self.config.to_dict(), sort_keys=True), self._layers, "float32")
+
+    @cached_property
+    def trainable(self) -> int:
+        """Parameters that are trained."""
+        return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+
+    @cached_property
+    def shared(self) -> int:
+        """Parameters that stand still under those that are trained: none, where all are."""
+        return sum(p.numel() for p in self.model.parameters() if not p.requires_grad)
+
+    @property
+    def parameters(self) -> int:
+        """All of them."""
+        return self.trainable + self.shared
+
+    @cached_property
+    def largest(self) -> int:
+        """Numbers of the largest trainable tensor."""
+        return max(p.numel() for p in self.model.parameters() if p.requires_grad)
+
+    @cached_property
+    def matrices(self) -> int:
+        """Trainable numbers in matrices that are no embedding."""
+        tables = {id(table) for table in embeddings(self.model)}
+        return sum(
+            p.numel()
+            for p in self.model.parameters()
+            if p.requires_grad and p.ndim == 2 and id(p) not in tables
+        )
+
+    @cached_property
+    def table(self) -> int:
+        """Numbers of the output embedding."""
+        return embeddings(self.model)[1].numel()
+
+    @cached_property
+    def tied(self) -> bool:
+        """Whether input and output embedding are one."""
+        first, last = embeddings(self.model)
+        return first is last
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the output embedding."""
+        return int(embeddings(self.model)[1].shape[0])
+
+    @property
+    def heads(self) -> int:
+        return int(self.config.num_attention_heads)
+
+    @property
+    def width(self) -> int:
+        return int(self.config.hidden_size)
+
+    @property
+    def keys(self) -> int:
+        """Numbers of the keys and values of one token in one layer."""
+        config = self.config
+        size = getattr(config, "head_dim", None) or self.width // self.heads
+        groups = getattr(config, "num_key_value_heads", None) or self.heads
+        return 2 * int(groups) * int(size)
+
+    @property
+    def layers(self) -> int:
+        return self._layers
+
+    def short(self, layers: int, precision: str) -> PreTrainedModel:
+        """The same model with fewer layers, as it computes, on the meta device."""
+        return _built(json.dumps(self.config.to_dict(), sort_keys=True), layers, precision)
+
+    @property
+    def _layers(self) -> int:
+        return int(self.config.num_hidden_layers)
+
+
+@lru_cache(maxsize=16)
+def _built(told: str, layers: int, precision: str) -> PreTrainedModel:
+    """A model on the meta device, ready to attend through branches where it can."""
+    values = json.loads(told)
+    config = AutoConfig.for_model(**values)
+    config.num_hidden_layers = layers
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:layers]
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    for parameter in model.parameters():  # as `Compute` does
+        parameter.data = parameter.data.to(getattr(torch, precision))
+    attention.enable(model)
+    result: PreTrainedModel = model.eval()
+    return result
+
+
+def of_stage(params: Params, stage: str, root: Path) -> ModelShape:
+    """The model that a stage will hold.
+
+    Args:
+        params: the parameters.
+        stage: its name; an arm stands behind an @.
+        root: the checkout; where the arm that the stage starts from has a folder, that is read.
+
+    Raises:
+        MissingInputError: the checkpoint is a folder that does not exist.
+        UnavailableError: it is on a hub, and not at hand.
+        ConfigError: it is no causal language model, or its configuration cannot be read.
+    """
+    kind, _, arm = stage.partition("@")
+    start = {"bootstrap": "base", "rlp": "bootstrap", "cpt": "bootstrap"}.get(kind, arm)
+    if start and (root / "models" / start / "config.json").is_file():
+        return ModelShape(read_config(str(root / "models" / start)), f"models/{start}")
+    base = params.base
+    if base.architecture is None:
+        folder = root / Path(base.checkpoint).expanduser()
+        source = str(folder) if folder.is_dir() else base.checkpoint
+        return ModelShape(read_config(source, base.revision), base.checkpoint)
+    made = base.architecture
+    config = Qwen3Config(
+        vocab_size=made.vocabulary,
+        hidden_size=made.width,
+        num_hidden_layers=made.layers,
+        num_attention_heads=made.heads,
+        num_key_value_heads=made.kv_heads,
+        head_dim=made.width // made.heads,
+        intermediate_size=made.feed_forward,
+        max_position_embeddings=made.context,
+        tie_word_embeddings=True,
+    )
+    return ModelShape(config, "base.architecture")
+
+
+def read_config(source: str, revision: str = "") -> PreTrainedConfig:
+    """The configuration of a folder, or of a hub's model that is at hand; nothing is fetched.
+
+    Raises:
+        MissingInputError, UnavailableError, ConfigError: as of `of_stage`.
+    """
+    local = Path(source).is_dir()
+    if not local and source.startswith((".", "/", "~")):
+        raise MissingInputError(
+            "no model folder here",
+            where=source,
+            fix="name a folder that `save_pretrained` wrote, or run the stage that makes it",
+        )
+    kept = PUBLISHED / f"{source.replace('/', '--')}.json"
+    try:
+        config = AutoConfig.from_pretrained(
+            source,
+            revision=revision or None,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    except Exception as error:
+        if kept.is_file():
+            config = AutoConfig.for_model(**json.loads(kept.read_text(encoding="utf-8")))
+        else:
+            raise _unreadable(source, local, error) from error
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ConfigError(
+            f"a model of type {config.model_type!r} is no causal language model",
+            where=source,
+            fix="take a model that is trained to predict the next token",
+        )
+    return copy.deepcopy(config)
+
+
+def _unreadable(source: str, local: bool, error: Exception) -> ConfigError | UnavailableError:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if local:
+        return ConfigError(
+            f"the configuration of the model cannot be read: {first}",
+            where=f"{source}/config.json",
+            fix="name a folder that `save_pretrained` wrote, with its config.json",
+        )
+    return UnavailableError(
+        "the checkpoint's configuration is not at hand",
+        where=f"params.yaml: base.checkpoint = {source}",
+        fix="fetch the checkpoint once with HF_HUB_OFFLINE=0, or name a folder that holds its "
+        "config.json",
+    )
