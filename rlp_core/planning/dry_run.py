@@ -31,7 +31,7 @@ layers' backward pass; that of the input embedding."""
 ANCHORS = (2, 3)
 """Layers of the models that are run."""
 
-EXACT = 8192
+EXACT = 4096
 """Tokens up to which a pass is run as it is; larger ones are extended from parts of it."""
 
 
@@ -78,7 +78,7 @@ def layered(model_of: Callable[[int], PreTrainedModel], layers: int, run: Pass) 
         layers: of the model that is meant.
         run: the pass.
     """
-    if layers <= len(ANCHORS):
+    if layers <= ANCHORS[-1]:
         return footprint(model_of(layers), run)
     few, more = (footprint(model_of(count), run) for count in ANCHORS)
     return few.extended(more, layers - ANCHORS[0])
@@ -92,7 +92,7 @@ def counted(measure: Callable[[int], Footprint], count: int, tokens: int) -> Foo
         count: rows.
         tokens: of each.
     """
-    exact = max(2, EXACT // tokens)
+    exact = max(2, EXACT // max(1, tokens))
     if count <= exact:
         return measure(count)
     half = exact // 2

@@ -122,7 +122,7 @@ def decoding(shape: ModelShape, precision: str, drawn: Decoding) -> Moment:
     token = shape.keys * size
     moved = rows * drawn.room * token // 2
     scores = rows * shape.heads * (size * drawn.trunk + (4 + 4 + size) * seen)
-    through = passes.prefill(shape, precision, rows, 1)
+    through = passes.prefill(shape, precision, 1, rows)
     return Moment(
         "decode",
         {
@@ -181,11 +181,13 @@ def training(
             {GRADIENTS: gradients, ACTIVATIONS: activations - held, LOGITS: logits, TRUNKS: held},
         )
 
-    # a tied table's gradient is among the activations until the embedding has given its share
+    # a tied table's gradient is among the activations until the embedding has given its share;
+    # that of a head of its own is whole as soon as the head is done
     counted = table if shape.tied and grown > stand else 0
+    early = table if not shape.tied and grown > stand else 0
     moments = [
         moment("head", stand, found.kept, max(0, peak[HEAD] - found.kept)),
-        moment("layers", stand, max(peak[LAYERS], peak[FORWARD])),
+        moment("layers", stand + early, max(peak[LAYERS], peak[FORWARD])),
         moment("embedding", grown - counted, peak[EMBEDDING]),
     ]
     if copies:

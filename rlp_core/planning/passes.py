@@ -6,14 +6,14 @@ Every sequence is as long as the settings allow, and every thought different: th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from rlp_core.planning.dry_run import Footprint, counted, layered
+from rlp_core.planning.dry_run import Footprint, Pass, counted, layered
 from rlp_core.policy.logits import token_logprobs, token_statistics
 from rlp_core.policy.recompute import recomputing
 from rlp_core.rollout import engine
@@ -82,28 +82,27 @@ def prefill(shape: ModelShape, precision: str, rows: int, tokens: int) -> Footpr
 def branched(shape: ModelShape, precision: str, rows: int, tree: Tree) -> Footprint:
     """Documents and thoughts in one row without gradient: controls, the reference of the KL."""
 
-    def run(count: int, model: PreTrainedModel) -> None:
+    def run(count: int, tree: Tree, model: PreTrainedModel) -> None:
         with torch.no_grad():
             hidden = _states(model, count, tree)
             picked = hidden[torch.zeros(count * tree.branches * tree.scored, **_ids(model))]
             token_logprobs(model, picked, torch.zeros(len(picked), **_ids(model)))
 
-    return _counted(shape, precision, run, rows, tree.tokens)
+    return _of_trees(shape, precision, run, rows, tree)
 
 
 @lru_cache(maxsize=64)
 def both_ways(shape: ModelShape, precision: str, rows: int, tree: Tree) -> Footprint:
     """The self-check: the same through branches and densely, a padded row for each thought."""
 
-    def run(count: int, model: PreTrainedModel) -> None:
+    def run(count: int, tree: Tree, model: PreTrainedModel) -> None:
         with torch.no_grad():
             kept = _states(model, count, tree)
             dense = hidden_states(model, [[0] * (tree.trunk + tree.fed)] * count * tree.branches)
             torch.cat([row[tree.trunk :] for row in dense])
             del kept
 
-    dense = tree.branches * (tree.trunk + tree.fed)
-    return _counted(shape, precision, run, rows, dense)
+    return _of_trees(shape, precision, run, rows, tree)
 
 
 @lru_cache(maxsize=64)
@@ -112,11 +111,11 @@ def whole_update(
 ) -> Footprint:
     """An update's pass over whole documents and all of their thoughts."""
 
-    def run(count: int, model: PreTrainedModel) -> None:
+    def run(count: int, tree: Tree, model: PreTrainedModel) -> None:
         states = partial(_states, model, count, tree)
         _loss(model, states, count * tree.branches * tree.scored, entropy).backward()
 
-    return _counted(shape, precision, run, rows, tree.tokens)
+    return _of_trees(shape, precision, run, rows, tree)
 
 
 @lru_cache(maxsize=64)
@@ -160,10 +159,30 @@ def _counted(
     count: int,
     tokens: int,
 ) -> Footprint:
-    def measure(n: int) -> Footprint:
-        return layered(partial(shape.short, precision=precision), shape.layers, partial(run, n))
+    return counted(lambda n: _measured(shape, precision, partial(run, n)), count, tokens)
 
-    return counted(measure, count, tokens)
+
+def _measured(shape: ModelShape, precision: str, run: Pass) -> Footprint:
+    return layered(partial(shape.short, precision=precision), shape.layers, run)
+
+
+def _of_trees(
+    shape: ModelShape,
+    precision: str,
+    run: Callable[[int, Tree, PreTrainedModel], object],
+    count: int,
+    tree: Tree,
+) -> Footprint:
+    """Of many documents with many thoughts: extended along both."""
+
+    def documents(n: int) -> Footprint:
+        def thoughts(branches: int) -> Footprint:
+            fewer = replace(tree, branches=branches)
+            return _measured(shape, precision, lambda model: run(n, fewer, model))
+
+        return counted(thoughts, tree.branches, n * tree.fed)
+
+    return counted(documents, count, tree.tokens)
 
 
 def _states(model: PreTrainedModel, count: int, tree: Tree) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ PUBLISHED = Path(__file__).parent / "published"
 BYTES = {"float32": 4, "bfloat16": 2}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ModelShape:
     """Sizes of a causal language model.
 
@@ -41,17 +41,26 @@ class ModelShape:
     optimizer, the gradients and the copies of the policy take follows the first alone.
 
     Attributes:
-        config: of transformers.
+        told: the configuration as JSON: what may stand in a key of a cache.
         name: where it is from, for the reader.
     """
 
-    config: PreTrainedConfig
-    name: str
+    told: str
+    name: str = field(compare=False)
+
+    @staticmethod
+    def of(config: PreTrainedConfig, name: str) -> ModelShape:
+        """The shape of a configuration of transformers."""
+        return ModelShape(json.dumps(config.to_dict(), sort_keys=True), name)
+
+    @property
+    def config(self) -> PreTrainedConfig:
+        return self.model.config
 
     @cached_property
     def model(self) -> PreTrainedModel:
         """The whole model on the meta device: shapes without content."""
-        return _built(json.dumps(self.config.to_dict(), sort_keys=True), self._layers, "float32")
+        return _built(self.told, None, "float32")
 
     @cached_property
     def trainable(self) -> int:
@@ -117,25 +126,21 @@ class ModelShape:
 
     @property
     def layers(self) -> int:
-        return self._layers
+        return int(self.config.num_hidden_layers)
 
     def short(self, layers: int, precision: str) -> PreTrainedModel:
         """The same model with fewer layers, as it computes, on the meta device."""
-        return _built(json.dumps(self.config.to_dict(), sort_keys=True), layers, precision)
-
-    @property
-    def _layers(self) -> int:
-        return int(self.config.num_hidden_layers)
+        return _built(self.told, layers, precision)
 
 
 @lru_cache(maxsize=16)
-def _built(told: str, layers: int, precision: str) -> PreTrainedModel:
+def _built(told: str, layers: int | None, precision: str) -> PreTrainedModel:
     """A model on the meta device, ready to attend through branches where it can."""
-    values = json.loads(told)
-    config = AutoConfig.for_model(**values)
-    config.num_hidden_layers = layers
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:layers]
+    config = AutoConfig.for_model(**json.loads(told))
+    if layers is not None:
+        config.num_hidden_layers = layers
+        if getattr(config, "layer_types", None):
+            config.layer_types = config.layer_types[:layers]
     with torch.device("meta"):
         model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     for parameter in model.parameters():  # as `Compute` does
@@ -161,12 +166,12 @@ def of_stage(params: Params, stage: str, root: Path) -> ModelShape:
     kind, _, arm = stage.partition("@")
     start = {"bootstrap": "base", "rlp": "bootstrap", "cpt": "bootstrap"}.get(kind, arm)
     if start and (root / "models" / start / "config.json").is_file():
-        return ModelShape(read_config(str(root / "models" / start)), f"models/{start}")
+        return ModelShape.of(read_config(str(root / "models" / start)), f"models/{start}")
     base = params.base
     if base.architecture is None:
         folder = root / Path(base.checkpoint).expanduser()
         source = str(folder) if folder.is_dir() else base.checkpoint
-        return ModelShape(read_config(source, base.revision), base.checkpoint)
+        return ModelShape.of(read_config(source, base.revision), base.checkpoint)
     made = base.architecture
     config = Qwen3Config(
         vocab_size=made.vocabulary,
@@ -179,7 +184,7 @@ def of_stage(params: Params, stage: str, root: Path) -> ModelShape:
         max_position_embeddings=made.context,
         tie_word_embeddings=True,
     )
-    return ModelShape(config, "base.architecture")
+    return ModelShape.of(config, "base.architecture")
 
 
 def read_config(source: str, revision: str = "") -> PreTrainedConfig:
