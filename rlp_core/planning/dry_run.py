@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,10 +43,13 @@ class Footprint:
         peak: the most bytes within each moment.
         kept: bytes that stand when the last pass enters its head: activations for the backward
             pass.
+        last: the most bytes in the backward pass of the first layer, when those of the others are
+            gone and their gradients have come.
     """
 
     peak: Mapping[str, int]
     kept: int
+    last: int = 0
 
     @property
     def most(self) -> int:
@@ -61,6 +64,7 @@ class Footprint:
                 for name, value in self.peak.items()
             },
             round(self.kept + steps * (other.kept - self.kept)),
+            round(self.last + steps * (other.last - self.last)),
         )
 
 
@@ -79,9 +83,14 @@ def layered(model_of: Callable[[int], PreTrainedModel], layers: int, run: Pass) 
         run: the pass.
     """
     if layers <= ANCHORS[-1]:
-        return footprint(model_of(layers), run)
-    few, more = (footprint(model_of(count), run) for count in ANCHORS)
-    return few.extended(more, layers - ANCHORS[0])
+        found = footprint(model_of(layers), run)
+    else:
+        few, more = (footprint(model_of(count), run) for count in ANCHORS)
+        found = few.extended(more, layers - ANCHORS[0])
+    if not found.peak[LAYERS]:  # there is no backward pass
+        return found
+    one = footprint(model_of(1), run) if layers > 1 else found
+    return replace(found, last=one.peak[LAYERS])
 
 
 def counted(measure: Callable[[int], Footprint], count: int, tokens: int) -> Footprint:
@@ -123,9 +132,7 @@ class _Meter(TorchDispatchMode):
         self.peak = dict.fromkeys((FORWARD, HEAD, LAYERS, EMBEDDING), 0)
         self.known: dict[int, Any] = {}
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor) and tensor.device.type == "meta":
@@ -165,9 +172,7 @@ class _Meter(TorchDispatchMode):
 class _FusedAttention(TorchFunctionMode):
     """Attention as a fused kernel, which devices have: a result and no table of scores."""
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is scaled_dot_product_attention:
             return torch.empty_like(args[0])
         return func(*args, **(kwargs or {}))

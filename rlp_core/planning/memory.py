@@ -51,9 +51,7 @@ class Moment:
     def beside(self, resident: Mapping[str, int]) -> Moment:
         """The same with what stays in memory."""
         names = dict.fromkeys((*resident, *self.lines))
-        return Moment(
-            self.name, {n: resident.get(n, 0) + self.lines.get(n, 0) for n in names}
-        )
+        return Moment(self.name, {n: resident.get(n, 0) + self.lines.get(n, 0) for n in names})
 
 
 @dataclass(frozen=True)
@@ -188,6 +186,7 @@ def training(
     moments = [
         moment("head", stand, found.kept, max(0, peak[HEAD] - found.kept)),
         moment("layers", stand + early, max(peak[LAYERS], peak[FORWARD])),
+        moment("first layer", grown - counted, found.last),
         moment("embedding", grown - counted, peak[EMBEDDING]),
     ]
     if copies:

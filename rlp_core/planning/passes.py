@@ -196,9 +196,7 @@ def _loss(
     """As `training.update` makes it: the head where a thought token is predicted, and nowhere."""
     hidden = states()
     once = hidden.index_select(0, torch.zeros(scored, **_ids(model)))
-    found = token_statistics(
-        model, once, torch.zeros(scored, **_ids(model)), 1.0, None, entropy
-    )
+    found = token_statistics(model, once, torch.zeros(scored, **_ids(model)), 1.0, None, entropy)
     return torch.stack([part.sum() for part in found if len(part)]).sum()
 
 

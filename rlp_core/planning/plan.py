@@ -281,9 +281,7 @@ def _reference(
     return [Moment("reference", lines)]
 
 
-def _audit(
-    settings: LearnerConfig, model: ModelShape, tree: Tree, precision: str
-) -> list[Moment]:
+def _audit(settings: LearnerConfig, model: ModelShape, tree: Tree, precision: str) -> list[Moment]:
     """Two long controls and an empty one at some places, while the gradients stand."""
     if not settings.audit.every:
         return []

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
+
+from rlp_core.monitoring import roofline
 from rlp_core.planning.memory import Decoding
 from rlp_core.planning.shapes import BYTES, ModelShape
 from rlp_core.rollout.sampler import read_weights
 from rlp_core.training.ledger import TRAINING, Ledger
+
+SHARE = 0.4
+"""Of a machine's limits, that a stage is taken to reach."""
 
 
 @dataclass(frozen=True)
@@ -117,3 +123,17 @@ def updating(
     ledger.rows(phase, [trunk], 0, passes)
     ledger.branches(phase, [trunk] * thoughts, [fed] * thoughts, thoughts * scored, passes)
     return Work(dict(ledger.flops))
+
+
+def measured(threads: int, device: str, precision: str) -> Speed:
+    """What this machine does, measured for a fraction of a second; draws from no generator."""
+    with torch.random.fork_rng(devices=[]):
+        peak = roofline.matrix_peak(getattr(torch, precision), device, 0.1, (512, 1024))
+        moved = roofline.bandwidth(device, 0.1)
+    many = f"{threads} threads" if threads > 1 else "one thread"
+    return Speed(
+        peak / 1e3,
+        moved,
+        SHARE,
+        f"measured here on {many}" if device == "cpu" else f"measured on {device}",
+    )

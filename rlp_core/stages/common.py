@@ -16,6 +16,7 @@ from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
 from rlp_core.monitoring.progress import StepLog, tail_means
 from rlp_core.params.root import sequence_lengths
+from rlp_core.planning.command import before_stage
 from rlp_core.policy import checks
 from rlp_core.policy import model as models
 from rlp_core.rollout.engine import prepare
@@ -68,8 +69,13 @@ def read_part(context: StageContext, part: str, kind: type[R]) -> list[R]:
 
 
 def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]:
-    """Load the model of an arm onto the device, and its codec."""
+    """Load the model of an arm onto the device, and its codec; first the stage's plan is told.
+
+    Raises:
+        ConfigError: the stage cannot fit into memory.
+    """
     device = prepare_torch(context.params)
+    before_stage(context.params, context.name, context.workspace.root)
     model, tokenizer = models.load(context.workspace.model(arm))
     check_lengths(context.params, model, f"models/{arm}")
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
