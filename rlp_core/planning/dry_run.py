@@ -182,12 +182,12 @@ class _FusedAttention(TorchFunctionMode):
 def _watched(model: PreTrainedModel, meter: _Meter) -> Iterator[None]:
     """Tell the meter of the moments as the model goes through them."""
 
-    def read(_: object, inputs: object, output: Any) -> None:
+    def read(_: object, __: object, output: Any) -> None:
         if output.last_hidden_state.requires_grad:
             output.last_hidden_state.register_hook(lambda _: meter.enter(LAYERS))
         meter.enter(HEAD)
 
-    def embedded(_: object, inputs: object, output: Tensor) -> None:
+    def embedded(_: object, __: object, output: Tensor) -> None:
         meter.enter(FORWARD)
         if output.requires_grad:
             output.register_hook(lambda _: meter.enter(EMBEDDING))

@@ -13,7 +13,6 @@ from rlp_core.planning.units import gigabytes
 
 if TYPE_CHECKING:
     from rlp_core.params import Params
-    from rlp_core.planning.shapes import ModelShape
 
 STEPS = 16
 """A number is lowered by sixteenths of itself at the finest."""

@@ -181,7 +181,7 @@ def _rlp(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
     settings, runtime, most = params.rlp, params.runtime, params.thought.max_tokens
     precision, tokens = settings.precision, settings.max_tokens
     beside = not runtime.ema_device or (runtime.ema_device != "cpu") == on_gpu
-    documents, each = settings.documents, settings.group_size
+    documents = settings.documents
     drawn = _drawn(params, documents)
     tree, cost, thought = _tree(settings, most)
     share = can_share(model.short(2, precision)) and runtime.attention == "blocks"
