@@ -70,7 +70,7 @@ def told(
     for kind in kinds:
         shape = shapes.of_stage(params, kind, root)
         if model is not None:
-            shape = shapes.ModelShape.of(shapes.read_config(model), model)
+            shape = shapes.ModelShape.of(shapes.read_config(model, where="rlp plan --model"), model)
         # of a GPU that is not here only its memory is known
         machine = machine_here(params, kind) if given is None else Machine(given, None, True)
         plan = stage_plan(params, kind, shape, on_gpu=machine.on_gpu)

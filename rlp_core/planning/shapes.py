@@ -187,8 +187,18 @@ def of_stage(params: Params, stage: str, root: Path) -> ModelShape:
     return ModelShape.of(config, "base.architecture")
 
 
-def read_config(source: str, revision: str = "") -> PreTrainedConfig:
-    """The configuration of a folder, or of a hub's model that is at hand; nothing is fetched.
+def read_config(
+    source: str, revision: str = "", where: str = "params.yaml: base.checkpoint"
+) -> PreTrainedConfig:
+    """The configuration of a folder, or of a hub's model.
+
+    Of a hub's model the one that is cached, or that the hub gives where HF_HUB_OFFLINE allows it;
+    else the one that is kept here, of checkpoints that profiles name.
+
+    Args:
+        source: the folder or the name.
+        revision: commit on the hub; empty: the newest.
+        where: stands in a message.
 
     Raises:
         MissingInputError, UnavailableError, ConfigError: as of `of_stage`.
@@ -200,19 +210,17 @@ def read_config(source: str, revision: str = "") -> PreTrainedConfig:
             where=source,
             fix="name a folder that `save_pretrained` wrote, or run the stage that makes it",
         )
-    kept = PUBLISHED / f"{source.replace('/', '--')}.json"
     try:
         config = AutoConfig.from_pretrained(
             source,
-            revision=revision or None,
-            local_files_only=True,
+            revision=None if local else revision or None,
             trust_remote_code=False,
         )
     except Exception as error:
-        if kept.is_file():
-            config = AutoConfig.for_model(**json.loads(kept.read_text(encoding="utf-8")))
+        if not local and _kept(source).is_file():
+            config = published(source)
         else:
-            raise _unreadable(source, local, error) from error
+            raise _unreadable(source, local, where, error) from error
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise ConfigError(
             f"a model of type {config.model_type!r} is no causal language model",
@@ -222,7 +230,20 @@ def read_config(source: str, revision: str = "") -> PreTrainedConfig:
     return copy.deepcopy(config)
 
 
-def _unreadable(source: str, local: bool, error: Exception) -> ConfigError | UnavailableError:
+def published(name: str) -> PreTrainedConfig:
+    """The configuration of a checkpoint that a profile names, as its makers publish it."""
+    values = json.loads(_kept(name).read_text(encoding="utf-8"))
+    config: PreTrainedConfig = AutoConfig.for_model(**values)
+    return config
+
+
+def _kept(name: str) -> Path:
+    return PUBLISHED / f"{name.replace('/', '--')}.json"
+
+
+def _unreadable(
+    source: str, local: bool, where: str, error: Exception
+) -> ConfigError | UnavailableError:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if local:
         return ConfigError(
@@ -231,8 +252,7 @@ def _unreadable(source: str, local: bool, error: Exception) -> ConfigError | Una
             fix="name a folder that `save_pretrained` wrote, with its config.json",
         )
     return UnavailableError(
-        "the checkpoint's configuration is not at hand",
-        where=f"params.yaml: base.checkpoint = {source}",
-        fix="fetch the checkpoint once with HF_HUB_OFFLINE=0, or name a folder that holds its "
-        "config.json",
+        f"{source!r} is no folder here, and no such model of the hub is at hand: {first}",
+        where=f"{where} = {source}",
+        fix="name a folder that holds its config.json, or fetch it once with HF_HUB_OFFLINE=0",
     )

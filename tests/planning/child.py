@@ -121,6 +121,7 @@ def run(job: Job) -> None:
             thought=thought,
             decode_batch_size=job.decode,
             update_token_budget=job.budget,
+            verify=False,
         ).train()
         return
     prepare(model)
