@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
+from rlp_core.policy import checks
 from rlp_core.policy.model import embeddings
 from rlp_core.rollout import attention
 
@@ -145,6 +146,7 @@ def _built(told: str, layers: int | None, precision: str) -> PreTrainedModel:
         model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     for parameter in model.parameters():  # as `Compute` does
         parameter.data = parameter.data.to(getattr(torch, precision))
+    checks.switch_off_dropout(model)  # as it is when weights are loaded
     attention.enable(model)
     result: PreTrainedModel = model.eval()
     return result
