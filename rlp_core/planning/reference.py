@@ -72,7 +72,7 @@ def table(found: list[Plan]) -> str:
 
 
 def _cell(size: int) -> str:
-    return gigabytes(size) if size else "–"
+    return gigabytes(size) if size else "-"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What a plan says, beside the peak of a process that does it.
 
-Each job runs in a process of its own, whose peak is the kernel's figure (`ru_maxrss`), less that of
-the same process after it has imported everything and trained a tiny model. malloc is told to give
-large blocks back at once (`MALLOC_MMAP_THRESHOLD_`, `MALLOC_TRIM_THRESHOLD_`) and to keep one arena:
-what it would keep for later is no part of what the code holds.
+Each job runs in a process of its own, whose peak is the kernel's figure (`ru_maxrss`), less what it
+held when it had imported everything and trained a tiny model. malloc is told to give large blocks
+back at once (`MALLOC_MMAP_THRESHOLD_`, `MALLOC_TRIM_THRESHOLD_`) and to keep one arena: what it
+would keep for later is no part of what the code holds.
 """
 
 from __future__ import annotations
@@ -82,11 +82,11 @@ JOBS = {
         "rlp",
         **SMALL,
         vocabulary=8192,
-        documents=24,
+        documents=16,
         tokens=16,
         thoughts=16,
-        thought_tokens=16,
-        budget=400,
+        thought_tokens=24,
+        budget=100,
     ),
 }
 

@@ -12,11 +12,13 @@ import json
 import resource
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
 from benchmarks.work import Work
 from rlp_core.config import RLPConfig
+from rlp_core.data.records import Document
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.monitoring.progress import StepLog
 from rlp_core.rollout.engine import prepare
@@ -86,6 +88,7 @@ class Job:
             documents=self.documents,
             max_tokens=self.tokens,
             positions=1,
+            position_selection="answer",
             group_size=self.thoughts,
             min_thought_tokens=self.thought_tokens - 1,
             precision=self.precision,  # type: ignore[arg-type]
@@ -98,13 +101,19 @@ class Job:
 TINY = Job("rlp", 32, 2, 2, 1, 64, 64, documents=2, tokens=16, thoughts=2, thought_tokens=4)
 
 
-def words(job: Job) -> list[str]:
+def documents(job: Job) -> list[Document]:
+    """Random words; the last is the answer that is thought before, so that all of it is read."""
     random = generator(7)
-    count = job.tokens + 2
-    return [
-        " ".join(f"w{n}" for n in random.integers(8, job.vocabulary, count))
-        for _ in range(2 * job.documents)
-    ]
+    found = []
+    for index in range(2 * job.documents):
+        text = " ".join(f"w{n}" for n in random.integers(8, job.vocabulary, job.tokens - 1))
+        span = [text.rindex(" ") + 1, len(text)]
+        found.append(
+            Document(
+                id=str(index), key=str(index), source="t", licence="t", text=text, spans=[span]
+            )
+        )
+    return found
 
 
 def run(job: Job) -> None:
@@ -116,7 +125,7 @@ def run(job: Job) -> None:
         RLPTrainer(
             model,
             work.tokenizer(),
-            words(job),
+            documents(job),
             config,
             thought=thought,
             decode_batch_size=job.decode,
@@ -141,8 +150,10 @@ def run(job: Job) -> None:
     loop.run(trainer, 2, StepLog("memory", 2, None, 10))
 
 
-def peak() -> int:
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def held() -> int:
+    """Bytes of this process now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
 
 
 def main() -> None:
@@ -150,9 +161,9 @@ def main() -> None:
     job = Job(**json.loads(sys.argv[1]))
     for stage in ("rlp", "supervised"):
         run(Job(**{**asdict(TINY), "stage": stage, "precision": job.precision}))
-    before = peak()
+    before = held()
     run(job)
-    print(peak() - before)
+    print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_what_is_no_model_is_told(checkout: Path, config: object, hint: str) -> 
 
 
 def test_a_stage_tells_its_plan_and_is_refused_before_it_loads_anything(
-    checkout: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command.before_stage(TINY, "rlp", checkout)
     assert "plan of rlp: " in capsys.readouterr().out
