@@ -127,7 +127,7 @@ class _Meter(TorchDispatchMode):
     """Adds up the storage that lives, and remembers the most of it within each moment."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.moment, self.live, self.kept = FORWARD, 0, 0
         self.peak = dict.fromkeys((FORWARD, HEAD, LAYERS, EMBEDDING), 0)
         self.known: dict[int, Any] = {}

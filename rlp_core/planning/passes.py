@@ -85,8 +85,8 @@ def branched(shape: ModelShape, precision: str, rows: int, tree: Tree) -> Footpr
     def run(count: int, tree: Tree, model: PreTrainedModel) -> None:
         with torch.no_grad():
             hidden = _states(model, count, tree)
-            picked = hidden[torch.zeros(count * tree.branches * tree.scored, **_ids(model))]
-            token_logprobs(model, picked, torch.zeros(len(picked), **_ids(model)))
+            picked = hidden[_ids(model, count * tree.branches * tree.scored)]
+            token_logprobs(model, picked, _ids(model, len(picked)))
 
     return _of_trees(shape, precision, run, rows, tree)
 
@@ -195,10 +195,10 @@ def _loss(
 ) -> Tensor:
     """As `training.update` makes it: the head where a thought token is predicted, and nowhere."""
     hidden = states()
-    once = hidden.index_select(0, torch.zeros(scored, **_ids(model)))
-    found = token_statistics(model, once, torch.zeros(scored, **_ids(model)), 1.0, None, entropy)
+    once = hidden.index_select(0, _ids(model, scored))
+    found = token_statistics(model, once, _ids(model, scored), 1.0, None, entropy)
     return torch.stack([part.sum() for part in found if len(part)]).sum()
 
 
-def _ids(model: PreTrainedModel) -> dict[str, object]:
-    return {"dtype": torch.long, "device": model.device}
+def _ids(model: PreTrainedModel, count: int) -> Tensor:
+    return torch.zeros(count, dtype=torch.long, device=model.device)

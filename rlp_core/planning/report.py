@@ -22,8 +22,9 @@ def lines(plan: Plan, memory: Memory | None, speed: Speed | None) -> list[str]:
         speed: of the machine; None: no time is told.
     """
     model = plan.model
+    trained = f"{model.trainable:,}" if model.shared else "all"
     told = [
-        f"plan of {plan.stage}: {model.name}, {model.parameters:,} parameters, all of them "
+        f"plan of {plan.stage}: {model.name}, {model.parameters:,} parameters, {trained} of them "
         f"trained, computing in {plan.precision}",
         *_table(columns(plan)),
         f"at most {gigabytes(plan.peak.total)} GB ({plan.peak.name}); {_against(plan, memory)}",

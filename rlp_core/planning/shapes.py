@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -213,7 +212,7 @@ def read_config(
             fix="name a folder that `save_pretrained` wrote, or run the stage that makes it",
         )
     try:
-        config = AutoConfig.from_pretrained(
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
             source,
             revision=None if local else revision or None,
             trust_remote_code=False,
@@ -229,7 +228,7 @@ def read_config(
             where=source,
             fix="take a model that is trained to predict the next token",
         )
-    return copy.deepcopy(config)
+    return config
 
 
 def published(name: str) -> PreTrainedConfig:

@@ -75,7 +75,8 @@ def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]
         ConfigError: the stage cannot fit into memory.
     """
     device = prepare_torch(context.params)
-    before_stage(context.params, context.name, context.workspace.root)
+    if context.workspace.model(arm).is_dir():  # else loading says which stage makes it
+        before_stage(context.params, context.name, context.workspace.root)
     model, tokenizer = models.load(context.workspace.model(arm))
     check_lengths(context.params, model, f"models/{arm}")
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
