@@ -1,4 +1,4 @@
-"""What an installation without the extras lacks is told, never a traceback; the extras are whole."""
+"""What an installation without the extras lacks is told, with no traceback; extras are whole."""
 
 from __future__ import annotations
 
