@@ -128,21 +128,21 @@ class MonitoredLearner:
 
     def state(self) -> State:
         """The trainer's state and what the watch remembers."""
-        parts = {name: State(dict(tensors)) for name, tensors in self.kept.items()}
         remembered: dict[str, Any] = {
             "monitor": self.monitor.state(),
             "best": self.best,
             "good_step": self.good_step,
         }
-        return State.join(
-            {"trainer": self.trainer.state(), **parts, "watch": State(values=remembered)}
-        )
+        fixed = {name: kept for name, kept in self.kept.items() if kept}
+        watch = State(values=remembered, fixed=fixed)
+        return State.join({"trainer": self.trainer.state(), "watch": watch})
 
     def restore(self, state: State) -> None:
         """Take up what `state` gave."""
         self.trainer.restore(state.part("trainer"))
-        self.kept = {name: dict(state.part(name).tensors) for name in self.kept}
-        remembered: Any = state.part("watch").values
+        watch = state.part("watch")
+        self.kept = {name: watch.fixed.get(name, {}) for name in self.kept}
+        remembered: Any = watch.values
         self.monitor.restore(remembered["monitor"])
         self.best, self.good_step = remembered["best"], remembered["good_step"]
 
