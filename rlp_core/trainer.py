@@ -210,7 +210,9 @@ class RLPTrainer:
             the model gained on it without thinking; and `heldout_thought_tokens`.
 
         Raises:
-            ConfigError: none are held back, or none leaves a position to think at.
+            ConfigError: none are held back, or none leaves a position to think at; or it has
+                trained without keeping the model that it began with, which the KL term, the
+                audit, and held-out texts have it keep.
             DataError: as of the constructor.
         """
         if documents is None and not self.corpus.heldout:
@@ -219,6 +221,16 @@ class RLPTrainer:
                 where="RLPTrainer.evaluate",
                 fix="give documents, or set heldout=HeldoutConfig(every=N) in RLPConfig",
             )
+        if self.learner.start is None:
+            if self.log is not None:
+                raise ConfigError(
+                    "the model that the run began with was not kept: there is nothing to compare "
+                    "with",
+                    where="RLPTrainer.evaluate",
+                    fix="set heldout=HeldoutConfig(every=N) in RLPConfig, or call evaluate before "
+                    "train() too",
+                )
+            self.learner.keep_start()
         if documents is None:
             return self.watch.evaluate()
         corpus = tokenize_corpus(self.codec, as_records(documents), self.config, 0)

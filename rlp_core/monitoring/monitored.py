@@ -69,6 +69,8 @@ class MonitoredLearner:
         self.best: float | None = None
         self.kept: dict[str, dict[str, Tensor]] = {"best": {}, "good": {}}
         self.good_step: int | None = None
+        if heldout.every:
+            trainer.keep_start()
 
     def step(self, number: int) -> StepResult:
         """One update, watched.
@@ -101,12 +103,15 @@ class MonitoredLearner:
 
         Args:
             documents: each with a position to think at; None: those that are held back.
+
+        Raises:
+            ValueError: the run keeps no frozen start (`RLPLearner.keep_start`).
         """
         trainer = self.trainer
         spent = trainer.ledger.state()
         positions = trainer.positions(self.documents if documents is None else documents, HELDOUT)
         groups = trainer.draw(positions, HELDOUT)
-        models = {"ema": trainer.ema.model, "start": trainer.start, "direct": trainer.policy}
+        models = {"ema": trainer.ema.model, "start": trainer.began_as, "direct": trainer.policy}
         scores = {
             name: fmean(trainer.worker.score(model, positions, "heldout"))
             for name, model in models.items()
