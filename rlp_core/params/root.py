@@ -22,7 +22,15 @@ class Runtime(Section):
     device: str = Field(default="auto", description="`auto`, `cpu`, `cuda` or `cuda:N`.")
     threads: Positive = Field(description="CPU threads of a stage.")
     micro_batch: Positive = Field(description="Sequences through the network at once.")
-    decode_batch_size: Positive = Field(default=512, description="Thoughts that RLP draws at once.")
+    recompute: bool = Field(
+        default=False,
+        description="Activation checkpointing in the stages base, bootstrap, cpt and finetune: "
+        "layers keep no activations for the backward pass and make them again there. Less memory, "
+        "a third more arithmetic, the same gradients.",
+    )
+    decode_batch_size: Positive = Field(
+        default=512, description="Thoughts and answers that are drawn at once."
+    )
     update_token_budget: Positive = Field(
         default=16384, description="Tokens of an RLP update through the network at once."
     )

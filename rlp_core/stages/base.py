@@ -46,6 +46,8 @@ def run(context: StageContext) -> None:
         seed=params.seed,
         stream=STREAM,
         micro_batch=params.runtime.micro_batch,
+        recompute=params.runtime.recompute,
+        precision=params.base.precision,
     )
     log = common.train(context, trainer, params.base.steps)
     common.save_model(context, model, codec, "base")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,6 +85,30 @@ class RolloutGroup:
         Where a baseline only measures, not even its rounding reaches the gradient.
         """
         return self._shaped(self.predicted)
+
+    def equal_thoughts(self) -> list[list[int]]:
+        """The thoughts by their index, equal ones together, in order of their first."""
+        found: dict[tuple[int, ...], list[int]] = {}
+        for index, tokens in enumerate(self.tokens):
+            found.setdefault(tuple(tokens), []).append(index)
+        return list(found.values())
+
+    def part(self, chosen: Sequence[int]) -> RolloutGroup:
+        """Some of the thoughts, with all that is known of them."""
+
+        def of(values: list[Any]) -> list[Any]:
+            return [values[i] for i in chosen] if values else []
+
+        return replace(
+            self,
+            tokens=of(self.tokens),
+            stopped=of(self.stopped),
+            logprobs=of(self.logprobs),
+            predicted=of(self.predicted),
+            terms={name: of(values) for name, values in self.terms.items()},
+            shaping=of(self.shaping),
+            advantages=of(self.advantages),
+        )
 
     def _shaped(self, values: list[float]) -> list[float]:
         if not self.shaping:

@@ -1,5 +1,7 @@
 """The measured items against slow scores of single texts."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -157,3 +159,19 @@ def test_the_rows_are_what_the_comparison_reads(tmp_path):
         for thoughts, direct in zip(r["thinking"], r["direct"], strict=True)
     ]
     assert values["information_gain"] == pytest.approx(np.mean(gains))
+
+
+def test_decoding_has_a_batch_of_its_own(monkeypatch):
+    """Scores take whole rows and little else; a thought holds keys and values for as long."""
+    made = dataclasses.replace(evaluator(2), decode_batch_size=7)
+    rows: list[tuple[str, int]] = []
+    complete, score = module.complete, module.score
+    monkeypatch.setattr(
+        module, "complete", lambda *a, **k: rows.append(("decode", a[4])) or complete(*a, **k)
+    )
+    monkeypatch.setattr(
+        module, "score", lambda *a, **k: rows.append(("score", a[3])) or score(*a, **k)
+    )
+    made.problems(PROBLEMS[:2])
+    made.heldout(DOCUMENTS[:2])
+    assert {("decode", 7), ("score", 2)} == set(rows)
