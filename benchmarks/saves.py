@@ -2,9 +2,9 @@
 
     python -m benchmarks.saves --threads 2
 
-prints JSON as the last line of stdout: seconds of a save in the foreground, of the copy alone, and of
-the write while training goes on; and the time per step with a write beside it and without. A step is
-a fixed number of matrix products, so that what slows it is the write alone.
+prints JSON as the last line of stdout: seconds of a save in the foreground, of the copy alone, and
+of the write while training goes on; and the time per step with a write beside it and without. A
+step is a fixed number of matrix products, so that what slows it is the write alone.
 """
 
 from __future__ import annotations
