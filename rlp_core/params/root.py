@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -54,7 +54,13 @@ class Runtime(Section):
     log_every: Positive = Field(description="Steps between lines of the log.")
     checkpoint_seconds: NonNegative = Field(
         default=60.0,
-        description="Seconds between saves of a training stage's state; 0: after each step.",
+        description="Seconds between saves of a training stage's state, at least; 0: after each "
+        "step.",
+    )
+    checkpoint_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.05,
+        description="Share of the time that saves may take: a large state is saved less often. It "
+        "bounds nothing where `checkpoint_seconds` is 0.",
     )
     experiment: str = Field(default="rlp", min_length=1, description="MLflow experiment.")
     tracking: bool = Field(default=True, description="Whether to log to MLflow at all.")

@@ -142,8 +142,8 @@ def train(context: StageContext, trainable: Trainable, steps: int) -> StepLog:
     Raises:
         TryAgainError: SIGTERM came; the state is saved.
     """
-    kept, log = checkpoints(context), step_log(context, steps)
-    loop.run(trainable, steps, log, kept, context.params.runtime.checkpoint_seconds)
+    kept, log, runtime = checkpoints(context), step_log(context, steps), context.params.runtime
+    loop.run(trainable, steps, log, kept, runtime.checkpoint_seconds, runtime.checkpoint_share)
     return log
 
 

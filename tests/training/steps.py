@@ -75,7 +75,8 @@ def trainer(
         **fixed,
     )
     made.ema.model.load_state_dict(models.model(seed + 1).state_dict())
-    made.start.load_state_dict(models.model(seed + 2).state_dict())
+    if made.start is not None:
+        made.start.load_state_dict(models.model(seed + 2).state_dict())
     if made.value is not None:
         with torch.no_grad():
             made.value.out.weight.copy_(torch.linspace(-0.5, 0.5, policy.config.hidden_size))
@@ -124,7 +125,7 @@ def textbook(
         plain(made.ema.model),
         made.worker.marks.open,
         made.worker.marks.close,
-        plain(made.start),
+        plain(made.began_as),
         head,
         made.worker.marks.lead,
     )

@@ -52,7 +52,7 @@ def by_hand(made, groups) -> dict[str, float]:
         )
         controls = [after([]), after(bare(elsewhere)), after(random)]
         ema = score(made.ema.model, context, following)
-        start = score(made.start, context, following)
+        start = score(made.began_as, context, following)
         thoughts = [after([t for t in c if t != marks.close]) for c in group.tokens]
         rows.append(
             {
