@@ -30,6 +30,7 @@ import yaml
 from rlp_core import quiet
 from rlp_core.errors import MissingInputError
 from rlp_core.files import write_text
+from rlp_core.objective import estimators
 
 STAGES = ("prepare", "validate", "base", "bootstrap")
 STUDENT_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
@@ -69,6 +70,14 @@ CURVE_FIGURES = {
     "pass_at_1_thinking": "pass@1 at the end",
     "information_gain_everywhere": "gain at uniform places, nats",
 }
+
+
+def _kind(estimator: str) -> tuple[bool, bool]:
+    """Its order in the table: those that compare a group first, those of a token last."""
+    declared = estimators.get(estimator)
+    return declared.per_token, not declared.compares_group
+
+
 ANYWHERE = {"rlp.position_selection": "uniform", "rlp.steps": 240}
 FILLER = {"bootstrap.filler_share": 0.4, "bootstrap.mismatched_filler_share": 0.5}
 
@@ -80,10 +89,7 @@ TABLES = {
     "kl": Table("Weight of the KL", {str(w): {"rlp.kl_weight": w} for w in (0.0, 0.01, 0.1, 1.0)}),
     "estimator": Table(
         "Estimator",
-        {
-            name: {"rlp.estimator": name}
-            for name in ("rloo", "grpo", "raw", "batch_centred", "positive", "gae")
-        },
+        {name: {"rlp.estimator": name} for name in sorted(estimators.built_in(), key=_kind)},
     ),
     "temperature": Table(
         "Sampling temperature", {str(t): {"rlp.temperature": t} for t in (0.5, 0.7, 1.0, 1.3)}

@@ -14,13 +14,16 @@ import json
 import statistics
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.work import PRESETS, Work
+from benchmarks.recipes import RECIPES
 from rlp_core import quiet
 from rlp_core.errors import RlpError, UsageError
+
+if TYPE_CHECKING:
+    from benchmarks.work import Work
 
 Say = Callable[[str], None]
 
@@ -30,7 +33,7 @@ def run(preset: str, recipes: tuple[str, ...], steps: int, threads: int | None, 
 
     Args:
         preset: a name of `PRESETS`.
-        recipes: of `trl_peer.RECIPES`; none: our side alone.
+        recipes: of `RECIPES`; none: our side alone.
         steps: of each side that are timed.
         threads: of the CPU; None: those of the work.
         say: takes a line for a person.
@@ -39,18 +42,18 @@ def run(preset: str, recipes: tuple[str, ...], steps: int, threads: int | None, 
         UnavailableError: TRL is asked for and not installed.
         UsageError: no work or recipe of that name.
     """
+    unknown = [name for name in recipes if name not in RECIPES]
+    if unknown:
+        raise UsageError(
+            f"no recipe is called {unknown[0]!r}", where="--peer", fix=f"take {', '.join(RECIPES)}"
+        )
+    # said before anything slow is imported: seconds of silence look like a fault
+    say(f"bench: loads torch and measures the machine; then each step is told as it ends: {steps}")
     work = _work(preset, threads)
     if recipes:
         from benchmarks import trl_peer
 
         trl_peer.require_trl()
-        unknown = [name for name in recipes if name not in trl_peer.RECIPES]
-        if unknown:
-            raise UsageError(
-                f"no recipe is called {unknown[0]!r}",
-                where="--peer",
-                fix=f"take {', '.join(trl_peer.RECIPES)}",
-            )
     from benchmarks import growth, rlp_step
     from rlp_core.monitoring import roofline
 
@@ -74,6 +77,8 @@ def run(preset: str, recipes: tuple[str, ...], steps: int, threads: int | None, 
 
 
 def _work(preset: str, threads: int | None) -> Work:
+    from benchmarks.work import PRESETS
+
     if preset not in PRESETS:
         raise UsageError(
             f"no work is called {preset!r}", where="--work", fix=f"take {', '.join(PRESETS)}"
@@ -89,7 +94,7 @@ def _beside(work: Work, recipe: str, steps: int, say: Say) -> dict[str, Any]:
     made, ours = rlp_step.trainer(work), []
     peer = trl_peer.run(
         work,
-        trl_peer.RECIPES[recipe],
+        RECIPES[recipe],
         steps=steps,
         before_step=lambda number: ours.append(rlp_step.step(made, number).seconds),
     )

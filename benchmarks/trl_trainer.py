@@ -20,7 +20,7 @@ from rlp_core.training.timers import PhaseTimer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.trl_peer import Choices
+    from benchmarks.recipes import Choices
 
 
 class TimedTrainer(GRPOTrainer):

@@ -25,10 +25,8 @@ from rlp_core.evaluation import benchmarks
 from rlp_core.evaluation.abilities import DESCRIPTIONS, OF_A_BENCHMARK
 from rlp_core.params import Params
 from rlp_core.params.root import sequence_lengths
+from rlp_core.policy.context_length import context_length
 from rlp_core.workspace import PARTS
-
-POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
-"""What configurations call the longest sequence, in order of preference."""
 
 
 def check(params: Params, root: Path, *, data: bool = True) -> None:
@@ -56,9 +54,10 @@ def check(params: Params, root: Path, *, data: bool = True) -> None:
 
 def _faults(params: Params, root: Path, *, data: bool) -> Iterator[RlpError]:
     yield from _promotion(params)
-    yield from _lengths(params, root)
+    yield from _checkpoint(params, root)
     if data:
         yield from _folder(root / params.prepare.folder)
+        yield from _folder(root / params.base.checkpoint_folder)
         yield from _sources(params, root)
 
 
@@ -94,8 +93,8 @@ def _promotion(params: Params) -> Iterator[RlpError]:
         )
 
 
-def _lengths(params: Params, root: Path) -> Iterator[RlpError]:
-    """Sequences against the checkpoint's longest; one that a hub holds is not looked at."""
+def _checkpoint(params: Params, root: Path) -> Iterator[RlpError]:
+    """A folder's place, and sequences against its longest; what a hub holds is not looked at."""
     name = params.base.checkpoint
     if not name:
         return
@@ -108,6 +107,14 @@ def _lengths(params: Params, root: Path) -> Iterator[RlpError]:
                 fix="correct it, or give the name of a model on the hub",
             )
         return
+    within = (root / params.base.checkpoint_folder).resolve()
+    if not folder.resolve().is_relative_to(within):
+        yield ConfigError(
+            "the checkpoint could change and nothing would run again: stage `base` depends on "
+            f"{params.base.checkpoint_folder}, and it lies elsewhere",
+            where=f"params.yaml: base.checkpoint = {name!r}",
+            fix="set `base.checkpoint_folder` to the checkpoint's folder; or copy it there",
+        )
     try:
         limit = _longest(folder / "config.json")
     except RlpError as error:
@@ -139,9 +146,7 @@ def _longest(config: Path) -> int | None:
             where=str(config),
             fix="fetch the model again; a file of Git LFS needs `git lfs pull`",
         ) from error
-    trees = [tree, tree.get("text_config")] if isinstance(tree, dict) else []
-    stated = [t[key] for t in trees if isinstance(t, dict) for key in POSITIONS if key in t]
-    return next((value for value in stated if isinstance(value, int)), None)
+    return context_length(tree) if isinstance(tree, dict) else None
 
 
 def _folder(folder: Path) -> Iterator[RlpError]:

@@ -62,8 +62,6 @@ def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Itera
         RlpError: no such model, one that does not say how it thinks or does not know the
             delimiters, or a text that is empty or too long for it.
     """
-    import numpy as np
-
     from rlp_core.data.tokenizer import Codec
     from rlp_core.policy.model import choose_device, load
     from rlp_core.rollout.engine import complete, prepare
@@ -75,27 +73,31 @@ def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Itera
         thinking = Thinking.read(folder)
     model, tokenizer = load(folder)
     assert thinking is not None  # there is no such folder: `load` has said so
-    codec = Codec.of(tokenizer, (thinking.open, thinking.close), thinking.prompt)
+    pair = (thinking.open, thinking.close)
+    codec = Codec.of(tokenizer, pair, thinking.prompt, thinking.lead)
     context = codec.context(asked.text)
     given = None if asked.following is None else codec.encode(asked.following)
-    _check(model, context, given, thinking.max_tokens)
+    _check(model, context, given, thinking.max_tokens + len(codec.lead))
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model)
 
     def drawn(contexts: list[list[int]], params: SamplingParams, purpose: int) -> list[list[int]]:
-        rows = np.arange(len(contexts) * params.n)
         found = complete(
-            model, contexts, params, lambda token: uniform(asked.seed, purpose, rows, token), ROWS
+            model,
+            contexts,
+            params,
+            lambda token, rows: uniform(asked.seed, purpose, rows, token),
+            ROWS,
         )
         return found.tokens
 
     thoughts = drawn(
-        [[*context, codec.open_id]],
+        [[*context, *codec.opening]],
         SamplingParams(asked.thoughts, codec.close_id, thinking.max_tokens, asked.temperature),
         0,
     )
     closed = [t if t[-1] == codec.close_id else [*t, codec.close_id] for t in thoughts]
-    reasoned = [[*context, codec.open_id, *thought] for thought in closed]
+    reasoned = [[*context, *codec.opening, *thought] for thought in closed]
     answers = SamplingParams(1, codec.end_id, ANSWER_TOKENS, asked.temperature)
     said = drawn([context], answers, 2) + drawn(reasoned, answers, 1)
     targets = [given or _answer_of(codec, tokens) for tokens in said]
@@ -118,7 +120,7 @@ def _check(
     model: PreTrainedModel, context: list[int], given: list[int] | None, longest: int
 ) -> None:
     """Raise UsageError where there is nothing to read, nothing to weigh, or too much of either."""
-    from rlp_core.policy.checks import position_limit
+    from rlp_core.policy.context_length import context_length
 
     if not context or given == []:
         raise UsageError(
@@ -126,7 +128,7 @@ def _check(
             where="rlp think",
             fix="give a text of one character at least",
         )
-    limit = position_limit(model.config)
+    limit = context_length(model.config.to_dict())
     length = len(context) + longest + 2 + max(ANSWER_TOKENS, len(given or ()))
     if limit is not None and length > limit:
         raise UsageError(

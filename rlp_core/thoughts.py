@@ -82,17 +82,18 @@ def generate_thoughts(
             where="generate_thoughts(texts=...)",
             fix="give texts of one character at least",
         )
+    rows = np.arange(len(contexts) * n)
     found = complete(
         model,
-        [[*context, codec.open_id] for context in contexts],
+        [[*context, *codec.opening] for context in contexts],
         SamplingParams(n, codec.close_id, how.max_tokens, temperature),
-        lambda token: uniform(seed, np.arange(len(contexts) * n), token),
+        lambda token, asked: uniform(seed, rows[asked], token),
         batch_size,
     )
-    rows = zip(found.tokens, found.logprobs, found.stopped, strict=True)
+    drawn = zip(found.tokens, found.logprobs, found.stopped, strict=True)
     flat = [
         Thought(codec.decode(tokens[:-1] if closed else tokens), tokens, logprobs, closed)
-        for tokens, logprobs, closed in rows
+        for tokens, logprobs, closed in drawn
     ]
     return [flat[i * n : (i + 1) * n] for i in range(len(contexts))]
 
@@ -142,7 +143,7 @@ def information_gain(
             fix=f"give a position from 1 to {len(text) - 1} that is not in the first token",
         )
     before, following = tokens[: at[0]], tokens[at[0] : at[0] + horizon]
-    reasoned = [*before, codec.open_id, *_inner(codec, thought), codec.close_id]
+    reasoned = [*before, *codec.opening, *_inner(codec, thought), codec.close_id]
     predicted = _sum(model, reasoned, following, discount)
     if baseline is not None and not branching(baseline):
         prepare(baseline)
@@ -155,7 +156,7 @@ def _codec(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, how: Thou
         prepare(model)
     model.eval()
     pair = (how.open, how.close)
-    return Codec.of(cast("PreTrainedTokenizerFast", tokenizer), pair, prompts.text_of(how.prompt))
+    return Codec.of(cast("PreTrainedTokenizerFast", tokenizer), pair, *prompts.words(how.prompt))
 
 
 def _inner(codec: Codec, thought: str | Thought) -> list[int]:

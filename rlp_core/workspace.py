@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,19 @@ AnswerRule = Literal["exact", "math", "choice"]
 
 WRITTEN = ("data/prepared", "data/validated", "data/quarantine", "models", "reports", ".rlp")
 """Folders that stages write to."""
+
+
+def output_at(folder: str) -> str | None:
+    """The folder of `WRITTEN` that a path is, holds or lies in; None where it keeps clear.
+
+    What a stage writes cannot be a dependency of one of the first: DVC would refuse the graph.
+    """
+    path = posixpath.normpath(folder)
+    for output in WRITTEN:
+        inside = path == output or path.startswith(f"{output}/")
+        if inside or path == "." or output.startswith(f"{path}/"):
+            return output
+    return None
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from rlp_core.cli import main
 from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError
 from rlp_core.evaluation.abilities import DESCRIPTIONS
 from rlp_core.params import load
+from rlp_core.stage import run_stage
 from tests.test_params import FILES, TINY, edited
 
 CHECKPOINT = {key: value for key, value in TINY["base"].items() if key != "architecture"} | {
-    "checkpoint": "./model"
+    "checkpoint": "./data/checkpoints/model"
 }
 
 
@@ -34,7 +35,7 @@ FAULTS: list[tuple[str, object, type[RlpError], str]] = [
     ("promote.candidates", [], ConfigError, "no arm may win"),
     ("promote.metric", "pass_at_1", ConfigError, "did you mean `pass_at_1_"),
     ("prepare.base.0", FILES, MissingInputError, "no such folder"),
-    ("base", CHECKPOINT, MissingInputError, "base.checkpoint = './model'"),
+    ("base", CHECKPOINT, MissingInputError, "base.checkpoint = './data/checkpoints/model'"),
 ]
 
 
@@ -87,9 +88,10 @@ def test_a_name_that_is_no_utf_8_in_the_folder(tmp_path: Path) -> None:
 
 
 def model(root: Path, config: object) -> None:
-    (root / "model").mkdir()
+    folder = root / "data" / "checkpoints" / "model"
+    folder.mkdir(parents=True)
     text = config if isinstance(config, str) else json.dumps(config)
-    (root / "model" / "config.json").write_text(text)
+    (folder / "config.json").write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,17 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path, config: str) -> Non
         checked(tmp_path, "base", CHECKPOINT)
 
 
+@pytest.mark.parametrize("name", ["./elsewhere", "elsewhere", "data/checkpoints/../../elsewhere"])
+def test_a_checkpoint_that_no_stage_depends_on_is_refused(tmp_path: Path, name: str) -> None:
+    model(tmp_path, {})
+    (tmp_path / "data" / "checkpoints" / "model").rename(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="nothing would run again") as caught:
+        checked(tmp_path, "base", CHECKPOINT | {"checkpoint": name})
+    assert "base.checkpoint_folder" in caught.value.fix
+    outside = {"checkpoint": name, "checkpoint_folder": str(tmp_path / "elsewhere")}
+    checked(tmp_path, "base", CHECKPOINT | outside)
+
+
 def test_a_model_of_a_hub_is_not_looked_for(tmp_path: Path) -> None:
     checked(tmp_path, "base", CHECKPOINT | {"checkpoint": "Qwen/Qwen3-1.7B-Base"})
 
@@ -144,6 +157,24 @@ def test_the_command_looks_at_what_the_file_names(
         main(["--root", str(tmp_path), "params", "check"])
     assert ended.value.code == ConfigError.exit_code
     assert "did you mean `rlp`?" in capsys.readouterr().err
+
+
+def test_a_stage_is_refused_before_any_work_of_its_own(tmp_path: Path) -> None:
+    promote = TINY["promote"] | {"candidates": ["rpl"]}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(TINY | {"promote": promote}))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match="no arm is called 'rpl'"):
+        run_stage("promote", tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("key", ["rope_scaling", "rope_parameters"])
+def test_a_checkpoint_that_is_to_be_stretched_is_as_long_as_it_is_then(
+    tmp_path: Path, key: str
+) -> None:
+    rope = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 40}
+    model(tmp_path, {"max_position_embeddings": 40, key: rope})
+    checked(tmp_path, "base", CHECKPOINT)
 
 
 def test_a_benchmark_that_is_not_in_use_cannot_rank(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import pty
 import shutil
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -113,3 +114,15 @@ def test_an_environment_that_was_moved_is_made_anew(place: str, checkout: Path) 
     assert code == 0
     assert "rm -rf .venv" in said
     assert f"made for {checkout}/.venv" in said
+
+
+def test_the_linter_looks_at_every_file() -> None:
+    """A folder of the root that is left out must not leave out those of its name elsewhere."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--show-files"],
+        capture_output=True, text=True, cwd=ROOT, check=True,
+    )  # fmt: skip
+    looked_at = {Path(line).relative_to(ROOT) for line in shown.stdout.splitlines()}
+    tops = ("rlp_core", "flows", "benchmarks", "tests")
+    files = {path.relative_to(ROOT) for top in tops for path in (ROOT / top).rglob("*.py")}
+    assert files - looked_at == set()

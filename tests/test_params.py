@@ -305,6 +305,13 @@ def test_a_data_folder_among_the_outputs_is_refused_by_name(
         load(path)
 
 
+@pytest.mark.parametrize("folder", ["models", "models/rlp", ".", "data"])
+def test_a_folder_of_checkpoints_among_the_outputs_is_refused(folder: str, tmp_path: Path) -> None:
+    """A model that the pipeline makes as its own beginning would be a circle of the graph."""
+    with pytest.raises(ConfigError, match=r"stages write to"):
+        load(edited(tmp_path, "base.checkpoint_folder", folder))
+
+
 @pytest.mark.parametrize("folder", ["data/external", "data/preparedness", "/elsewhere", "../data"])
 def test_a_data_folder_beside_the_outputs_is_accepted(folder: str, tmp_path: Path) -> None:
     tree = copy.deepcopy(TINY)

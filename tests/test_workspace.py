@@ -91,7 +91,8 @@ def test_data_goes_through_validation(stage: str) -> None:
         allowed = {WORKSPACE.part(name) for name in EVALUATION_PARTS}
         allowed |= {ROOT / PARAMS.evaluate.bias.folder}
     elif stage not in ("compare", "promote"):
-        allowed = {WORKSPACE.part(name) for name in TRAINING_PARTS}
+        allowed = {ROOT / PARAMS.base.checkpoint_folder} if stage == "base" else set()
+        allowed |= {WORKSPACE.part(name) for name in TRAINING_PARTS}
     assert read <= allowed
 
 

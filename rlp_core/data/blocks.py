@@ -29,10 +29,10 @@ class TextBlock:
 def blocks_of(text: str, limit: int, gap: int, share: float) -> list[TextBlock]:
     """Part a text between training and held-out: a function of the text alone.
 
-    The text is cut into blocks as `chunks` cuts it, the last two about even. The `share` of them with the smallest hashes
-    of (content key of the text, number) is held out: at least one, and never all. A training
-    block loses `gap` characters at each end that touches a held-out block, so that no sentence
-    lies on both sides.
+    The text is cut into blocks as `chunks` cuts it, the last two about even. The `share` of them
+    with the smallest hashes of (content key of the text, number) is held out: at least one, and
+    never all. A training block loses `gap` characters at each end that touches a held-out block, so
+    that no sentence lies on both sides.
 
     Args:
         text: longer than `limit`.

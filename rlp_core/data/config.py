@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from rlp_core.data.procedural_config import Procedural
 from rlp_core.section import Count, Positive, Section
-from rlp_core.workspace import SOURCE_PARTS, WRITTEN
+from rlp_core.workspace import SOURCE_PARTS, output_at
 
 
 class Mapping(Section):
@@ -156,10 +155,6 @@ Source = Annotated[Procedural | Files | Hub, Field(discriminator="kind")]
 Sources = Annotated[tuple[Source, ...], Field(strict=False)]
 
 
-def _below(inner: str, outer: str) -> bool:
-    return inner.startswith(f"{outer}/")
-
-
 class Prepare(Section):
     """Stage `prepare`: sources to records."""
 
@@ -179,14 +174,11 @@ class Prepare(Section):
     @field_validator("folder")
     @classmethod
     def _is_no_output(cls, folder: str) -> str:
-        """What a stage writes cannot be a dependency of the first: DVC would refuse the graph."""
-        path = posixpath.normpath(folder)
-        for output in WRITTEN:
-            if path == "." or path == output or _below(path, output) or _below(output, path):
-                raise ValueError(
-                    f"stages write to `{output}`, so the folder of your files must not be, hold or "
-                    "lie in it; put them in a folder of their own, such as `data/external`"
-                )
+        if (output := output_at(folder)) is not None:
+            raise ValueError(
+                f"stages write to `{output}`, so the folder of your files must not be, hold or "
+                "lie in it; put them in a folder of their own, such as `data/external`"
+            )
         return folder
 
     @model_validator(mode="after")

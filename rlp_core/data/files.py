@@ -7,54 +7,19 @@ does not fill the memory.
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
 import os
 import stat
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlp_core.data import opening
+from rlp_core.data import opening, tables
+from rlp_core.data.opening import FileRow, Form
 from rlp_core.errors import ConfigError, DataError, MissingInputError
 from rlp_core.files import sha256
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a file is written, where its name and its bytes do not tell.
-
-    Attributes:
-        max_line_bytes: a longer line is an error.
-        separator: between the fields of a table; empty: a comma in csv, a tab in tsv.
-        encoding: of a text; empty: by its byte-order mark, else UTF-8.
-    """
-
-    max_line_bytes: int
-    separator: str = ""
-    encoding: str = ""
-
-
-@dataclass(frozen=True)
-class FileRow:
-    """One row of a file.
-
-    Attributes:
-        file: path of the file.
-        number: its place among the rows of the file, from 1; blank lines count in jsonl, where it
-            is the number of the line.
-        where: the place as a person finds it: `train.jsonl, line 3`.
-        fields: column or key to value.
-    """
-
-    file: Path
-    number: int
-    where: str
-    fields: dict[str, Any]
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
@@ -195,9 +160,6 @@ def stem_of(file: Path) -> str:
     return Path(file.name.removesuffix(".gz")).stem
 
 
-# ------------------------------------------------------------------------------------ lines
-
-
 def _lines(file: Path, form: Form) -> Iterator[tuple[int, str]]:
     return opening.lines(file, form.max_line_bytes, form.encoding)
 
@@ -252,110 +214,11 @@ def _text(file: Path, form: Form) -> Iterator[FileRow]:
         yield FileRow(file, 1, str(file), {"text": text})
 
 
-# ----------------------------------------------------------------------------------- tables
-
-
-def _comma_separated(file: Path, form: Form) -> Iterator[FileRow]:
-    separator = form.separator or ","
-    lines = (line for _, line in _lines(file, form))
-    csv.field_size_limit(max(csv.field_size_limit(), form.max_line_bytes))
-    reader = csv.reader(lines, delimiter=separator, strict=True)
-    return _table(file, reader, separator, chosen=bool(form.separator))
-
-
-def _tab_separated(file: Path, form: Form) -> Iterator[FileRow]:
-    separator = form.separator or "\t"
-    lines = (line for _, line in _lines(file, form))
-    csv.field_size_limit(max(csv.field_size_limit(), form.max_line_bytes))
-    reader = csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE, strict=True)
-    return _table(file, reader, separator, chosen=bool(form.separator))
-
-
-def _table(file: Path, reader: Any, separator: str, *, chosen: bool) -> Iterator[FileRow]:
-    """Rows of a `csv.reader`: the first names the columns, all have as many fields.
-
-    `chosen`: whether the user named the separator. Where not, a header of one column that holds
-    another one is refused, not guessed at.
-    """
-    header: list[str] = []
-    number = 0
-    try:
-        for cells in reader:
-            where = f"{file}, line {reader.line_num}"
-            if not cells:
-                continue
-            if not header:
-                header = _header(cells, where)
-                if not chosen:
-                    _check_separator(header, separator, where)
-                continue
-            number += 1
-            if len(cells) != len(header):
-                raise DataError(
-                    f"the row has {len(cells)} fields, the header has {len(header)}",
-                    where=where,
-                    fix="quote fields that hold the separator, or mend the row",
-                )
-            yield FileRow(file, number, where, dict(zip(header, cells, strict=True)))
-    except csv.Error as error:
-        raise DataError(
-            f"not a table: {error}",
-            where=f"{file}, line {reader.line_num}",
-            fix="close the quotation marks, or fetch the file again: it may be cut off",
-        ) from error
-
-
-def _check_separator(header: list[str], separator: str, where: str) -> None:
-    if len(header) > 1:
-        return
-    found = {other: header[0].count(other) for other in ",;\t|" if other != separator}
-    likely = max(found, key=lambda other: found[other])
-    if found[likely]:
-        raise DataError(
-            f"the header holds no {separator!r}, but {found[likely]} times {likely!r}: "
-            f"{header[0][:60]!r}",
-            where=where,
-            fix=f"set `separator: {json.dumps(likely)}` in the source; or, if this is one column, "
-            f"`separator: {json.dumps(separator)}`",
-        )
-
-
-def _header(cells: list[str], where: str) -> list[str]:
-    if len(set(cells)) < len(cells) or not all(cell.strip() for cell in cells):
-        raise DataError(
-            f"the first line must name every column, each once: {cells}",
-            where=where,
-            fix="add a header line",
-        )
-    return cells
-
-
-def _parquet(file: Path, _form: Form) -> Iterator[FileRow]:
-    import pyarrow  # type: ignore[import-untyped]
-    import pyarrow.parquet  # type: ignore[import-untyped]
-
-    source: Any = file
-    if file.suffix == ".gz":  # parquet is read from its end, where gzip cannot go: take it whole
-        with opening.open_bytes(file) as handle:
-            source = io.BytesIO(handle.read())
-    try:
-        number = 0
-        with pyarrow.parquet.ParquetFile(source) as table:
-            for batch in table.iter_batches(batch_size=1024):
-                for fields in batch.to_pylist():
-                    number += 1
-                    yield FileRow(file, number, f"{file}, row {number}", fields)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(
-            f"not a whole parquet file: {error}", where=str(file), fix="fetch the file again"
-        ) from error
-
-
 _READERS: dict[str, Callable[[Path, Form], Iterator[FileRow]]] = {
     ".jsonl": _jsonl,
     ".json": _jsonl,
-    ".csv": _comma_separated,
-    ".tsv": _tab_separated,
+    ".csv": tables.comma_separated,
+    ".tsv": tables.tab_separated,
     ".txt": _text,
-    ".parquet": _parquet,
+    ".parquet": tables.parquet,
 }

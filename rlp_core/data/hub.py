@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlp_core.data.config import Hub
 from rlp_core.data.files import unusual
 from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError, UnavailableError
-from rlp_core.data.config import Hub
 
 
 def read_rows(source: Hub, place: str, folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:

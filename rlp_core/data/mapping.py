@@ -11,10 +11,10 @@ from typing import Any
 
 from rlp_core.data import expressions
 from rlp_core.data.blocks import blocks_of, chunks
-from rlp_core.data.records import Demonstration, Document, Record, content_key, heldout
-from rlp_core.data.row import NullFieldError, MappedRow, Template, as_written, check_template
-from rlp_core.errors import ConfigError, DataError
 from rlp_core.data.config import Files, Hub, Mapping
+from rlp_core.data.records import Demonstration, Document, Record, content_key, heldout
+from rlp_core.data.row import MappedRow, NullFieldError, Template, as_written, check_template
+from rlp_core.errors import ConfigError, DataError
 
 REQUIRED = {
     "document": (),

@@ -10,8 +10,9 @@ import codecs
 import gzip
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from rlp_core.errors import DataError
 
@@ -36,6 +37,39 @@ MARKS: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 """Byte-order marks, and the encoding that each tells."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is written, where its name and its bytes do not tell.
+
+    Attributes:
+        max_line_bytes: a longer line is an error.
+        separator: between the fields of a table; empty: a comma in csv, a tab in tsv.
+        encoding: of a text; empty: by its byte-order mark, else UTF-8.
+    """
+
+    max_line_bytes: int
+    separator: str = ""
+    encoding: str = ""
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """One row of a file.
+
+    Attributes:
+        file: path of the file.
+        number: its place among the rows of the file, from 1; blank lines count in jsonl, where it
+            is the number of the line.
+        where: the place as a person finds it: `train.jsonl, line 3`.
+        fields: column or key to value.
+    """
+
+    file: Path
+    number: int
+    where: str
+    fields: dict[str, Any]
 
 
 def open_bytes(file: Path) -> io.BufferedIOBase:
@@ -117,7 +151,8 @@ def _encoding(handle: io.BufferedIOBase, file: Path, given: str) -> str:
         raise DataError(
             "the file has zero bytes between its letters: it seems to be UTF-16 without its mark",
             where=str(file),
-            fix=f"set `encoding: {guess}` in the source, or convert it: `iconv -f {guess} -t utf-8`",
+            fix=f"set `encoding: {guess}` in the source, or convert it: "
+            f"`iconv -f {guess} -t utf-8`",
         )
     return "utf-8"
 

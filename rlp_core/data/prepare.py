@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from rlp_core.data import files, hub, procedural
+from rlp_core.data.benchmark_config import Benchmark
+from rlp_core.data.config import Files, Hub, Prepare, Source
 from rlp_core.data.draw import Drawn
 from rlp_core.data.mapping import Mapper
+from rlp_core.data.opening import Form
+from rlp_core.data.procedural_config import Procedural
 from rlp_core.data.records import Demonstration, Document, Problem, Record, kind_of
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.files import folder_sha256, sha256, write_json, write_jsonl
-from rlp_core.data.config import Files, Hub, Prepare, Source
-from rlp_core.data.procedural_config import Procedural
-from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, PROBLEM_PARTS, TRAINING_PARTS
 
 FORMAT = 1
@@ -77,9 +78,7 @@ class Place:
         return {"benchmark": name, "rule": settings.answer}
 
 
-def places_of(
-    settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str
-) -> Iterator[Place]:
+def places_of(settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str) -> Iterator[Place]:
     """The sources of a part, in order: of section `prepare`, or of the benchmarks in use."""
     named: list[tuple[str, Benchmark] | None]
     if part in PROBLEM_PARTS:
@@ -299,7 +298,7 @@ def _from_files(
     entry |= _described(source) | {"pattern": source.pattern}
     entry["files"] = {path.relative_to(folder).as_posix(): files.digest(path) for path in found}
     labels = _labels(found, folder)
-    form = files.Form(settings.max_line_bytes, source.separator, source.encoding)
+    form = Form(settings.max_line_bytes, source.separator, source.encoding)
     rows = (
         (row.fields, f"{source.name}-{labels[path]}-{row.number}", row.where)
         for path in found

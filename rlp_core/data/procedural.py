@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rlp_core import environments
+from rlp_core.data.procedural_config import Procedural
 from rlp_core.data.records import (
     Demonstration,
     Document,
@@ -23,7 +24,6 @@ from rlp_core.data.records import (
 )
 from rlp_core.environments import Environment, ExpertSettings, Text, TextWorld, World
 from rlp_core.errors import ConfigError
-from rlp_core.data.procedural_config import Procedural
 from rlp_core.workspace import DOCUMENT_PARTS, EVALUATION_PARTS
 
 LICENCE = "CC0-1.0"

@@ -79,7 +79,7 @@ class Problem(Record):
     )
     rule: AnswerRule = Field(
         default="exact",
-        description="How its answer is marked: as a number or text, as mathematics, as a choice."
+        description="How its answer is marked: as a number or text, as mathematics, as a choice.",
     )
     choices: list[str] = Field(
         default_factory=list, description="The options to choose from; empty for free answers."

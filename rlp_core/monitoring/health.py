@@ -14,17 +14,16 @@ from statistics import median
 from typing import Any
 
 from rlp_core.errors import TrainingError
+from rlp_core.monitoring.config import HealthConfig
 from rlp_core.monitoring.health_checks import (
     HEALTH_CHECKS,
+    ROUNDING,
     SMALLER_STEPS,
     CheckResult,
-    HealthSettings,
     Metrics,
     RunSummary,
     Severity,
 )
-
-__all__ = ["Finding", "HealthSettings", "Monitor", "non_finite", "stopped"]
 
 NON_FINITE = "non_finite"
 NON_FINITE_RUN = "non_finite_steps"
@@ -79,9 +78,15 @@ class _Watch:
 
 @dataclass
 class _Memory:
-    """What is kept of a run: bounded, and finite numbers alone."""
+    """What is kept of a run: bounded, and finite numbers alone.
+
+    `spreads` are the values of `reward_std` that the run's unit is the median of: those of the
+    first window of steps whose rewards differed at all. Steps of equal rewards say nothing of the
+    scale of the others.
+    """
 
     first: list[dict[str, float]] = field(default_factory=list)
+    spreads: list[float] = field(default_factory=list)
     recent: list[dict[str, float]] = field(default_factory=list)
     gradients: list[float] = field(default_factory=list)
     best: float | None = None
@@ -91,8 +96,8 @@ class _Memory:
 class Monitor:
     """Watches the metrics of a run, step by step."""
 
-    def __init__(self, settings: HealthSettings | None = None) -> None:
-        self.settings = settings or HealthSettings()
+    def __init__(self, settings: HealthConfig | None = None) -> None:
+        self.settings = settings or HealthConfig()
         self._memory = _Memory()
         self._watches: dict[str, _Watch] = {}
 
@@ -150,7 +155,9 @@ class Monitor:
         gain = memory.recent[-1].get("information_gain") if memory.recent else None
         references = [row["information_gain"] for row in memory.first if "information_gain" in row]
         best = memory.best if memory.best is not None else max(references, default=None)
-        low = gain is not None and best is not None and gain < best - self.settings.collapse / 2
+        low = False
+        if gain is not None and best is not None and (unit := self._unit()) is not None:
+            low = gain < best - self.settings.collapse / 2 * unit
         return not (suspected or low or memory.bad_in_a_row or self.collapsed)
 
     def state(self) -> dict[str, Any]:
@@ -175,6 +182,8 @@ class Monitor:
         row = dict(metrics)
         if len(memory.first) < window:
             memory.first.append(row)
+        if len(memory.spreads) < window and row.get("reward_std", 0.0) > ROUNDING:
+            memory.spreads.append(row["reward_std"])
         memory.recent = [*memory.recent, row][-window:]
         if "grad_norm" in row:
             memory.gradients = [*memory.gradients, row["grad_norm"]][-GRADIENT_WINDOWS * window :]
@@ -189,7 +198,13 @@ class Monitor:
         memory = self._memory
         if len(memory.recent) < self.settings.window:
             return None
-        return RunSummary(medians(memory.first), medians(memory.recent), last, memory.best, usual)
+        first, now = medians(memory.first), medians(memory.recent)
+        return RunSummary(first, now, last, memory.best, usual, self._unit())
+
+    def _unit(self) -> float | None:
+        """Nats of one spread; None before a whole window of them is known."""
+        spreads = self._memory.spreads
+        return median(spreads) if len(spreads) == self.settings.window else None
 
     def _watch(
         self, name: str, step: int, sign: CheckResult | None, advice: str, wait: int

@@ -3,6 +3,10 @@
 A check looks at robust summaries of a run (`RunSummary`): medians over windows of steps, so that
 one odd step says nothing. Which check is reported, when it begins and when it ends is the business
 of `health.Monitor`.
+
+Gains and rewards are compared with `RunSummary.unit`, the run's own spread of the rewards: a
+collapse where a digit of arithmetic is predicted and one where a token of prose is lie a
+hundredfold apart in nats.
 """
 
 from __future__ import annotations
@@ -12,54 +16,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from rlp_core.monitoring.config import HealthConfig
+
 Severity = Literal["note", "warning", "collapse"]
 Metrics = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class HealthSettings:
-    """When a run counts as unwell. Gains and rewards in nats, lengths in tokens.
-
-    Attributes:
-        window: steps of a median; nothing but a non-finite value is reported before as many.
-        hold: steps in a row that a warning must be seen before it is reported.
-        patience: steps in a row that a collapse must be seen before it is reported.
-        stop: whether the trainer ends a run that has collapsed.
-        falling: fall of the gain, from its best median, that counts as falling.
-        collapse: the same fall that counts as a collapse, where hardly a thought helps any more.
-        rare: share of thoughts with a positive reward below which hardly one helps.
-        flat: standard deviation of the rewards in a group below which they tell nothing apart.
-        empty: mean length up to which thoughts are nothing but the closing delimiter; with a
-            least length of thoughts, more by that.
-        same: standard deviation of the lengths below which all thoughts have one length.
-        forced: share of thoughts closed by force at L that is too high.
-        low_entropy: nats per thought token below which nothing is explored.
-        entropy_rise: rise of the entropy over the start, nats per token, that is too high.
-        gradient: multiple of the usual gradient norm that is too high.
-        non_finite: steps in a row with a non-finite value that end the run.
-    """
-
-    window: int = 10
-    hold: int = 3
-    patience: int = 10
-    stop: bool = True
-    falling: float = 0.5
-    collapse: float = 3.0
-    rare: float = 0.2
-    flat: float = 0.05
-    empty: float = 1.5
-    same: float = 0.05
-    forced: float = 0.5
-    low_entropy: float = 0.02
-    entropy_rise: float = 1.0
-    gradient: float = 10.0
-    non_finite: int = 3
-
-    def __post_init__(self) -> None:
-        if min(self.window, self.hold, self.patience, self.non_finite) < 1:
-            raise ValueError("window, hold, patience and non_finite must be at least 1")
-        if self.collapse < self.falling:
-            raise ValueError("a collapse is a deeper fall: `collapse` must be at least `falling`")
 
 
 @dataclass(frozen=True)
@@ -73,6 +33,8 @@ class RunSummary:
         best: highest median of `information_gain` over any window so far, or over the first
             `hold` steps.
         usual_gradient: median of `grad_norm` over the last ten windows, the last step left out.
+        unit: one spread, in nats: the median of `reward_std` over the first window of steps whose
+            rewards differed at all. None before there were as many: no gain can be judged then.
     """
 
     start: Metrics
@@ -80,12 +42,24 @@ class RunSummary:
     last: Metrics
     best: float | None
     usual_gradient: float | None
+    unit: float | None
 
-    @property
-    def has_learnt(self) -> bool:
+    def has_learnt(self, settings: HealthConfig) -> bool:
         """Whether thinking pays, and pays more than at the start."""
-        gain = self.now.get("information_gain", 0.0)
-        return gain > 0 and gain > self.start.get("information_gain", 0.0) + LEARNT
+        gain, first = (row.get("information_gain", 0.0) for row in (self.now, self.start))
+        return self.unit is not None and gain > max(0.0, first + settings.learnt * self.unit)
+
+    def fell(self, spreads: float) -> bool:
+        """Whether thoughts do harm, and the gain lies so many spreads below its best."""
+        gain = self.now.get("information_gain")
+        if gain is None or self.best is None or self.unit is None or gain >= 0:
+            return False
+        return self.best - gain >= spreads * self.unit
+
+    def flat(self, settings: HealthConfig) -> bool:
+        """Whether the rewards of a group are as good as equal."""
+        spread = self.now.get("reward_std")
+        return spread is not None and spread <= max(ROUNDING, settings.flat * (self.unit or 0.0))
 
 
 @dataclass(frozen=True)
@@ -96,10 +70,10 @@ class CheckResult:
     message: str
 
 
-CheckFunction = Callable[[RunSummary, HealthSettings], CheckResult | None]
+CheckFunction = Callable[[RunSummary, HealthConfig], CheckResult | None]
 
-LEARNT = 0.25
-"""Nats of gain over the start that are more than chance."""
+ROUNDING = 1e-6
+"""Nats by which equal rewards may differ: what float32 rounds a log-probability of -10 by."""
 
 
 @dataclass(frozen=True)
@@ -119,52 +93,48 @@ class HealthCheck:
     wait: Literal["now", "hold", "patience"] = "hold"
 
 
-def gain_collapsed(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
-    """Thoughts came to harm the prediction by many nats, and hardly one still helps."""
-    gain, positive = view.now.get("information_gain"), view.now.get("positive", 0.0)
-    if gain is None or view.best is None or gain >= 0 or positive > settings.rare:
-        return None
-    if view.best - gain < settings.collapse:
+def gain_collapsed(view: RunSummary, settings: HealthConfig) -> CheckResult | None:
+    """Thoughts came to harm the prediction by many spreads, and hardly one still helps."""
+    positive = view.now.get("positive", 0.0)
+    if positive > settings.rare or not view.fell(settings.collapse):
         return None
     return CheckResult(
         "collapse",
-        f"thinking harms: the information gain is {gain:.2f} nats, at its best it was "
-        f"{view.best:.2f}, and {positive:.0%} of the thoughts still help",
+        f"thinking harms: the information gain is {_gain(view)}, at its best it was "
+        f"{view.best:.3g}, and {positive:.0%} of the thoughts still help",
     )
 
 
-def collapsed_to_empty(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
+def collapsed_to_empty(view: RunSummary, settings: HealthConfig) -> CheckResult | None:
     """All thoughts are the closing delimiter: equal rewards, no gradient, nothing left to learn.
 
     The gain does not matter here: what the delimiters alone give is not thinking.
     """
-    spread = view.now.get("reward_std")
-    if not _empty(view, settings) or spread is None or spread >= settings.flat:
+    if not (_empty(view, settings) and view.flat(settings)):
         return None
-    gain, first = (row.get("information_gain", math.nan) for row in (view.now, view.start))
+    first = view.start.get("information_gain", math.nan)
     length = view.start.get("thought_tokens", math.nan)
     return CheckResult(
         "collapse",
         f"thoughts are empty: {view.now['thought_tokens']:.1f} tokens with their delimiter "
         f"(at the start {length:.1f}), their rewards differ by "
-        f"{spread:.3f} nats within a group, so nothing is left to learn; the information gain is "
-        f"{gain:.2f} nats (at the start {first:.2f})",
+        f"{view.now['reward_std']:.3g} nats within a group, so nothing is left to learn; the "
+        f"information gain is {_gain(view)} (at the start {first:.3g})",
     )
 
 
-def gain_falls(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
+def gain_falls(view: RunSummary, settings: HealthConfig) -> CheckResult | None:
     """The mean information gain is below zero and lies below what it was."""
-    gain = view.now.get("information_gain")
-    if gain is None or view.best is None or gain >= 0 or view.best - gain < settings.falling:
+    if not view.fell(settings.falling):
         return None
     return CheckResult(
         "warning",
-        f"the information gain is {gain:.2f} nats, and fell from {view.best:.2f}: "
+        f"the information gain is {_gain(view)}, and fell from {view.best:.3g}: "
         "thoughts make the text less likely",
     )
 
 
-def empty_thoughts(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
+def empty_thoughts(view: RunSummary, settings: HealthConfig) -> CheckResult | None:
     """Most thoughts are the closing delimiter alone."""
     if not _empty(view, settings):
         return None
@@ -173,18 +143,17 @@ def empty_thoughts(view: RunSummary, settings: HealthSettings) -> CheckResult | 
     )
 
 
-def flat_rewards(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
+def flat_rewards(view: RunSummary, settings: HealthConfig) -> CheckResult | None:
     """The thoughts of a place earn the same, so their advantages are zero."""
-    spread = view.now.get("reward_std")
-    if spread is None or spread >= settings.flat:
+    if not view.flat(settings):
         return None
-    seen = f"rewards differ by {spread:.3f} nats within a group"
-    if view.has_learnt:
+    seen = f"rewards differ by {view.now['reward_std']:.3g} nats within a group"
+    if view.has_learnt(settings):
         return CheckResult("note", f"{seen}, and thinking pays: the run has settled")
     return CheckResult("warning", f"{seen}: there is next to nothing to learn from")
 
 
-def one_length(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
+def one_length(view: RunSummary, settings: HealthConfig) -> CheckResult | None:
     """All thoughts have the same length, without having been cut at L."""
     spread, length = view.now.get("thought_tokens_std"), view.now.get("thought_tokens", 0.0)
     forced = view.now.get("forced", 0.0)
@@ -193,11 +162,11 @@ def one_length(view: RunSummary, settings: HealthSettings) -> CheckResult | None
     if _empty(view, settings):
         return None
     return CheckResult(
-        "note" if view.has_learnt else "warning", f"all thoughts have {length:.0f} tokens"
+        "note" if view.has_learnt(settings) else "warning", f"all thoughts have {length:.0f} tokens"
     )
 
 
-def forced_thoughts(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
+def forced_thoughts(view: RunSummary, settings: HealthConfig) -> CheckResult | None:
     """Many thoughts reach L and are closed by force."""
     share = view.now.get("forced")
     if share is None or share < settings.forced:
@@ -207,18 +176,18 @@ def forced_thoughts(view: RunSummary, settings: HealthSettings) -> CheckResult |
     )
 
 
-def low_entropy(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
+def low_entropy(view: RunSummary, settings: HealthConfig) -> CheckResult | None:
     """The policy thinks the same thing every time; harmless where that pays."""
     entropy = view.now.get("entropy")
     if entropy is None or entropy >= settings.low_entropy:
         return None
     seen = f"the entropy of the thoughts is {entropy:.3f} nats per token"
-    if view.has_learnt:
+    if view.has_learnt(settings):
         return CheckResult("note", f"{seen}, and thinking pays: the policy has settled")
     return CheckResult("warning", f"{seen}: nothing is explored any more")
 
 
-def high_entropy(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
+def high_entropy(view: RunSummary, settings: HealthConfig) -> CheckResult | None:
     """Thoughts turn into noise."""
     entropy, first = view.now.get("entropy"), view.start.get("entropy")
     if entropy is None or first is None or entropy < first + settings.entropy_rise:
@@ -230,7 +199,7 @@ def high_entropy(view: RunSummary, settings: HealthSettings) -> CheckResult | No
     )
 
 
-def high_gradient(view: RunSummary, settings: HealthSettings) -> CheckResult | None:
+def high_gradient(view: RunSummary, settings: HealthConfig) -> CheckResult | None:
     """One step's gradient is far above the usual, and above the start's.
 
     Without the second a settled run would alarm: its usual gradient is nearly zero.
@@ -243,7 +212,11 @@ def high_gradient(view: RunSummary, settings: HealthSettings) -> CheckResult | N
     return CheckResult("warning", f"the gradient norm is {norm:.3g}, usual is {usual:.3g}")
 
 
-def _empty(view: RunSummary, settings: HealthSettings) -> bool:
+def _gain(view: RunSummary) -> str:
+    return f"{view.now.get('information_gain', math.nan):.3g} nats"
+
+
+def _empty(view: RunSummary, settings: HealthConfig) -> bool:
     """A thought of one token that was not closed by force is the closing delimiter itself."""
     length = view.now.get("thought_tokens")
     return (

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rlp_core.monitoring.config import HealthConfig, HeldoutConfig
 from rlp_core.monitoring.dump import DumpedDocuments, DumpWriter, StepDump
-from rlp_core.monitoring.health import HealthSettings, Monitor, stopped
+from rlp_core.monitoring.health import Monitor, stopped
 from rlp_core.training.checkpoint import State, module_state, restore_module
 from rlp_core.training.config import LearnerConfig
 from rlp_core.training.learner import HELDOUT
@@ -63,20 +63,14 @@ class MonitoredLearner:
         self.trainer, self.documents = trainer, documents
         self.health, self.heldout = health, heldout
         self.folder, self.export = folder, export
-        self.monitor = Monitor(
-            replace(
-                HealthSettings(),
-                window=health.window,
-                collapse=health.collapse,
-                non_finite=health.non_finite,
-                stop=health.stop,
-                empty=HealthSettings.empty + trainer.settings.min_thought_tokens,
-            )
-        )
+        empty = health.empty + trainer.settings.min_thought_tokens
+        self.monitor = Monitor(health.model_copy(update={"empty": empty}))
         self.dumps = DumpWriter(folder, health.dumps) if folder is not None else None
         self.best: float | None = None
         self.kept: dict[str, dict[str, Tensor]] = {"best": {}, "good": {}}
         self.good_step: int | None = None
+        if heldout.every:
+            trainer.keep_start()
 
     def step(self, number: int) -> StepResult:
         """One update, watched.
@@ -109,12 +103,15 @@ class MonitoredLearner:
 
         Args:
             documents: each with a position to think at; None: those that are held back.
+
+        Raises:
+            ValueError: the run keeps no frozen start (`RLPLearner.keep_start`).
         """
         trainer = self.trainer
         spent = trainer.ledger.state()
         positions = trainer.positions(self.documents if documents is None else documents, HELDOUT)
         groups = trainer.draw(positions, HELDOUT)
-        models = {"ema": trainer.ema.model, "start": trainer.start, "direct": trainer.policy}
+        models = {"ema": trainer.ema.model, "start": trainer.began_as, "direct": trainer.policy}
         scores = {
             name: fmean(trainer.worker.score(model, positions, "heldout"))
             for name, model in models.items()
@@ -136,21 +133,21 @@ class MonitoredLearner:
 
     def state(self) -> State:
         """The trainer's state and what the watch remembers."""
-        parts = {name: State(dict(tensors)) for name, tensors in self.kept.items()}
         remembered: dict[str, Any] = {
             "monitor": self.monitor.state(),
             "best": self.best,
             "good_step": self.good_step,
         }
-        return State.join(
-            {"trainer": self.trainer.state(), **parts, "watch": State(values=remembered)}
-        )
+        fixed = {name: kept for name, kept in self.kept.items() if kept}
+        watch = State(values=remembered, fixed=fixed)
+        return State.join({"trainer": self.trainer.state(), "watch": watch})
 
     def restore(self, state: State) -> None:
         """Take up what `state` gave."""
         self.trainer.restore(state.part("trainer"))
-        self.kept = {name: dict(state.part(name).tensors) for name in self.kept}
-        remembered: Any = state.part("watch").values
+        watch = state.part("watch")
+        self.kept = {name: watch.fixed.get(name, {}) for name in self.kept}
+        remembered: Any = watch.values
         self.monitor.restore(remembered["monitor"])
         self.best, self.good_step = remembered["best"], remembered["good_step"]
 

@@ -5,6 +5,9 @@ Letters: N positions to think at, G thoughts at each, R = N G thoughts, M though
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -26,7 +29,8 @@ def advantages(estimator: str, rewards: Tensor) -> Tensor:
     Raises:
         ConfigError: no estimator has this name.
         ValueError: it is one of a token, or G is 1 and it compares the thoughts of a position.
-        PluginError: it gave another shape, or numbers that are not finite for rewards that are.
+        PluginError: it raised, or gave another shape, or numbers that are not finite for rewards
+            that are.
     """
     known = estimators.get(estimator)
     if known.per_token:
@@ -36,10 +40,8 @@ def advantages(estimator: str, rewards: Tensor) -> Tensor:
             f"`{estimator}` compares the thoughts of a position and needs at least 2 thoughts per "
             f"position, not {rewards.shape[1]}: raise the group size, or take another estimator"
         )
-    found = _checked(estimator, "advantages", known.function(rewards.detach()), rewards)
-    if not bool(torch.isfinite(found).all()) and bool(torch.isfinite(rewards).all()):
-        raise _fault(estimator, "gave advantages that are not finite for rewards that are")
-    return found
+    found = _call(estimator, known.function, rewards.detach().clone())
+    return _checked(estimator, "advantages", found, rewards, (rewards,))
 
 
 def token_advantages(
@@ -65,25 +67,55 @@ def token_advantages(
     known = estimators.get(estimator)
     if not known.per_token:
         raise ValueError(f"`{estimator}` needs no values: call advantages()")
-    found, returns = known.function(rewards, values, lengths, discount, lam)
+    if int(lengths.min()) < 1 or int(lengths.sum()) != values.shape[0]:
+        raise ValueError(
+            f"every thought needs a token, and the lengths must sum to the {values.shape[0]} "
+            f"values: the shortest is {int(lengths.min())}, the sum {int(lengths.sum())}"
+        )
+    inputs = (rewards.detach().to(values.dtype), values.detach())
+    given = (part.clone() for part in (*inputs, lengths))
+    pair = _call(estimator, known.function, *given, discount, lam)
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        kind = type(pair).__name__
+        raise _fault(estimator, f"gave no pair of advantages and returns, but {kind}")
     return (
-        _checked(estimator, "advantages", found, values),
-        _checked(estimator, "returns", returns, values),
+        _checked(estimator, "advantages", pair[0], values, inputs),
+        _checked(estimator, "returns", pair[1], values, inputs),
     )
 
 
-def _checked(estimator: str, what: str, found: object, like: Tensor) -> Tensor:
+def _call(estimator: str, function: Callable[..., Any], *arguments: Any) -> object:
+    """What an estimator gives; its tensors are copies, which it may change.
+
+    Raises:
+        PluginError: it raised.
+    """
+    try:
+        return function(*arguments)
+    except Exception as error:
+        raise _fault(estimator, f"raised {type(error).__name__}: {error}") from error
+
+
+def _checked(
+    estimator: str, what: str, found: object, like: Tensor, inputs: tuple[Tensor, ...]
+) -> Tensor:
     """What an estimator gave, without gradient.
 
     Raises:
-        PluginError: it is no tensor of the right shape.
+        PluginError: it is no tensor of the right shape, or not finite where all inputs are.
     """
     if not isinstance(found, Tensor):
         raise _fault(estimator, f"gave {what} that are no tensor, but {type(found).__name__}")
     if found.shape != like.shape:
         shapes = f"{list(found.shape)}, not {list(like.shape)}"
         raise _fault(estimator, f"gave {what} of shape {shapes}")
+    if not _finite(found) and all(map(_finite, inputs)):
+        raise _fault(estimator, f"gave {what} that are not finite for rewards that are")
     return found.detach()
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
 
 
 def _fault(estimator: str, what: str) -> PluginError:

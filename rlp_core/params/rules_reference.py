@@ -1,6 +1,6 @@
 """The table of rules in `docs/reference/data-contracts.md`, made from the suites themselves.
 
-`python -m rlp_core.params.rules_reference` writes it anew; a test keeps page and suites in step.
+`make params-reference` writes it anew; a test keeps page and suites in step.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from rlp_core.contracts.suites import rules_for, summary_rules
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.files import write_text
 from rlp_core.params import load
+from rlp_core.params.marked import replaced
 from rlp_core.workspace import PARTS
 
 PAGE = Path("docs/reference/data-contracts.md")
 PROFILE = Path("profiles/real-text.yaml")
-BEGIN, END = "<!-- rules: begin -->\n", "<!-- rules: end -->"
+MARK = "rules"
 
 
 def rules_table(settings: Validate, thought: ThoughtConfig, answer_tokens: int) -> str:
@@ -42,14 +43,12 @@ def _row(rule: Rule, parts: str) -> str:
     return f"| `{rule.name}` | {rule.severity} | {parts} | {text} | `{name}` |"
 
 
-def page(text: str, table: str) -> str:
-    """The page with the table between its two marks replaced."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{table}{END}{after}"
+def main() -> None:
+    """Write the table into the page below the current folder."""
+    params = load(PROFILE)
+    made = rules_table(params.validate_, params.thought, params.evaluate.answer_tokens)
+    write_text(PAGE, replaced(PAGE.read_text(encoding="utf-8"), MARK, made))
 
 
 if __name__ == "__main__":
-    params = load(PROFILE)
-    made = rules_table(params.validate_, params.thought, params.evaluate.answer_tokens)
-    write_text(PAGE, page(PAGE.read_text(encoding="utf-8"), made))
+    main()

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from rlp_core.errors import ConfigError, MissingInputError
+from rlp_core.policy.context_length import context_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -205,17 +206,6 @@ def switch_off_dropout(model: PreTrainedModel) -> dict[str, float]:
     return rates
 
 
-def position_limit(config: PreTrainedConfig) -> int | None:
-    """The longest sequence that a model was made for, in tokens; None: it states none."""
-    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
-        limit = getattr(config, name, None)
-        if isinstance(limit, int):
-            rope = getattr(config, "rope_parameters", None) or {}
-            original = rope.get("original_max_position_embeddings")
-            return max(limit, int(original * rope.get("factor", 1.0)) if original else 0)
-    return None
-
-
 def check_length(config: PreTrainedConfig, lengths: Mapping[str, int], source: str) -> None:
     """Compare what will be read with what the model was made for.
 
@@ -227,7 +217,7 @@ def check_length(config: PreTrainedConfig, lengths: Mapping[str, int], source: s
     Raises:
         ConfigError: a sequence may become too long.
     """
-    limit = position_limit(config)
+    limit = context_length(config.to_dict())
     for keys, length in lengths.items():
         if limit is not None and length > limit:
             raise ConfigError(

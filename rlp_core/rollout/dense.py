@@ -114,7 +114,8 @@ def _draw(
         read = [[*contexts[row], *found.tokens[row]] for row in alive]
         last = torch.tensor([len(row) - 1 for row in read], device=model.device)
         hidden = hidden_states(model, read)[torch.arange(len(read)), last]
-        uniform = uniforms(index)[[first + row for row in alive]] if params.temperature else None
+        asked = first + np.array(alive)
+        uniform = uniforms(index, asked) if params.temperature else None
         tokens, logprobs = sample_tokens(model, hidden, params, uniform, index)
         for row, token, logprob in zip(alive, tokens.tolist(), logprobs.tolist(), strict=True):
             found.tokens[row].append(token)

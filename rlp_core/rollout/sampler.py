@@ -196,7 +196,7 @@ class _Batch:
     def _think(self, hidden: Tensor, who: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         rows, of = np.unique(self.owner[who], return_inverse=True)
         self._spend("decode", rows, len(rows))
-        uniform = self.uniforms(self.index)[self.ids[who]] if self.params.temperature else None
+        uniform = self.uniforms(self.index, self.ids[who]) if self.params.temperature else None
         drawn, logprob = sample_tokens(
             self.model, _at(hidden, rows), self.params, uniform, self.index, of
         )

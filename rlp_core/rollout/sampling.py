@@ -21,8 +21,12 @@ from rlp_core.policy.model import embedding_rows
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Uniforms = Callable[[int], npt.NDArray[np.float64]]
-"""Token index to the uniform number of every row, [prompts * n]."""
+Uniforms = Callable[[int, npt.NDArray[np.int64]], npt.NDArray[np.float64]]
+"""Token index and rows, each in [0, prompts * n), to the uniform number of each of these rows.
+
+It is asked for the rows that still draw, and for no other: a step's numbers cost what is drawn,
+however many batches it is drawn in.
+"""
 
 CELLS = 1 << 25
 """Logits at once: rows times vocabulary."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rlp_core import arms
-from rlp_core.errors import ConfigError, MissingInputError, did_you_mean
+from rlp_core.errors import MissingInputError
 from rlp_core.evaluation import gate, item_files
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import write_json
@@ -24,19 +23,11 @@ def run(context: StageContext) -> None:
     differ between two equal runs.
 
     Raises:
-        ConfigError: a candidate is no arm, or none has the metric.
+        ConfigError: no candidate has the metric.
         MissingInputError: an arm was not evaluated, or there is no model of the winner.
         DataError: the items of an arm are malformed, too few, or not those of the others.
     """
     params, workspace = context.params.promote, context.workspace
-    known = arms.declared().names
-    unknown = [arm for arm in params.candidates if arm not in known]
-    if unknown:
-        raise ConfigError(
-            f"no arm is called {', '.join(unknown)}",
-            where="params.yaml, key promote.candidates",
-            fix=f"{did_you_mean(unknown[0], known)}choose among: {', '.join(known)}",
-        )
     settings = context.params.compare
     resampler = Resampler(context.params.seed, settings.resamples, settings.confidence)
     items = {

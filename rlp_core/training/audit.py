@@ -12,7 +12,8 @@ without thinking, the gain is split against the frozen model that the run began 
 
     S_pred - S_ema = [S_pred - S_frozen] + [S_frozen - S_ema] = true gain + baseline decay.
 
-Reward terms are no gain: what they add to the reward is told beside it, as `shaping`.
+Reward terms are no gain: what they add to the reward at the same places is told beside it, as
+`audited_shaping`.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def audit(
     Returns:
         Means over the groups, in nats: `true_gain`, `baseline_decay`, `content_gain`, and the
         gain of the controls, `null_gain`, `shuffled_gain`, `random_gain`; with reward terms also
-        `shaping`, the part of the reward that is no gain.
+        `audited_shaping`, the part of the reward that is no gain. (`shaping` is that of the whole
+        step; an audit looks at some of its places.)
     """
     positions = [group.position for group in groups]
     start = worker.score(frozen, positions, "audit")
@@ -82,7 +84,7 @@ def audit(
         "null_gain": _mean(null, baseline),
         "shuffled_gain": _mean(shuffled, baseline),
         "random_gain": _mean(random, baseline),
-    } | ({"shaping": fmean(shaping)} if shaping else {})
+    } | ({"audited_shaping": fmean(shaping)} if shaping else {})
 
 
 def _mean(first: Sequence[float], second: Sequence[float]) -> float:
@@ -127,9 +129,9 @@ def _score(
 ) -> list[list[float]]:
     """S of the text after each control."""
     marks = worker.marks
-    trunks, index = trunks_of([group.position for group in groups])
+    trunks, index = trunks_of([group.position for group in groups], marks.lead)
     branches = [
-        Branch(trunk, group.position.index,
+        Branch(trunk, group.position.index + len(marks.lead),
                [marks.open, *control, marks.close, *group.position.following[:-1]])
         for trunk, group, each in zip(index, groups, controls, strict=True)
         for control in each

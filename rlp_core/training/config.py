@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rlp_core.objective import estimators
 from rlp_core.objective.config import ObjectiveConfig
 from rlp_core.objective.estimators import ema_reaches_gradient
-from rlp_core.policy.config import Architecture
+from rlp_core.policy.config import Architecture, Precision
 from rlp_core.section import Arguments, Count, NonNegative, Positive, PositiveReal, Section, Share
+from rlp_core.workspace import output_at
 
 
 class OptimizerConfig(Arguments):
@@ -79,9 +80,10 @@ class LearnerConfig(ObjectiveConfig):
     min_thought_tokens: Count = Field(
         default=0, description="`close` is not drawn before so many tokens of a thought."
     )
-    precision: Literal["float32", "bfloat16"] = Field(
+    precision: Precision = Field(
         default="float32",
-        description="What samples and is updated; master parameters and baseline stay in float32.",
+        description="What samples, scores and is updated; master parameters and EMA stay in "
+        "float32.",
     )
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.99, description="tau of the baseline model. The paper: 0.999."
@@ -132,6 +134,10 @@ class Base(Section):
     checkpoint: str = Field(
         default="", description="Hugging Face name or folder; empty: train `architecture`."
     )
+    checkpoint_folder: str = Field(
+        min_length=1,
+        description="Where a checkpoint that is a folder lies; a DVC dependency of the stage.",
+    )
     revision: str = Field(default="", description="Commit of the checkpoint on a hub.")
     architecture: Architecture | None = Field(
         default=None, description="The model to build where no checkpoint is named."
@@ -139,7 +145,21 @@ class Base(Section):
     steps: Count = Field(description="Optimizer steps of next-token prediction; 0: none.")
     batch: Positive = Field(description="Documents a step.")
     max_tokens: Positive = Field(description="Tokens of a document at most; the rest is cut.")
+    precision: Precision = Field(
+        default="float32", description="What computes; the parameters stay in float32."
+    )
     optimizer: OptimizerConfig = Field(description="How to step.")
+
+    @field_validator("checkpoint_folder")
+    @classmethod
+    def _is_no_output(cls, folder: str) -> str:
+        if (output := output_at(folder)) is not None:
+            raise ValueError(
+                f"stages write to `{output}`, so the folder of checkpoints must not be, hold or "
+                "lie in it; copy a model of the pipeline to begin with it, such as to "
+                "`data/checkpoints`"
+            )
+        return folder
 
     @model_validator(mode="after")
     def _one_origin(self) -> Base:
@@ -165,6 +185,9 @@ class Supervised(Section):
         default=0.0,
         description="Share of the filler thoughts that are somebody else's; the others are empty.",
     )
+    precision: Precision = Field(
+        default="float32", description="What computes; the parameters stay in float32."
+    )
     optimizer: OptimizerConfig = Field(description="How to step.")
 
 
@@ -174,5 +197,8 @@ class Cpt(Section):
     batch: Positive = Field(description="Documents a step.")
     compute_ratio: PositiveReal = Field(
         description="FLOPs as a multiple of those in the ledger of `rlp`. 1: matched."
+    )
+    precision: Precision = Field(
+        default="float32", description="What computes; the parameters stay in float32."
     )
     optimizer: OptimizerConfig = Field(description="How to step.")

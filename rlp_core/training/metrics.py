@@ -38,7 +38,8 @@ def thought_metrics(
     several = len(rewards[0]) > 1
     spread = torch.tensor(rewards, dtype=torch.float64)  # statistics.stdev fails on NaN
     metrics |= {
-        "reward_std": float(spread.std(dim=1).mean()) if several else 0.0,
+        # of single thoughts there is no group: what differs, and is learnt from, are the places
+        "reward_std": float(spread.std(dim=1).mean() if several else spread.std(correction=0)),
         "thought_tokens": fmean(lengths),
         "thought_tokens_std": stdev(lengths) if len(lengths) > 1 else 0.0,
         "forced": fmean(not closed for group in groups for closed in group.stopped),

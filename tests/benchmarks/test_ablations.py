@@ -1,5 +1,6 @@
 """The tables of ablations: their settings are possible, their intervals right."""
 
+import itertools
 import json
 import math
 
@@ -8,6 +9,7 @@ import yaml
 
 from benchmarks import ablations
 from benchmarks.ablation_run import _params
+from rlp_core.objective import estimators
 from rlp_core.workspace import Workspace
 
 ROWS = [(name, row) for name, table in ablations.TABLES.items() for row in table.rows]
@@ -25,6 +27,16 @@ def test_every_row_names_possible_parameters(tmp_path, name, row):
         section, field = key.split(".")
         assert made[section][field] == value
     assert Workspace(tmp_path).params.is_file()
+
+
+def test_every_estimator_has_a_row_and_those_of_a_kind_stand_together():
+    rows = list(ablations.TABLES["estimator"].rows)
+    assert sorted(rows) == estimators.built_in()
+    declared = [estimators.get(name) for name in rows]
+    kinds = [(part.compares_group, part.per_token) for part in declared]
+    assert [kind for kind, _ in itertools.groupby(kinds)] == [
+        (True, False), (False, False), (False, True),
+    ]  # fmt: skip
 
 
 def test_the_interval_is_students():

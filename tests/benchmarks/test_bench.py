@@ -1,12 +1,17 @@
 """`rlp bench` on work small enough for a test; no time is asserted."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from benchmarks import bench, growth, rlp_step
 from benchmarks.work import TEST
 from rlp_core.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_thought_has_its_length_and_the_phases_add_up():
@@ -45,3 +50,25 @@ def test_the_last_line_is_json_with_all_figures():
 def test_unknown_work_is_refused():
     with pytest.raises(UsageError, match="no work is called 'big'"):
         bench.run("big", (), 1, 1, print)
+
+
+def test_an_unknown_recipe_is_refused_where_there_is_no_trl():
+    with pytest.raises(UsageError, match="no recipe is called 'fast'"):
+        bench.run("test", ("fast",), 1, 1, print)
+
+
+def test_a_line_is_said_before_anything_slow_is_loaded():
+    script = (
+        "import sys\n"
+        "from benchmarks import bench\n"
+        "from rlp_core.errors import UsageError\n"
+        "def say(line): print('torch' in sys.modules, line)\n"
+        "try: bench.run('big', (), 3, 1, say)\n"
+        "except UsageError: print('torch' in sys.modules, 'end')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    first, last = done.stdout.splitlines()
+    assert first.startswith("False bench: ")
+    assert last == "True end"

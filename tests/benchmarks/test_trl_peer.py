@@ -14,7 +14,8 @@ import torch
 from click.testing import CliRunner
 
 from benchmarks import trl_peer
-from benchmarks.trl_peer import RECIPES, run
+from benchmarks.recipes import RECIPES
+from benchmarks.trl_peer import run
 from benchmarks.work import FORBIDDEN, TEST
 from rlp_core.errors import EXIT_UNAVAILABLE, ConfigError
 

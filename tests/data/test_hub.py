@@ -12,8 +12,8 @@ import pytest
 
 from rlp_core import quiet
 from rlp_core.data import hub
-from rlp_core.errors import ConfigError, DataError, MissingInputError, UnavailableError
 from rlp_core.data.config import Hub
+from rlp_core.errors import ConfigError, DataError, MissingInputError, UnavailableError
 
 quiet.apply()
 datasets = pytest.importorskip("datasets")

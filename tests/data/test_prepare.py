@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from rlp_core.data import prepare as library
-from rlp_core.data.files import Form, read_rows, stem_of
+from rlp_core.data.benchmark_config import Benchmark
+from rlp_core.data.config import Prepare
+from rlp_core.data.files import read_rows, stem_of
+from rlp_core.data.opening import Form
 from rlp_core.data.records import Document, Record, content_key, kind_of
 from rlp_core.errors import ConfigError, DataError, MissingInputError
 from rlp_core.evaluation import benchmarks
 from rlp_core.files import read_jsonl, sha256
-from rlp_core.data.config import Prepare
-from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.params import load
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, SOURCE_PARTS, TRAINING_PARTS
 
@@ -194,7 +195,10 @@ def test_one_book_feeds_both_sides_when_it_is_parted_within(tmp_path: Path) -> N
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "book.txt").write_text(BOOK)
     book = files(pattern="*.txt", block_chars=600, gap_chars=100)
-    parts: dict[str, Any] = {"base": [book | {"take": "train"}], "heldout": [book | {"take": "heldout"}]}
+    parts: dict[str, Any] = {
+        "base": [book | {"take": "train"}],
+        "heldout": [book | {"take": "heldout"}],
+    }
     out, manifest = run(tmp_path, **parts)
     texts = {
         part: [r.text for r in records(out, part) if isinstance(r, Document)] for part in parts

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlp_core.data import procedural
+from rlp_core.data.procedural_config import Procedural
 from rlp_core.data.records import Demonstration, Document, Problem, Record, content_key, heldout
 from rlp_core.environments import Environment, get
 from rlp_core.errors import ConfigError
-from rlp_core.data.procedural_config import Procedural
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, TRAINING_PARTS
 
 SHARE = 0.2
@@ -119,7 +119,9 @@ def test_occupations_are_balanced_in_training(count: int) -> None:
 
 
 def test_twins_lie_on_one_side_and_evaluation_takes_one_of_them() -> None:
-    training, evaluation = (make(part, world="occupations", count=20) for part in ("base", "heldout"))
+    training, evaluation = (
+        make(part, world="occupations", count=20) for part in ("base", "heldout")
+    )
     assert not {r.key for r in training} & {r.key for r in evaluation}
     assert len({r.key for r in evaluation}) == 20
     assert Counter("she" in _text(r).split() for r in evaluation) == {True: 10, False: 10}

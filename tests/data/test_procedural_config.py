@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rlp_core.environments.arithmetic import ChainSettings
 from rlp_core.data.procedural_config import Procedural
+from rlp_core.environments.arithmetic import ChainSettings
 
 CHAINS = {"kind": "procedural", "world": "arithmetic", "count": 5}
 

@@ -110,9 +110,7 @@ def words(unknown: str | None = None) -> PreTrainedTokenizerFast:
     made = Tokenizer(kinds.WordLevel({END_OF_TEXT: 0, "[UNK]": 1, "a": 2}, "[UNK]"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     made.decoder = decoders.Fuse()
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token=END_OF_TEXT, unk_token=unknown
-    )
+    fast = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=END_OF_TEXT, unk_token=unknown)
     add_delimiters(fast, models.DELIMITERS)
     return fast
 

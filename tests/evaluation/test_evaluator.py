@@ -1,60 +1,28 @@
 """The measured items against slow scores of single texts."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation import abilities, item_files
-from rlp_core.evaluation.bias import ChoiceItem
-from rlp_core.evaluation.config import BiasFiles, Evaluate
-from rlp_core.evaluation.evaluator import Evaluator
+from rlp_core.evaluation import evaluator as module
 from rlp_core.files import write_jsonl
 from rlp_core.objective.reference import logprob
 from tests import models
-
-DOCUMENTS = [
-    Document(id="a", key="a", source="s", licence="l", text="Q: 3+4\nA:7\n", spans=[[9, 10]]),
-    Document(id="b", key="b", source="s", licence="l", text="The nurse said that he was late."),
-]
-PROBLEMS = [
-    Problem(
-        id=f"p{i}",
-        key=f"p{i}",
-        source="s",
-        licence="l",
-        benchmark="b",
-        rule="exact",
-        prompt=f"Q: {i}+4\nA:",
-        answer="7",
-    )
-    for i in range(3)
-]
-ITEMS = [
-    ChoiceItem("t1", "templates", "", "0", "The nurse said that", (" he", " she"), {}),
-    ChoiceItem("w1", "winobias", "type1", "1", "", ("He came.", "She came."), {}),
-]
-
+from tests.evaluation.samples import (
+    DOCUMENTS,
+    ITEMS,
+    PROBLEMS,
+    evaluator,
+    problem,
+    templates_item,
+)
 
 PROMPTED = Codec.of(models.tokenizer(), models.DELIMITERS, "Think.\n")
-
-
-def evaluator(micro_batch: int = 64, max_tokens: int = 40, codec: Codec | None = None) -> Evaluator:
-    settings = Evaluate(
-        samples=3,
-        temperature=0.7,
-        benchmarks=("b",),
-        benchmark_folder="data/benchmarks",
-        problems=9,
-        heldout_documents=9,
-        heldout_positions=2,
-        max_tokens=max_tokens,
-        answer_tokens=3,
-        bias=BiasFiles(folder="data/bias", template_items=2, thoughts=2),
-    )
-    return Evaluator(models.model(6), codec or models.codec(), settings, 5, 1, micro_batch)
 
 
 def slow(tokens: list[int], start: int) -> float:
@@ -85,6 +53,35 @@ def test_a_prompt_is_read_and_not_scored():
         assert min(row["positions"]) >= kept
         for place, direct in zip(row["positions"], row["direct"], strict=True):
             assert direct == pytest.approx(slow(tokens[: place + 1], place), abs=1e-4)
+
+
+def test_a_prompt_before_thoughts_is_read_where_something_is_thought(monkeypatch):
+    """Answers, held-out text and choices: every thought has it, and nothing else has."""
+    led = Codec.of(models.tokenizer(), models.DELIMITERS, lead="Think.\n")
+    seen, whole, weigh = [], module.complete, module.score
+
+    def spy(model, contexts, *rest):
+        seen.extend(map(list, contexts))
+        return whole(model, contexts, *rest)
+
+    def spy_score(model, rows, *rest):
+        seen.extend(map(list, rows))
+        return weigh(model, rows, *rest)
+
+    monkeypatch.setattr(module, "complete", spy)
+    monkeypatch.setattr(module, "score", spy_score)
+    made = evaluator(codec=led)
+    made.problems(PROBLEMS)
+    made.heldout(DOCUMENTS)
+    made.bias(ITEMS)
+    opened = [row for row in seen if led.open_id in row]
+    assert opened
+    for row in opened:
+        at = row.index(led.open_id)
+        assert tuple(row[at - len(led.lead) : at]) == led.lead
+    plain = [led.decode(row) for row in seen if led.open_id not in row]
+    assert plain
+    assert not any("Think." in text for text in plain)
 
 
 @given(st.text("Q: 3+4", max_size=80))
@@ -120,25 +117,37 @@ def test_batch_size_changes_no_answer():
     assert alone == large[1:2]
 
 
+@pytest.mark.parametrize("micro_batch", [1, 64])
+def test_an_answer_or_a_thought_hashes_one_number_per_token_that_is_drawn(micro_batch, monkeypatch):
+    hashed, drawn = [], []
+    number, whole = module.uniform, module.complete
+
+    def counting(*coordinates):
+        found = number(*coordinates)
+        hashed.append(found.size)
+        return found
+
+    def spy(model, contexts, params, *rest):
+        found = whole(model, contexts, params, *rest)
+        drawn.extend(len(tokens) for tokens in found.tokens if params.temperature)
+        return found
+
+    monkeypatch.setattr(module, "uniform", counting)
+    monkeypatch.setattr(module, "complete", spy)
+    made = evaluator(micro_batch)
+    made.problems(PROBLEMS)
+    made.heldout(DOCUMENTS)
+    assert sum(hashed) == sum(drawn) > 0
+
+
 def test_long_contexts_are_cut_at_their_start():
-    long = Problem(
-        id="l",
-        key="l",
-        source="s",
-        licence="l",
-        benchmark="b",
-        rule="exact",
-        prompt="Q: " + "1+" * 60 + "1\nA:",
-        answer="1",
-    )
+    long = problem("l", "Q: " + "1+" * 60 + "1\nA:", "1")
     row = evaluator(max_tokens=8).problems([long])[0]
     assert len(row["thinking"]) == len(row["direct"]) == 3
 
 
 def test_a_context_that_is_cut_begins_as_every_text_in_training(monkeypatch):
     """With the start-of-text token, which the parts that train are given by the codec."""
-    from rlp_core.evaluation import evaluator as module
-
     seen = []
     whole = module.complete
 
@@ -148,17 +157,8 @@ def test_a_context_that_is_cut_begins_as_every_text_in_training(monkeypatch):
 
     monkeypatch.setattr(module, "complete", spy)
     text = "Q: " + "1+" * 60 + "1\nA:"
-    long = Problem(
-        id="l",
-        key="l",
-        source="s",
-        licence="l",
-        benchmark="b",
-        rule="exact",
-        prompt=text,
-        answer="1",
-    )
-    long_item = ChoiceItem("t1", "templates", "", "0", text, (" he", " she"), {})
+    long = problem("l", text, "1")
+    long_item = templates_item("t1", text)
     made = evaluator(max_tokens=8)
     made.problems([long, PROBLEMS[0]])
     made.bias([long_item])
@@ -188,3 +188,19 @@ def test_the_rows_are_what_the_comparison_reads(tmp_path):
         for thoughts, direct in zip(r["thinking"], r["direct"], strict=True)
     ]
     assert values["information_gain"] == pytest.approx(np.mean(gains))
+
+
+def test_decoding_has_a_batch_of_its_own(monkeypatch):
+    """Scores take whole rows and little else; a thought holds keys and values for as long."""
+    made = dataclasses.replace(evaluator(2), decode_batch_size=7)
+    rows: list[tuple[str, int]] = []
+    complete, score = module.complete, module.score
+    monkeypatch.setattr(
+        module, "complete", lambda *a, **k: rows.append(("decode", a[4])) or complete(*a, **k)
+    )
+    monkeypatch.setattr(
+        module, "score", lambda *a, **k: rows.append(("score", a[3])) or score(*a, **k)
+    )
+    made.problems(PROBLEMS[:2])
+    made.heldout(DOCUMENTS[:2])
+    assert {("decode", 7), ("score", 2)} == set(rows)

@@ -4,47 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from rlp_core.data.records import Document, Problem
 from rlp_core.errors import DataError
-from rlp_core.evaluation.bias import ChoiceItem
 from rlp_core.evaluation.losses import Loss, report
 from tests import models
-from tests.evaluation.test_evaluator import evaluator
+from tests.evaluation.samples import document, evaluator, problem, templates_item
 
 LONG = "Q: " + "1+" * 30 + "1\nA:1\n"
-
-
-def document(name: str, text: str, spans: list[list[int]]) -> Document:
-    return Document(id=name, key=name, source="s", licence="l", text=text, spans=spans)
 
 
 def test_every_loss_is_counted() -> None:
     marked = document("late", LONG, [[LONG.index("A:") + 2, LONG.index("A:") + 3]])
     early = document("cut", LONG, [[3, 4]])
     whole = document("whole", "Q: 3+4\nA:7\n", [[9, 10]])
-    problems = [
-        Problem(
-            id="p",
-            key="p",
-            source="s",
-            licence="l",
-            benchmark="b",
-            rule="exact",
-            prompt=LONG,
-            answer="1",
-        ),
-        Problem(
-            id="q",
-            key="q",
-            source="s",
-            licence="l",
-            benchmark="b",
-            rule="exact",
-            prompt="Q:",
-            answer="1,234,567 legs",
-        ),
-    ]
-    items = [ChoiceItem("t", "templates", "", "0", LONG, (" he", " she"), {})]
+    problems = [problem("p", LONG, "1"), problem("q", "Q:", "1,234,567 legs")]
+    items = [templates_item("t", LONG)]
     made = evaluator(max_tokens=16)
     counts = {
         loss.name: (loss.count, loss.total)

@@ -13,11 +13,7 @@ import yaml
 from tests.e2e import checkout
 
 GUIDES = checkout.REPOSITORY / "docs" / "guides"
-PROGRAMS = {
-    "rlp": ["-m", "rlp_core.cli"],
-    "python": [],
-    "make params-reference": ["-m", "rlp_core.params.reference"],
-}
+PROGRAMS = {"rlp": ["-m", "rlp_core.cli"], "python": [], "dvc": ["-m", "dvc"]}
 
 
 class Follower:
@@ -35,16 +31,18 @@ class Follower:
         self.said: dict[str, str] = {}
         text = (GUIDES / guide).read_text(encoding="utf-8")
         for before, language, block in re.findall(r"(.*?)^```(\w+)\n(.*?)^```$", text, re.S | re.M):
-            named = re.search(r"Save this as `([\w./-]+)`", before)
+            named = re.search(r"Save this as\s+`([\w./-]+)`", before)
             if named:
                 path = self.root / named.group(1)
                 assert not path.exists()
                 path.write_text(block, encoding="utf-8")
+            elif language == "python":
+                raise AssertionError(f"{guide} does not say where this is saved:\n{block}")
             elif language == "yaml":
                 self._add_parameters(yaml.safe_load(block))
             elif language == "bash":
                 for command in block.splitlines():
-                    self.said[command] = self._run(command)
+                    self.said[command] = "".join(map(self._run, self._commands(command)))
 
     def changed(self) -> dict[str, str]:
         """Paths that git sees as new or changed, with its letters for how."""
@@ -56,6 +54,16 @@ class Follower:
         params = yaml.safe_load(path.read_text(encoding="utf-8"))
         _add(params, given)
         path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+    def _commands(self, line: str) -> list[str]:
+        """What a line runs: itself, or the recipe of its target without the installation."""
+        if not line.startswith("make "):
+            return [line]
+        target = line.removeprefix("make ")
+        text = (self.root / "Makefile").read_text(encoding="utf-8")
+        recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", text, re.M)
+        assert recipe is not None, line
+        return [step.strip().lstrip("@") for step in recipe[1].splitlines()]
 
     def _run(self, command: str) -> str:
         program = next(name for name in PROGRAMS if command.startswith(name))
@@ -83,7 +91,7 @@ def _add(params: dict[str, Any], given: dict[str, Any]) -> None:
     """Put the keys of a guide into parameters; lists grow at their end."""
     for key, value in given.items():
         if isinstance(value, dict):
-            _add(params[key], value)
+            _add(params.setdefault(key, {}), value)
         elif isinstance(value, list):
             params[key] += value
         else:

@@ -21,7 +21,7 @@ from rlp_core.stage import StageContext
 from rlp_core.stages import prepare
 from rlp_core.tracking.tracker import Tracker
 from rlp_core.workspace import Workspace
-from tests.evaluation.test_evaluator import DOCUMENTS, ITEMS, evaluator
+from tests.evaluation.samples import DOCUMENTS, ITEMS, evaluator
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "add-a-benchmark.md").read_text("utf-8")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from statistics import median
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.errors import EXIT_TRAINING
-from rlp_core.monitoring.health import Finding, HealthSettings, Monitor, stopped
+from rlp_core.errors import EXIT_TRAINING, ConfigError
+from rlp_core.monitoring.config import HealthConfig
+from rlp_core.monitoring.health import Finding, Monitor, stopped
 from rlp_core.monitoring.health_checks import HEALTH_CHECKS
 
-SETTINGS = HealthSettings()
+SETTINGS = HealthConfig()
 STEADY = {
     "information_gain": 1.0,
     "reward_std": 1.0,
@@ -61,7 +62,7 @@ def collapsing(step: int) -> dict[str, float]:
     }
 
 
-def watch(rows, settings: HealthSettings = SETTINGS) -> tuple[Monitor, list[Finding]]:
+def watch(rows, settings: HealthConfig = SETTINGS) -> tuple[Monitor, list[Finding]]:
     monitor = Monitor(settings)
     return monitor, [f for step, row in enumerate(rows) for f in monitor.observe(step, row)]
 
@@ -105,7 +106,8 @@ def test_the_last_good_step_lies_before_the_fall():
         if monitor.well:
             good.append(step)
     assert good
-    assert collapsing(good[-1])["information_gain"] > -0.2 - 2 * SETTINGS.collapse
+    unit = median(collapsing(step)["reward_std"] for step in range(SETTINGS.window))
+    assert collapsing(good[-1])["information_gain"] > -0.2 - SETTINGS.collapse * unit
 
 
 def test_nothing_but_non_finite_values_is_said_in_the_first_window():
@@ -218,10 +220,10 @@ def test_non_finite_steps_leave_the_medians_alone():
 def test_any_metric_may_be_absent(absent):
     rows = [{k: v for k, v in collapsing(step).items() if k not in absent} for step in range(50)]
     worst = watch(rows)[0].collapsed
-    if "information_gain" not in absent:
+    if absent & {"reward_std"} or absent >= {"information_gain", "thought_tokens"}:
+        assert worst is None  # without a spread nothing says what many nats are
+    else:
         assert worst is not None
-    elif absent & {"reward_std", "thought_tokens"}:
-        assert worst is None
 
 
 metric = st.floats(-20, 20) | st.just(math.nan) | st.just(0.0)
@@ -233,7 +235,7 @@ rows_of_any_run = st.lists(
 
 @given(rows_of_any_run, st.integers(0, 40))
 def test_a_resumed_monitor_says_what_an_unbroken_one_says(rows, cut):
-    settings = replace(SETTINGS, window=3, patience=2)
+    settings = SETTINGS.model_copy(update={"window": 3, "patience": 2})
     whole, found = watch(rows, settings)
     first, before = watch(rows[:cut], settings)
     resumed = Monitor(settings)
@@ -244,6 +246,99 @@ def test_a_resumed_monitor_says_what_an_unbroken_one_says(rows, cut):
     assert before + after == found
     assert resumed.state() == whole.state()
     assert (resumed.collapsed, resumed.well) == (whole.collapsed, whole.well)
+
+
+UNITS = ("information_gain", "reward_std", "grad_norm")
+"""Metrics that are counted in the reward's unit."""
+
+
+def scaled(row: dict[str, float], factor: float) -> dict[str, float]:
+    return {name: value * factor if name in UNITS else value for name, value in row.items()}
+
+
+def what_and_when(rows, settings: HealthConfig = SETTINGS) -> tuple[list[tuple], list[bool]]:
+    """What is found, but for its numbers; and whether each step is one to go back to."""
+    monitor, found, well = Monitor(settings), [], []
+    for step, row in enumerate(rows):
+        found += [
+            (f.name, f.severity, f.since, f.step, f.ended) for f in monitor.observe(step, row)
+        ]
+        well.append(monitor.well)
+    return found, well
+
+
+@pytest.mark.parametrize("curve", [healthy, collapsing])
+@pytest.mark.parametrize("factor", [0.01, 100.0])
+def test_a_run_whose_gains_are_a_hundredth_is_judged_alike(curve, factor):
+    """As where one token of prose is predicted, not the digit that a calculation leads to."""
+    rows = [curve(step) for step in range(120)]
+    found, well = what_and_when(rows)
+    assert found
+    assert what_and_when([scaled(row, factor) for row in rows]) == (found, well)
+
+
+spread = st.just(0.0) | st.floats(1e-3, 20)
+rows_of_a_sane_run = st.lists(
+    st.fixed_dictionaries(
+        {name: st.floats(-20, 20) for name in ("information_gain", "entropy")},
+        optional={
+            "reward_std": spread,
+            "grad_norm": spread,
+            "positive": st.floats(0, 1),
+            "forced": st.floats(0, 1),
+            "thought_tokens": st.floats(0, 9),
+        },
+    ),
+    max_size=40,
+)
+
+
+@given(rows_of_a_sane_run, st.sampled_from([2.0**-7, 2.0**-3, 2.0**7]))
+def test_no_finding_changes_with_the_unit(rows, factor):
+    """Factors that change no digit of a float, so that ties stay ties."""
+    settings = SETTINGS.model_copy(update={"window": 3, "patience": 2})
+    assert what_and_when([scaled(row, factor) for row in rows], settings) == what_and_when(
+        rows, settings
+    )
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.01])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("gain_falls", {"information_gain": -0.6}),
+        ("gain_collapsed", {"information_gain": -4.0, "positive": 0.0}),
+        ("flat_rewards", {"reward_std": 0.01}),
+    ],
+)
+def test_limits_are_multiples_of_the_first_windows_spread(name, values, factor):
+    steady = scaled(STEADY, factor)
+    assert begun(watch([steady] * 45)[1]) == []
+    assert name in begun(watch([steady] * 15 + [steady | scaled(values, factor)] * 30)[1])
+
+
+def test_a_settled_run_of_small_gains_is_noted_not_warned():
+    start, settled = {"information_gain": 0.001}, {"information_gain": 0.02, "reward_std": 0.0}
+    rows = [scaled(STEADY, 0.01) | start] * 10 + [scaled(STEADY, 0.01) | settled] * 30
+    _, found = watch(rows)
+    assert [(f.name, f.severity) for f in found] == [("flat_rewards", "note")]
+
+
+def test_one_odd_first_step_does_not_set_the_limits():
+    odd = STEADY | {"reward_std": 500.0}
+    _, found = watch([odd] + [STEADY] * 14 + [STEADY | {"reward_std": 0.01}] * 30)
+    assert begun(found) == ["flat_rewards"]
+
+
+def test_equal_rewards_are_flat_and_say_nothing_of_the_scale():
+    """The unit is that of the first steps whose rewards differ, however late they come."""
+    equal = STEADY | {"reward_std": 0.0}
+    monitor, found = watch([equal | {"information_gain": -50.0, "positive": 0.0}] * 40)
+    assert begun(found) == ["flat_rewards"]
+    assert monitor.collapsed is None
+    fallen = STEADY | {"information_gain": -4.0, "positive": 0.0}
+    _, found = watch([equal] * 30 + [STEADY] * 15 + [fallen] * 30)
+    assert {"gain_falls", "gain_collapsed"} <= set(begun(found))
 
 
 def test_what_is_remembered_is_bounded():
@@ -262,10 +357,12 @@ def test_the_error_says_what_since_when_where_and_what_to_change():
     assert "no good checkpoint" in str(stopped(worst, None))
 
 
-@pytest.mark.parametrize("wrong", [{"window": 0}, {"patience": 0}, {"collapse": 0.1}])
+@pytest.mark.parametrize(
+    "wrong", [{"window": 2}, {"patience": 0}, {"collapse": 0.1}, {"falling": 4.0}, {"rare": 1.5}]
+)
 def test_impossible_settings_are_refused(wrong):
-    with pytest.raises(ValueError, match="must be at least"):
-        HealthSettings(**wrong)
+    with pytest.raises(ConfigError, match=r"must be at least|greater than|less than"):
+        HealthConfig(**wrong)
 
 
 def test_every_finding_has_its_section_in_the_guide():

@@ -1,9 +1,13 @@
+import dataclasses
+import math
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.errors import ConfigError
+from rlp_core.errors import EXIT_SOFTWARE, ConfigError, PluginError
 from rlp_core.objective import estimators
 from rlp_core.objective.advantage import advantages, token_advantages
 from rlp_core.objective.reward import clip_reward, information_gain
@@ -184,3 +188,98 @@ def test_gae_gives_constants_and_leaves_its_inputs_alone():
     assert not found.requires_grad
     assert not returns.requires_grad
     assert torch.equal(values, torch.ones(5))
+
+
+@pytest.fixture
+def giving(monkeypatch):
+    """Let an estimator give something else."""
+
+    def put(name: str, function: Any) -> None:
+        known = dataclasses.replace(estimators.get(name), function=function)
+        monkeypatch.setattr(estimators, "get", lambda _: known)
+
+    return put
+
+
+def refused(name: str, rewards: torch.Tensor) -> PluginError:
+    """The error of an estimator, of a thought or of a token."""
+    with pytest.raises(PluginError) as caught:
+        if name in PER_THOUGHT:
+            advantages(name, rewards)
+        else:
+            sizes = torch.full((rewards.numel(),), 2)
+            values = torch.zeros(2 * rewards.numel())
+            token_advantages(name, rewards.flatten(), values, sizes, 1.0, 0.95)
+    assert f"the estimator `{name}` gave" in caught.value.what
+    assert caught.value.where == f"rlp_core.objective.estimators.{name}"
+    assert "add-an-estimator.md" in caught.value.fix
+    assert caught.value.exit_code == EXIT_SOFTWARE
+    return caught.value
+
+
+@pytest.mark.parametrize("name", PER_THOUGHT)
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda r: r.mean(dim=1), "shape [3], not [3, 2]"),
+        (lambda r: r.T, "shape [2, 3], not [3, 2]"),
+        (lambda r: r.mean(), "shape [], not [3, 2]"),
+        (lambda r: r.tolist(), "no tensor, but list"),
+        (lambda _: None, "no tensor, but NoneType"),
+        (lambda r: (r, r), "no tensor, but tuple"),
+        (lambda r: r / 0, "not finite for rewards that are"),
+        (lambda r: r * math.nan, "not finite for rewards that are"),
+    ],
+)
+def test_an_estimator_that_gives_something_else(giving, name, function, words):
+    giving(name, function)
+    assert words in refused(name, torch.tensor([[1.0, 2.0]] * 3)).what
+
+
+@pytest.mark.parametrize("name", PER_TOKEN)
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda r, v, *_: (r, v), "advantages of shape [6], not [12]"),
+        (lambda r, v, *_: (v, r), "returns of shape [6], not [12]"),
+        (lambda _, v, *__: (v, None), "returns that are no tensor, but NoneType"),
+        (lambda _, v, *__: v, "no pair of advantages and returns, but Tensor"),
+        (lambda *_: None, "no pair of advantages and returns, but NoneType"),
+        (lambda _, v, *__: (v, v, v), "no pair of advantages and returns, but tuple"),
+        (lambda _, v, *__: (v / 0, v), "advantages that are not finite"),
+        (lambda _, v, *__: (v, v + math.inf), "returns that are not finite"),
+    ],
+)
+def test_an_estimator_of_a_token_that_gives_something_else(giving, name, function, words):
+    giving(name, function)
+    assert words in refused(name, torch.tensor([[1.0, 2.0]] * 3)).what
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_rewards_that_are_not_finite_are_not_the_estimator_s_fault(name):
+    """The step is skipped; that is the trainer's to see."""
+    found = _advantages(name, torch.tensor([[math.nan, 1.0], [0.0, 2.0]]), torch.zeros(2))
+    assert not found.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_estimator_that_raises(giving, name):
+    giving(name, lambda r, *_: r[99])
+    with pytest.raises(PluginError, match=f"the estimator `{name}` raised IndexError") as caught:
+        _advantages(name, torch.zeros(3, 2), torch.zeros(3))
+    assert caught.value.where == f"rlp_core.objective.estimators.{name}"
+    assert isinstance(caught.value.__cause__, IndexError)
+
+
+def test_an_estimator_may_change_what_it_is_given(giving):
+    giving("raw", lambda r: r.sub_(r.median()))
+    rewards = torch.tensor([[1.0, 2.0, 4.0]])
+    assert advantages("raw", rewards).tolist() == [[-1.0, 0.0, 2.0]]
+    assert rewards.tolist() == [[1.0, 2.0, 4.0]]
+
+
+def test_an_estimator_of_a_token_may_too(giving):
+    giving("gae", lambda r, v, *_: (v.zero_(), r.add_(1).repeat(1)))
+    values = torch.ones(1, requires_grad=True)
+    found, returns = gae(torch.ones(1), values, torch.tensor([1]), 1.0, 1.0)
+    assert (found.tolist(), returns.tolist(), values.tolist()) == ([0.0], [2.0], [1.0])

@@ -30,7 +30,7 @@ class Case:
         key = np.repeat(keys, copies)
         position = np.repeat([s.position for s in self.prompts], copies)
         copy = np.tile(np.arange(copies), len(self.prompts))
-        return lambda token: uniform(seed, key, position, copy, token)
+        return lambda token, rows: uniform(seed, key[rows], position[rows], copy[rows], token)
 
 
 @st.composite
@@ -78,7 +78,7 @@ def textbook(
             else:
                 known = next_logprobs(model, text, params.temperature, banned)
                 cumulative = np.exp(known).cumsum()
-                threshold = numbers(len(tokens))[row] * cumulative[-1]
+                threshold = float(numbers(len(tokens), np.array([row]))[0]) * cumulative[-1]
                 token = int(np.searchsorted(cumulative, threshold, side="right"))
                 value = float(known[token])
             tokens.append(token)

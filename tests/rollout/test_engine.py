@@ -113,7 +113,9 @@ def test_whole_contexts_go_on(make):
 
 def test_an_empty_context_cannot_be_continued():
     with pytest.raises(ValueError, match="at least one token"):
-        engine.complete(trees.branching("qwen3"), [[3], []], DRAWS, lambda _: np.zeros(4), 4)
+        engine.complete(
+            trees.branching("qwen3"), [[3], []], DRAWS, lambda _, rows: np.zeros(len(rows)), 4
+        )
 
 
 def test_one_model_can_be_switched_and_gives_the_same():

@@ -86,6 +86,29 @@ def test_batch_size_order_and_compaction_change_no_token(case, order, rows, comp
     assert_same(Completions(**rows_of), expected)
 
 
+@given(
+    case=cases(),
+    rows=st.sampled_from([1, 2, 5, 64]),
+    mode=st.sampled_from(["greedy", "plain", "at least three", "one token"]),
+    path=st.sampled_from([sample, dense.sample]),
+)
+@settings(max_examples=40, derandomize=True)
+def test_a_number_is_asked_once_for_every_token_that_is_drawn_and_for_no_other(
+    case, rows, mode, path
+):
+    """Whatever the batch size: numbers cost what is drawn, not batches times rows."""
+    params = MODES[mode]
+    numbers, asked = case.uniforms(params.n), []
+
+    def counting(token, wanted):
+        asked.extend((token, int(row)) for row in wanted)
+        return numbers(token, wanted)
+
+    found = path(trees.branching("qwen3"), case.trunks, case.prompts, params, counting, rows)
+    drawn = [(t, row) for row, tokens in enumerate(found.tokens) for t in range(len(tokens))]
+    assert sorted(asked) == (sorted(drawn) if params.temperature else [])
+
+
 @given(case=cases(), extra=st.lists(trees.tokens, min_size=8, max_size=12))
 @settings(max_examples=20, derandomize=True)
 def test_a_thought_does_not_depend_on_its_company(case, extra):
@@ -211,7 +234,7 @@ def test_evenly_spread_numbers_give_each_token_its_probability(temperature):
     found = sample(
         trees.branching("qwen3"), [[3, 4]], [Prompt(0, 2, OPEN)],
         SamplingParams(many, 11, 1, temperature),
-        lambda _: spread, many,
+        lambda _, asked: spread[asked], many,
     )  # fmt: skip
     expected = np.exp(next_logprobs(trees.plain("qwen3"), [3, 4, OPEN], temperature))
     counts = np.bincount([t[0] for t in found.tokens], minlength=trees.VOCABULARY)
@@ -234,7 +257,7 @@ def test_the_ends_of_the_interval_draw_a_token_that_is_possible(number):
         found = sample(
             trees.branching("qwen3"), [[3]], [Prompt(0, 1, OPEN)],
             SamplingParams(1, stop, 2, 1.0, 1),
-            lambda _: np.full(1, number), 1,
+            lambda _, asked: np.full(len(asked), number), 1,
         )  # fmt: skip
         assert found.tokens[0][0] != stop
         assert np.isfinite(found.logprobs[0][0])
@@ -247,7 +270,14 @@ def test_logits_in_small_chunks_draw_the_same(monkeypatch):
 
 
 def test_nothing_to_draw_gives_nothing():
-    found = sample(trees.branching("qwen3"), [[3]], [], MODES["plain"], lambda _: np.zeros(0), 4)
+    found = sample(
+        trees.branching("qwen3"),
+        [[3]],
+        [],
+        MODES["plain"],
+        lambda _, asked: np.zeros(len(asked)),
+        4,
+    )
     assert found.tokens == found.stopped == found.logprobs == found.predicted == []
 
 
@@ -276,7 +306,7 @@ def test_a_start_beyond_its_document_is_refused(path, position):
     with pytest.raises(ValueError, match="lies beyond a document of 2 tokens"):
         path(
             trees.branching("qwen3"), [[3, 4], [5, 6, 7]], prompts, MODES["plain"],
-            lambda _: np.zeros(6), 8,
+            lambda _, asked: np.zeros(len(asked)), 8,
         )  # fmt: skip
 
 

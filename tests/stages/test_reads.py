@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 import yaml
 
+from rlp_core import arms, prompts
 from rlp_core.params import Params
 from rlp_core.stage import StageContext
-from rlp_core.stages import prepare, validate
-from rlp_core.tracking.lineage import stage_spec
+from rlp_core.stages import base, prepare, validate
+from rlp_core.tracking.lineage import StageSpec, stage_spec
 from rlp_core.workspace import SOURCE_PARTS, Workspace
+from tests.stages.test_training import params as small
 from tests.tracing import files_read, outside
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +41,13 @@ def params(folder: str) -> Params:
     return Params.model_validate(tree)
 
 
+def not_its_own(read: set[str], spec: StageSpec) -> set[str]:
+    """What a stage read, without its outputs: written beside their place, then renamed."""
+    marks = [f"/.{Path(out).name}." for out in spec.outs]
+    found = {path for path in read if not any(mark in f"/{path}" for mark in marks)}
+    return set(outside(found, *spec.outs))
+
+
 def test_prepare_and_validate_read_their_dependencies_alone(tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     (tmp_path / "data" / "benchmarks").mkdir(parents=True)
@@ -52,11 +63,77 @@ def test_prepare_and_validate_read_their_dependencies_alone(tmp_path: Path) -> N
         assert spec is not None
         with files_read(tmp_path) as read:
             stage.run(StageContext(name, settings, workspace, cast("Any", Silent())))
-        marks = [f"/.{Path(out).name}." for out in spec.outs]  # written beside, then renamed
-        own = {path for path in read if any(mark in f"/{path}" for mark in marks)}
-        assert outside(read - own, *spec.deps, *spec.outs) == []
+        assert outside(not_its_own(read, spec), *spec.deps) == []
         expected = {"prepare": "texts/a.jsonl", "validate": "data/prepared/rlp.jsonl"}[name]
         assert expected in read
+
+
+FINETUNED = arms.declared().starts
+CODE = (".py", ".pyc")
+TRAINED = ["base", "bootstrap", "rlp", "cpt", *(f"finetune@{arm}" for arm in FINETUNED)]
+
+
+@pytest.fixture(scope="module")
+def reads(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """What each training stage reads of the workspace and of the package's data, its own left out.
+
+    Its own are the outputs that it has just written, and its checkpoints, whose folder is named
+    after all that decides the result. Weights are opened by a library that raises no event; they
+    lie beside the configuration, and folders are dependencies as a whole.
+    """
+    root = tmp_path_factory.mktemp("reads")
+    (root / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    settings, workspace = small(thought__prompt="terse"), Workspace(root)
+    prepare.run(StageContext("prepare", settings, workspace, cast("Any", Silent())))
+    workspace.prepared.rename(workspace.validated)
+    found = {}
+    for name in TRAINED:
+        scratch = workspace.private / "scratch" / name
+        context = StageContext(name, settings, workspace, cast("Any", Silent()), scratch)
+        stage = importlib.import_module(f"rlp_core.stages.{name.partition('@')[0]}")
+        prompts._read.cache_clear()
+        with files_read(root) as data, files_read(ROOT) as code:
+            stage.run(context)
+        spec = stage_spec(name, settings, workspace)
+        assert spec is not None
+        package = {p for p in code if p.startswith("rlp_core/") and not p.endswith(CODE)}
+        found[name] = set(outside(not_its_own(data, spec), ".rlp")) | package
+    return found
+
+
+@pytest.mark.parametrize("stage", TRAINED)
+def test_training_reads_its_dependencies_alone(stage: str, reads: dict[str, set[str]]) -> None:
+    spec = stage_spec(stage, small(), Workspace(ROOT))
+    assert spec is not None
+    assert outside(reads[stage], *spec.deps) == []
+    begins = {"bootstrap": "base", "rlp": "bootstrap", "cpt": "bootstrap"}
+    begins |= {f"finetune@{arm}": arm for arm in FINETUNED}
+    part = {"cpt": "rlp"}.get(stage, stage.partition("@")[0])
+    expected = {f"data/validated/{part}.jsonl"}
+    expected |= {f"models/{begins[stage]}/config.json"} if stage in begins else set()
+    expected |= {"rlp_core/prompts/terse.yaml"}
+    expected |= {"reports/rlp/ledger.json"} if stage == "cpt" else set()
+    assert expected <= reads[stage]
+
+
+def test_a_checkpoint_is_read_below_the_folder_that_base_depends_on(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    folder = "data/checkpoints/start"
+    settings, workspace = small(), Workspace(tmp_path)
+    prepare.run(StageContext("prepare", settings, workspace, cast("Any", Silent())))
+    workspace.prepared.rename(workspace.validated)
+    base.run(StageContext("base", settings, workspace, cast("Any", Silent())))
+    (tmp_path / folder).parent.mkdir()
+    workspace.model("base").rename(tmp_path / folder)
+    settings = small(
+        base__checkpoint=str(tmp_path / folder), base__architecture=None, base__steps=0
+    )
+    spec = stage_spec("base", settings, workspace)
+    assert spec is not None
+    with files_read(tmp_path) as read:
+        base.run(StageContext("base", settings, workspace, cast("Any", Silent())))
+    assert outside(not_its_own(read, spec), *spec.deps) == []
+    assert f"{folder}/config.json" in read
 
 
 def test_the_trace_sees_a_read_and_no_write(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rlp_core.rollout.branches import Branch
+from rlp_core.rollout.rng import uniform
+from rlp_core.training import groups
 from rlp_core.training.groups import (
     Delimiters,
     RolloutGroup,
@@ -56,6 +58,22 @@ def test_a_thought_depends_neither_on_the_batch_nor_on_the_order_of_documents() 
     assert drawn(stopping(documents=3, branching=False)) == expected
 
 
+@pytest.mark.parametrize("rows", [1, 64])
+def test_a_step_hashes_one_number_per_token_that_it_draws(rows: int, monkeypatch) -> None:
+    made = stopping(documents=3, decode_batch_size=rows)
+    positions = made.positions(made.documents, 0)
+    hashed: list[int] = []
+
+    def counting(*coordinates):
+        found = uniform(*coordinates)
+        hashed.append(found.size)
+        return found
+
+    monkeypatch.setattr(groups, "uniform", counting)
+    drawn = made.draw(positions, 0)
+    assert sum(hashed) == sum(len(tokens) for group in drawn for tokens in group.tokens)
+
+
 def test_a_thought_ends_with_its_close_or_at_the_limit() -> None:
     made = stopping()
     for group in made.groups(0):
@@ -96,7 +114,7 @@ def test_the_close_is_fed_once_and_the_last_token_never() -> None:
     text = steps.documents()[0]
     position = ThinkPosition(text, 3, range(3, 5))
     group = RolloutGroup(position, 0, [[40, 41], [42, 9]], [False, True], [], [])
-    marks = steps.Delimiters(8, 9)
+    marks = Delimiters(8, 9)
     x, y = text.tokens[3:5]
     assert branches_of([group], marks, reasoned=True)[0] == [
         Branch(0, 3, [8, 40, 41, 9, x]),

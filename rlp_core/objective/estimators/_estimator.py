@@ -17,7 +17,10 @@ class Estimator:
             - of a thought: `rewards [N, G] -> advantages [N, G]`, for N positions of the *whole*
               step with G thoughts each;
             - of a token (`per_token`): `(rewards [R], values [M], lengths [R], discount, lam) ->
-              (advantages [M], returns [M])`, for R thoughts of M tokens in all.
+              (advantages [M], returns [M])`, for R thoughts of M tokens in all; returns are what
+              the values are to predict.
+
+            What it is given are copies without gradient, and what it gives is a constant.
         textbook: the same by the definition, on plain lists; what the fast one is tested against.
 
             - of a thought: `rewards, a list per position -> advantages, in the same shape`;

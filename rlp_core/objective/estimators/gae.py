@@ -39,22 +39,12 @@ def gae(
         lam: lambda in [0, 1]. 1: A_t is the discounted reward minus V_t; 0: one step ahead.
 
     Returns:
-        Advantages [M] and returns [M] (advantage + value: what V is to predict), both constants
-        for the gradient.
-
-    Raises:
-        ValueError: a thought has no token, or the lengths do not sum to M.
+        Advantages [M] and returns [M] (advantage + value: what V is to predict).
     """
     import torch
 
     from rlp_core.objective.packing import owners
 
-    if int(lengths.min()) < 1 or int(lengths.sum()) != values.shape[0]:
-        raise ValueError(
-            f"every thought needs a token, and the lengths must sum to the {values.shape[0]} "
-            f"values: the shortest is {int(lengths.min())}, the sum {int(lengths.sum())}"
-        )
-    reward, values = reward.detach().to(values.dtype), values.detach()
     last = lengths.cumsum(0) - 1
     after = last[owners(lengths)] - torch.arange(values.shape[0], device=values.device)
     gained = torch.roll(values, -1) * discount

@@ -37,6 +37,9 @@ _REGISTRY = Registry(
 built_in = _REGISTRY.built_in
 names = _REGISTRY.names
 
+_TAKEN = "std"
+"""`reward_std` is another metric of every step."""
+
 
 @functools.cache
 def get(name: str) -> RewardTerm:
@@ -44,9 +47,14 @@ def get(name: str) -> RewardTerm:
 
     Raises:
         ConfigError: there is none; the message names the nearest.
-        PluginError: its file does not import, or declares no reward term or several.
+        PluginError: its file does not import, or declares no reward term or several; or its metric
+            would have the name of another.
     """
     found: RewardTerm = _REGISTRY.declared(name, RewardTerm)
+    if name == _TAKEN:
+        raise _REGISTRY.fault(
+            name, f"must be called otherwise: `reward_{name}` is a metric already"
+        )
     if not found.summary:
         raise _REGISTRY.fault(name, "has no docstring to say what it measures")
     return found
@@ -56,20 +64,23 @@ def measure(name: str, thought: FinishedThought) -> float:
     """What a term says of a thought.
 
     Raises:
-        PluginError: it raised, or gave something else than a finite number.
+        PluginError: it raised, or gave something else than a finite number. Of scores that are not
+            finite themselves it may make what it can: such a step changes no parameter.
     """
     term = get(name)
     try:
         value = term.function(thought)
+        number = float(value) if isinstance(value, int | float) else None
     except Exception as error:
         raise _wrong(name, f"raised {type(error).__name__}: {error}", thought) from error
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if number is None or isinstance(value, bool):
         shape = list(value.shape) if hasattr(value, "shape") else None
         told = f"of shape {shape}" if shape is not None else repr(value)
         raise _wrong(name, f"gave a {type(value).__name__} {told}, not one number", thought)
-    if not math.isfinite(value):
-        raise _wrong(name, f"gave {value}, not a finite number", thought)
-    return float(value)
+    sound = all(map(math.isfinite, (thought.predicted, thought.baseline or 0.0)))
+    if sound and not math.isfinite(number):
+        raise _wrong(name, f"gave {number}, not a finite number", thought)
+    return number
 
 
 def shaping(weights: Mapping[str, float], measured: Mapping[str, float]) -> float:
