@@ -111,7 +111,7 @@ def _bootstrap(workspace: Path, params: Any, changes: dict[str, Any]) -> tuple[A
     codec = Codec.of(
         tokenizer,
         (params.thought.open, params.thought.close),
-        prompts.text_of(params.thought.prompt),
+        *prompts.words(params.thought.prompt),
     )
     if not own:
         return model, codec

@@ -108,7 +108,7 @@ class RLPTrainer:
         records = as_records(documents)
         self.codec = codec_for(model, tokenizer, self.thought)
         self.model, self.tokenizer = model, self.codec.tokenizer
-        check_model(model, self.config, self.thought)
+        check_model(model, self.config, self.thought, len(self.codec.lead))
         heldout = self.config.heldout
         self.corpus = tokenize_corpus(
             self.codec, records, self.config, heldout.documents if heldout.every else 0
@@ -246,8 +246,8 @@ class RLPTrainer:
         target.mkdir(parents=True, exist_ok=True)
         models.save(self.model, self.tokenizer, target)
         said = self.thought
-        prompt = prompts.text_of(said.prompt)
-        Thinking(said.open, said.close, said.max_tokens, prompt).write(target)
+        words = prompts.words(said.prompt)
+        Thinking(said.open, said.close, said.max_tokens, *words).write(target)
 
     def stop(self) -> None:
         """End training after the present step; for callbacks."""

@@ -167,7 +167,8 @@ class Codec:
         open_id: token that opens a thought.
         close_id: token that closes it.
         prefix: what every text begins with: the start-of-text token, where there is one, and the
-            prompt that asks for thoughts, where there is one. None of it is learnt or thought in.
+            prompt that stands there, where there is one. None of it is learnt or thought in.
+        lead: the prompt that stands before every thought, where there is one; it is never learnt.
         end_id: end-of-text token.
         pad_id: padding; never attended to.
         control: tokens that no text stands for; `encode` never gives one of them.
@@ -180,18 +181,23 @@ class Codec:
     end_id: int
     pad_id: int
     control: frozenset[int]
+    lead: tuple[int, ...]
     _reader: Tokenizer = field(repr=False, compare=False)
 
     @staticmethod
     def of(
-        tokenizer: PreTrainedTokenizerFast, delimiters: tuple[str, str], prompt_text: str = ""
+        tokenizer: PreTrainedTokenizerFast,
+        delimiters: tuple[str, str],
+        start: str = "",
+        lead: str = "",
     ) -> Codec:
-        """Look up the delimiters, and set what every text begins with.
+        """Look up the delimiters, and set what texts and thoughts begin with.
 
         Args:
             tokenizer: any fast Hugging Face tokenizer.
             delimiters: what opens and closes a thought.
-            prompt_text: words put before every text, after the start-of-text token.
+            start: words put before every text, after the start-of-text token.
+            lead: words put before every thought.
 
         Raises:
             ConfigError: a delimiter is not one token of its own, the tokenizer is not a fast one,
@@ -218,19 +224,20 @@ class Codec:
                 fix="set eos_token in its tokenizer_config.json",
             )
         end = int(tokenizer.eos_token_id)
-        start = tokenizer.bos_token_id
+        begin = tokenizer.bos_token_id
         pad = tokenizer.pad_token_id
         control = _control_ids(backend, (opening, closing, end))
         reader = _reader(backend, control)
-        prompt = reader.encode(prompt_text, add_special_tokens=False).ids
+        before = [reader.encode(text, add_special_tokens=False).ids for text in (start, lead)]
         return Codec(
             tokenizer,
             opening,
             closing,
-            (*(() if start is None else (int(start),)), *prompt),
+            (*(() if begin is None else (int(begin),)), *before[0]),
             end,
             end if pad is None else int(pad),
             control,
+            tuple(before[1]),
             reader,
         )
 
@@ -241,6 +248,11 @@ class Codec:
         Nothing predicts token 0, and the prefix is given.
         """
         return max(1, len(self.prefix))
+
+    @property
+    def opening(self) -> tuple[int, ...]:
+        """What a thought begins with: the prompt before it, and the delimiter."""
+        return (*self.lead, self.open_id)
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a text, without anything around them; none is a control token.

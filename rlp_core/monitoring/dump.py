@@ -194,7 +194,7 @@ def model_of_dump(folder: Path, thought: ThoughtConfig) -> tuple[PreTrainedModel
     codec = Codec.of(
         cast("PreTrainedTokenizerFast", tokenizer),
         (thought.open, thought.close),
-        prompts.text_of(thought.prompt),
+        *prompts.words(thought.prompt),
     )
     return model, codec
 

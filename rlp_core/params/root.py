@@ -106,14 +106,20 @@ class Params(Section):
         return self
 
 
-def sequence_lengths(params: Params) -> dict[str, int]:
-    """The longest sequences that stages put through the model, by the keys that set them."""
-    thought = params.thought.max_tokens + 2  # both delimiters
+def sequence_lengths(params: Params, lead: int = 0) -> dict[str, int]:
+    """The longest sequences that stages put through the model, by the keys that set them.
+
+    Args:
+        params: all of them.
+        lead: tokens of the prompt before a thought; a tokenizer tells them.
+    """
+    thought = params.thought.max_tokens + 2 + lead  # both delimiters
+    more = f" + {lead} of thought.prompt" if lead else ""
     return {
         "bootstrap.max_tokens": params.bootstrap.max_tokens,
         "finetune.max_tokens": params.finetune.max_tokens,
-        "rlp.max_tokens + thought.max_tokens + 2": params.rlp.max_tokens + thought,
-        "evaluate.max_tokens + thought.max_tokens + 2 + evaluate.answer_tokens": (
+        f"rlp.max_tokens + thought.max_tokens + 2{more}": params.rlp.max_tokens + thought,
+        f"evaluate.max_tokens + thought.max_tokens + 2{more} + evaluate.answer_tokens": (
             params.evaluate.max_tokens + thought + params.evaluate.answer_tokens
         ),
     }

@@ -123,7 +123,7 @@ class RLPLearner:
         self.buffer = ReplayBuffer(settings.replay.capacity, settings.replay.max_age, seed)
         self.ledger = Ledger(policy)
         self.worker = RolloutWorker(
-            Delimiters(codec.open_id, codec.close_id),
+            Delimiters(codec.open_id, codec.close_id, codec.lead),
             settings.discount,
             seed,
             decode_batch_size,

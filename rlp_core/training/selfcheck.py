@@ -24,7 +24,7 @@ def verify_branches(learner: RLPLearner) -> None:
     positions = learner.positions(first, 0)[:VERIFIED]
     groups = learner.draw(positions, 0)
     learner.ledger.restore(spent)
-    trunks, _ = trunks_of(positions)
+    trunks, _ = trunks_of(positions, learner.worker.marks.lead)
     branches, _ = branches_of(groups, learner.worker.marks, reasoned=True)
     good, worst = verify.agrees(model, trunks, branches)
     print(f"rlp: branch attention differs from the dense path by {worst:.1e} nats at most")
