@@ -180,7 +180,7 @@ def test_evaluation_after_training_needs_the_model_that_the_run_began_with() -> 
     unread: dict[str, Any] = {"audit": {"every": 0}}
     trainer = made(**unread)
     trainer.train()
-    with pytest.raises(ConfigError, match="(?s)was not kept.*heldout=HeldoutConfig"):
+    with pytest.raises(ConfigError, match=r"(?s)was not kept.*heldout=HeldoutConfig"):
         trainer.evaluate(TEXTS[:2])
     asked = made(**unread)
     before = asked.evaluate(TEXTS[:2])

@@ -31,4 +31,5 @@ def verify_branches(learner: RLPLearner) -> None:
     if not good:
         print("warning: that is more than rounding; thoughts are read densely, which is slower")
         for each in (model, learner.policy, learner.ema.model, learner.start):
-            each.set_attn_implementation("sdpa")
+            if each is not None:
+                each.set_attn_implementation("sdpa")
