@@ -38,4 +38,11 @@ class ThoughtConfig(Arguments):
     def _distinct(self) -> ThoughtConfig:
         if self.open == self.close:
             raise ValueError("`open` and `close` must differ")
+        words = prompts.text_of(self.prompt)
+        held = [text for text in (self.open, self.close) if text in words]
+        if held:
+            raise ValueError(
+                f"the prompt `{self.prompt}` holds the delimiter {held[0]!r}: it would be read as "
+                "the characters it is written with; say it in other words, or name another prompt"
+            )
         return self

@@ -187,15 +187,15 @@ def model_of_dump(folder: Path, thought: ThoughtConfig) -> tuple[PreTrainedModel
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+    from rlp_core.policy.ends import ends_of
+
     config = AutoConfig.from_pretrained(folder / _MODEL)
     tokenizer = AutoTokenizer.from_pretrained(folder / _MODEL)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.eval()
-    codec = Codec.of(
-        cast("PreTrainedTokenizerFast", tokenizer),
-        (thought.open, thought.close),
-        prompts.text_of(thought.prompt),
-    )
+    fast = cast("PreTrainedTokenizerFast", tokenizer)
+    words = prompts.text_of(thought.prompt)
+    codec = Codec.of(fast, (thought.open, thought.close), words, ends_of(model, fast))
     return model, codec
 
 

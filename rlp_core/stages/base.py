@@ -66,9 +66,8 @@ def _build(
     size = models.Shape(
         shape.width, shape.layers, shape.heads, shape.kv_heads, shape.feed_forward, shape.context
     )
-    return models.build(size, tokenizer, context.params.seed), common.codec_of(
-        context.params, tokenizer
-    )
+    model = models.build(size, tokenizer, context.params.seed)
+    return model, common.codec_of(context.params, model, tokenizer)
 
 
 def _take_checkpoint(context: StageContext) -> tuple[PreTrainedModel, Codec]:
@@ -80,4 +79,4 @@ def _take_checkpoint(context: StageContext) -> tuple[PreTrainedModel, Codec]:
     models.initialise_tokens(model, added)
     if added:
         print(f"base: {len(added)} thought delimiters added to the tokenizer of the checkpoint")
-    return model, common.codec_of(params, tokenizer)
+    return model, common.codec_of(params, model, tokenizer)

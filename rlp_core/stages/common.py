@@ -18,6 +18,7 @@ from rlp_core.monitoring.progress import StepLog, tail_means
 from rlp_core.params.root import sequence_lengths
 from rlp_core.policy import checks
 from rlp_core.policy import model as models
+from rlp_core.policy.ends import ends_of
 from rlp_core.rollout.engine import prepare
 from rlp_core.training import loop
 from rlp_core.training.checkpoint import Checkpoints
@@ -74,7 +75,7 @@ def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]
     check_lengths(context.params, model, f"models/{arm}")
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model, context.params.runtime.attention)
-    return model, codec_of(context.params, tokenizer)
+    return model, codec_of(context.params, model, tokenizer)
 
 
 def check_lengths(params: Params, model: PreTrainedModel, source: str) -> None:
@@ -95,13 +96,16 @@ def thinking(params: Params) -> Thinking:
     return Thinking(thought.open, thought.close, thought.max_tokens, prompt)
 
 
-def codec_of(params: Params, tokenizer: PreTrainedTokenizerFast) -> Codec:
+def codec_of(
+    params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+) -> Codec:
     """The codec of a model's tokenizer, with the delimiters and the prompt of the parameters.
 
     Raises:
         ConfigError: a text may be no longer than the prompt alone.
     """
-    codec = Codec.of(tokenizer, delimiters(params), prompts.text_of(params.thought.prompt))
+    words = prompts.text_of(params.thought.prompt)
+    codec = Codec.of(tokenizer, delimiters(params), words, ends_of(model, tokenizer))
     limits = {
         f"{name}.max_tokens": getattr(params, name).max_tokens
         for name in ("base", "bootstrap", "rlp", "finetune", "evaluate")
