@@ -135,8 +135,8 @@ def _check_prompt(
     held = [text for text in texts if text and text in prompt_text]
     if held:
         raise ConfigError(
-            f"the prompt holds {held[0]!r}, which is a control token of the model and would be read "
-            "as the characters it is written with",
+            f"the prompt holds {held[0]!r}, a control token of the model, which would be read as "
+            "the characters it is written with",
             where=f"thought.prompt, and the tokenizer of {_name(tokenizer)}",
             fix="say it in other words; delimiters, start and end are put where they belong",
         )
@@ -175,7 +175,7 @@ def _reader(backend: Tokenizer, control: frozenset[int]) -> Tokenizer:
 def _reader_going_on(reader: Tokenizer) -> Tokenizer:
     """The same for text that goes on, without a space put in front; itself where it puts none."""
     tree = json.loads(reader.to_str())
-    if not any([_drop_prefix_space(tree[name]) for name in ("normalizer", "pre_tokenizer")]):
+    if not sum(_drop_prefix_space(tree[name]) for name in ("normalizer", "pre_tokenizer")):
         return reader
     if (tree["normalizer"] or {}).get("type") == "Prepend":
         tree["normalizer"] = None
@@ -188,7 +188,7 @@ def _drop_prefix_space(part: dict[str, Any] | None) -> bool:
         return False
     if part["type"] == "Sequence":
         name = "normalizers" if "normalizers" in part else "pretokenizers"
-        found = any([_drop_prefix_space(inner) for inner in part[name]])
+        found = sum(_drop_prefix_space(inner) for inner in part[name]) > 0
         part[name] = [inner for inner in part[name] if inner["type"] != "Prepend"]
         return found
     if part["type"] == "Metaspace" and part.get("prepend_scheme", "always") != "never":

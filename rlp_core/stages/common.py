@@ -96,9 +96,7 @@ def thinking(params: Params) -> Thinking:
     return Thinking(thought.open, thought.close, thought.max_tokens, prompt)
 
 
-def codec_of(
-    params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
-) -> Codec:
+def codec_of(params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Codec:
     """The codec of a model's tokenizer, with the delimiters and the prompt of the parameters.
 
     Raises:
