@@ -65,7 +65,7 @@ def run_one(workspace: Path, changes: dict[str, Any], every: int, target: Path) 
     )
     evaluator = Evaluator(
         model, codec, params.evaluate, params.thought.max_tokens, params.seed,
-        params.runtime.micro_batch,
+        params.runtime.micro_batch, params.runtime.decode_batch_size,
     )  # fmt: skip
 
     asked = draw_equally(problems, params.evaluate.problems, lambda p: p.benchmark)
@@ -112,8 +112,8 @@ def _bootstrap(workspace: Path, params: Any, changes: dict[str, Any]) -> tuple[A
     codec = Codec.of(
         tokenizer,
         (params.thought.open, params.thought.close),
-        prompts.text_of(params.thought.prompt),
-        ends_of(model, tokenizer),
+        *prompts.words(params.thought.prompt),
+        ends=ends_of(model, tokenizer),
     )
     if not own:
         return model, codec

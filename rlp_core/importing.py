@@ -184,7 +184,7 @@ def _snapshot(name: str, revision: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=WANTED))
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(WANTED)))
     except Exception as error:  # of the hub, the network or the disk
         if isinstance(error, OSError) and error.filename is not None:
             raise OutputError(

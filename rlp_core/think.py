@@ -75,10 +75,11 @@ def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Itera
     model, tokenizer = load(folder)
     assert thinking is not None  # there is no such folder: `load` has said so
     pair = (thinking.open, thinking.close)
-    codec = Codec.of(tokenizer, pair, thinking.prompt, ends_of(model, tokenizer))
+    ends = ends_of(model, tokenizer)
+    codec = Codec.of(tokenizer, pair, thinking.prompt, thinking.lead, ends)
     context = codec.context(asked.text)
     given = None if asked.following is None else codec.encode(asked.following)
-    _check(model, context, given, thinking.max_tokens)
+    _check(model, context, given, thinking.max_tokens + len(codec.lead))
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model)
 
@@ -93,12 +94,12 @@ def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Itera
         return found.tokens
 
     thoughts = drawn(
-        [[*context, codec.open_id]],
+        [[*context, *codec.opening]],
         SamplingParams(asked.thoughts, codec.close_id, thinking.max_tokens, asked.temperature),
         0,
     )
     closed = [t if t[-1] == codec.close_id else [*t, codec.close_id] for t in thoughts]
-    reasoned = [[*context, codec.open_id, *thought] for thought in closed]
+    reasoned = [[*context, *codec.opening, *thought] for thought in closed]
     answers = SamplingParams(1, codec.end_id, ANSWER_TOKENS, asked.temperature)
     said = drawn([context], answers, 2) + drawn(reasoned, answers, 1)
     targets = [given or _answer_of(codec, tokens) for tokens in said]

@@ -86,7 +86,7 @@ def generate_thoughts(
     rows = np.arange(len(contexts) * n)
     found = complete(
         model,
-        [[*context, codec.open_id] for context in contexts],
+        [[*context, *codec.opening] for context in contexts],
         SamplingParams(n, codec.close_id, how.max_tokens, temperature),
         lambda token, asked: uniform(seed, rows[asked], token),
         batch_size,
@@ -143,7 +143,7 @@ def information_gain(
             fix=f"give a position from 1 to {len(text) - 1} that is not in the first token",
         )
     before, following = tokens[: at[0]], tokens[at[0] : at[0] + horizon]
-    reasoned = [*before, codec.open_id, *codec.encode(thought), codec.close_id]
+    reasoned = [*before, *codec.opening, *codec.encode(thought), codec.close_id]
     predicted = _sum(model, reasoned, following, discount)
     if baseline is not None and not branching(baseline):
         prepare(baseline)
@@ -156,7 +156,7 @@ def _codec(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, how: Thou
         prepare(model)
     model.eval()
     pair, fast = (how.open, how.close), cast("PreTrainedTokenizerFast", tokenizer)
-    return Codec.of(fast, pair, prompts.text_of(how.prompt), ends_of(model, fast))
+    return Codec.of(fast, pair, *prompts.words(how.prompt), ends=ends_of(model, fast))
 
 
 def _sum(model: PreTrainedModel, before: list[int], following: list[int], discount: float) -> float:

@@ -28,6 +28,7 @@ from rlp_core.training.checkpoint import Checkpoints, State
 from rlp_core.training.corpus import tokenize_corpus
 from rlp_core.training.inputs import as_records, check_model, codec_for, run_key
 from rlp_core.training.learner import RLPLearner
+from rlp_core.training.saving import SHARE
 from rlp_core.training.selfcheck import verify_branches
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class RLPTrainer:
         ema_device: str = "",
         verify: bool = True,
         save_seconds: float = 60.0,
+        save_share: float = SHARE,
         log_every: int = 10,
         sink: MetricSink | None = None,
         checkpoints: Checkpoints | None = None,
@@ -87,7 +89,9 @@ class RLPTrainer:
             attention: `blocks`, or `flex` on a GPU.
             ema_device: where the EMA lies; empty: beside the model.
             verify: compare branch attention with the dense path before training.
-            save_seconds: seconds between checkpoints; 0: after every step.
+            save_seconds: seconds between checkpoints, at least; 0: after every step.
+            save_share: of the time that checkpoints may take; they are fewer where they would
+                take more.
             log_every: steps between lines of the log where there is no terminal for a bar.
             sink: takes every step's metrics and speed, such as an experiment tracker.
             checkpoints: where state is kept, instead of a folder in `output_dir`.
@@ -100,11 +104,11 @@ class RLPTrainer:
         """
         self.config, self.thought = config or RLPConfig(), thought or ThoughtConfig()
         self.seed, self.verify = seed, verify
-        self.save_seconds = save_seconds
+        self.save_seconds, self.save_share = save_seconds, save_share
         records = as_records(documents)
         self.codec = codec_for(model, tokenizer, self.thought)
         self.model, self.tokenizer = model, self.codec.tokenizer
-        check_model(model, self.config, self.thought)
+        check_model(model, self.config, self.thought, len(self.codec.lead))
         heldout = self.config.heldout
         self.corpus = tokenize_corpus(
             self.codec, records, self.config, heldout.documents if heldout.every else 0
@@ -179,8 +183,10 @@ class RLPTrainer:
                 _Told(self.watch, self),
                 self.config.steps,
                 self.log,
-                self._told_checkpoints(),
+                self.checkpoints,
                 self.save_seconds,
+                self.save_share,
+                self._saved,
             )
         finally:
             self.log.end()
@@ -204,7 +210,9 @@ class RLPTrainer:
             the model gained on it without thinking; and `heldout_thought_tokens`.
 
         Raises:
-            ConfigError: none are held back, or none leaves a position to think at.
+            ConfigError: none are held back, or none leaves a position to think at; or it has
+                trained without keeping the model that it began with, which the KL term, the
+                audit, and held-out texts have it keep.
             DataError: as of the constructor.
         """
         if documents is None and not self.corpus.heldout:
@@ -213,6 +221,16 @@ class RLPTrainer:
                 where="RLPTrainer.evaluate",
                 fix="give documents, or set heldout=HeldoutConfig(every=N) in RLPConfig",
             )
+        if self.learner.start is None:
+            if self.log is not None:
+                raise ConfigError(
+                    "the model that the run began with was not kept: there is nothing to compare "
+                    "with",
+                    where="RLPTrainer.evaluate",
+                    fix="set heldout=HeldoutConfig(every=N) in RLPConfig, or call evaluate before "
+                    "train() too",
+                )
+            self.learner.keep_start()
         if documents is None:
             return self.watch.evaluate()
         corpus = tokenize_corpus(self.codec, as_records(documents), self.config, 0)
@@ -228,8 +246,8 @@ class RLPTrainer:
         target.mkdir(parents=True, exist_ok=True)
         models.save(self.model, self.tokenizer, target)
         said = self.thought
-        prompt = prompts.text_of(said.prompt)
-        Thinking(said.open, said.close, said.max_tokens, prompt).write(target)
+        words = prompts.words(said.prompt)
+        Thinking(said.open, said.close, said.max_tokens, *words).write(target)
 
     def stop(self) -> None:
         """End training after the present step; for callbacks."""
@@ -258,9 +276,9 @@ class RLPTrainer:
             print(f"rlp: removes the checkpoint of step {found[0]} of an earlier run like this one")
             kept.clear()
 
-    def _told_checkpoints(self) -> Checkpoints | None:
-        kept = self.checkpoints
-        return None if kept is None else _ToldCheckpoints(kept.folder, self)
+    def _saved(self, step: int) -> None:
+        assert self.checkpoints is not None
+        self.callbacks.call("on_save", step, self.checkpoints.folder)
 
 
 class _Told:
@@ -285,18 +303,6 @@ class _Told:
 
     def restore(self, state: State) -> None:
         self.watch.restore(state)
-
-
-class _ToldCheckpoints(Checkpoints):
-    """Checkpoints that the callbacks are told of."""
-
-    def __init__(self, folder: Path, trainer: RLPTrainer) -> None:
-        super().__init__(folder)
-        self.trainer = trainer
-
-    def save(self, step: int, state: State) -> None:
-        super().save(step, state)
-        self.trainer.callbacks.call("on_save", step, self.folder)
 
 
 def _nothing_to_resume(why: str) -> ConfigError:

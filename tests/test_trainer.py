@@ -176,6 +176,19 @@ def test_evaluation_is_of_held_out_documents_or_of_ones_own() -> None:
         made().evaluate()
 
 
+def test_evaluation_after_training_needs_the_model_that_the_run_began_with() -> None:
+    unread: dict[str, Any] = {"audit": {"every": 0}}
+    trainer = made(**unread)
+    trainer.train()
+    with pytest.raises(ConfigError, match=r"(?s)was not kept.*heldout=HeldoutConfig"):
+        trainer.evaluate(TEXTS[:2])
+    asked = made(**unread)
+    before = asked.evaluate(TEXTS[:2])
+    asked.train()
+    assert before["heldout_direct"] == 0.0
+    assert asked.evaluate(TEXTS[:2])["heldout_direct"] != 0.0
+
+
 def test_the_folder_is_read_by_transformers_and_says_how_it_thinks(tmp_path) -> None:
     trainer = made()
     trainer.train()

@@ -218,7 +218,8 @@ class Codec:
         open_id: token that opens a thought.
         close_id: token that closes it.
         prefix: what every text begins with: the start-of-text token, where there is one, and the
-            prompt that asks for thoughts, where there is one. None of it is learnt or thought in.
+            prompt that stands there, where there is one. None of it is learnt or thought in.
+        lead: the prompt that stands before every thought, where there is one; it is never learnt.
         end_ids: tokens that end an answer. The first ends every text that is learnt; a chat model
             may have others, such as the end of its turn.
         pad_id: padding; never attended to.
@@ -232,6 +233,7 @@ class Codec:
     end_ids: tuple[int, ...]
     pad_id: int
     control: frozenset[int]
+    lead: tuple[int, ...]
     _reader: Tokenizer = field(repr=False, compare=False)
     _reader_going_on: Tokenizer = field(repr=False, compare=False)
 
@@ -239,15 +241,17 @@ class Codec:
     def of(
         tokenizer: PreTrainedTokenizerFast,
         delimiters: tuple[str, str],
-        prompt_text: str = "",
+        start: str = "",
+        lead: str = "",
         ends: Iterable[int] = (),
     ) -> Codec:
-        """Look up the delimiters, and set what every text begins with.
+        """Look up the delimiters, and set what texts and thoughts begin with.
 
         Args:
             tokenizer: any fast Hugging Face tokenizer.
             delimiters: what opens and closes a thought.
-            prompt_text: words put before every text, after the start-of-text token.
+            start: words put before every text, after the start-of-text token.
+            lead: words put before every thought.
             ends: tokens that end an answer, as `policy.ends.ends_of` finds them; the first is the
                 one that is taught. None: the tokenizer's end-of-text token.
 
@@ -278,20 +282,22 @@ class Codec:
                 where=f"tokenizer of {_name(tokenizer)}",
                 fix="set eos_token in its tokenizer_config.json",
             )
-        start = tokenizer.bos_token_id
+        begin = tokenizer.bos_token_id
         pad = tokenizer.pad_token_id
         control = _control_ids(backend, (opening, closing, *end_ids))
-        _check_prompt(tokenizer, prompt_text, control)
+        for text in (start, lead):
+            _check_prompt(tokenizer, text, control)
         reader = _reader(backend, control)
-        prompt = reader.encode(prompt_text, add_special_tokens=False).ids
+        before = [reader.encode(text, add_special_tokens=False).ids for text in (start, lead)]
         return Codec(
             tokenizer,
             opening,
             closing,
-            (*(() if start is None else (int(start),)), *prompt),
+            (*(() if begin is None else (int(begin),)), *before[0]),
             end_ids,
             end_ids[0] if pad is None else int(pad),
             control,
+            tuple(before[1]),
             reader,
             _reader_going_on(reader),
         )
@@ -308,6 +314,11 @@ class Codec:
         Nothing predicts token 0, and the prefix is given.
         """
         return max(1, len(self.prefix))
+
+    @property
+    def opening(self) -> tuple[int, ...]:
+        """What a thought begins with: the prompt before it, and the delimiter."""
+        return (*self.lead, self.open_id)
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a text that stands behind others; none is a control token.

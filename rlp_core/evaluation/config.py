@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
+from rlp_core.policy.config import Precision
 from rlp_core.section import Count, Positive, PositiveReal, Section, Share
 
 
@@ -46,6 +47,10 @@ class BiasFiles(Section):
 class Evaluate(Section):
     """Stage `evaluate@ARM`."""
 
+    precision: Precision = Field(
+        default="float32",
+        description="What computes. In bfloat16 answers of near ties differ: float32 for tables.",
+    )
     samples: Positive = Field(description="Answers per problem. The paper: 8.")
     temperature: PositiveReal = Field(description="Sampling temperature. The paper: 0.7.")
     benchmarks: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = Field(

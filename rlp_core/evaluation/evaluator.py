@@ -46,7 +46,8 @@ class Evaluator:
         settings: section `evaluate`.
         thought_tokens: tokens of a thought at most.
         seed: the seed of the run.
-        micro_batch: rows through the network at once.
+        micro_batch: rows through the network at once where they are scored.
+        decode_batch_size: thoughts and answers in flight at once.
     """
 
     model: PreTrainedModel
@@ -55,6 +56,7 @@ class Evaluator:
     thought_tokens: int
     seed: int
     micro_batch: int
+    decode_batch_size: int = 512
 
     def losses(
         self,
@@ -242,10 +244,10 @@ class Evaluator:
         rollout = np.tile(np.arange(copies), len(contexts))
         return complete(
             self.model,
-            [[*context, self.codec.open_id] for context in contexts],
+            [[*context, *self.codec.opening] for context in contexts],
             SamplingParams(copies, self.codec.close_id, self.thought_tokens, temperature),
             lambda t, rows: uniform(self.seed, purpose, item[rows], place[rows], rollout[rows], t),
-            self.micro_batch,
+            self.decode_batch_size,
         )
 
     def _answer(
@@ -267,7 +269,7 @@ class Evaluator:
                 per_context, self.codec.end_id, self.settings.answer_tokens, temperature
             ),
             lambda t, rows: uniform(self.seed, purpose, item[rows], rollout[rows], t),
-            self.micro_batch,
+            self.decode_batch_size,
         )
         return [self.codec.answer(tokens) for tokens in drawn.tokens]
 
@@ -325,6 +327,6 @@ def _reasoned(
     """Contexts with their thoughts, closed: what an answer is drawn from."""
     codec = evaluator.codec
     return [
-        [*contexts[i // copies], codec.open_id, *tokens, *([] if stopped else [codec.close_id])]
+        [*contexts[i // copies], *codec.opening, *tokens, *([] if stopped else [codec.close_id])]
         for i, (tokens, stopped) in enumerate(zip(drawn.tokens, drawn.stopped, strict=True))
     ]

@@ -193,9 +193,8 @@ def model_of_dump(folder: Path, thought: ThoughtConfig) -> tuple[PreTrainedModel
     tokenizer = AutoTokenizer.from_pretrained(folder / _MODEL)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.eval()
-    fast = cast("PreTrainedTokenizerFast", tokenizer)
-    words = prompts.text_of(thought.prompt)
-    codec = Codec.of(fast, (thought.open, thought.close), words, ends_of(model, fast))
+    fast, pair = cast("PreTrainedTokenizerFast", tokenizer), (thought.open, thought.close)
+    codec = Codec.of(fast, pair, *prompts.words(thought.prompt), ends=ends_of(model, fast))
     return model, codec
 
 

@@ -76,7 +76,7 @@ class StepRerun:
         yield f"the run saw: {_told(step.metrics)}"
         yield f"this run sees: {self.raised or _told(self.metrics)}"
         yield ""
-        yield _phase("state before", len(state), len(step.state.tensors), "tensors", state)
+        yield _phase("state before", len(state), len(step.state.everything), "tensors", state)
         yield self._rows_phase("baseline", [row.baseline for row in self.rows], "target")
         yield self._rows_phase("thoughts", [row.thought_logprob for row in self.rows], "policy")
         yield self._rows_phase("rewards", [row.reward for row in self.rows], "")
@@ -174,7 +174,7 @@ def _bad_tensors(state: State) -> list[str]:
     """Tensors of a state that hold NaN or infinity."""
     from rlp_core.monitoring.probe import finite
 
-    return [name for name, tensor in state.tensors.items() if not finite(tensor)]
+    return [name for name, tensor in state.everything.items() if not finite(tensor)]
 
 
 def _told(metrics: dict[str, float]) -> str:

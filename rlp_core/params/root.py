@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -22,7 +22,15 @@ class Runtime(Section):
     device: str = Field(default="auto", description="`auto`, `cpu`, `cuda` or `cuda:N`.")
     threads: Positive = Field(description="CPU threads of a stage.")
     micro_batch: Positive = Field(description="Sequences through the network at once.")
-    decode_batch_size: Positive = Field(default=512, description="Thoughts that RLP draws at once.")
+    recompute: bool = Field(
+        default=False,
+        description="Activation checkpointing in the stages base, bootstrap, cpt and finetune: "
+        "layers keep no activations for the backward pass and make them again there. Less memory, "
+        "a third more arithmetic, the same gradients.",
+    )
+    decode_batch_size: Positive = Field(
+        default=512, description="Thoughts and answers that are drawn at once."
+    )
     update_token_budget: Positive = Field(
         default=16384, description="Tokens of an RLP update through the network at once."
     )
@@ -46,7 +54,13 @@ class Runtime(Section):
     log_every: Positive = Field(description="Steps between lines of the log.")
     checkpoint_seconds: NonNegative = Field(
         default=60.0,
-        description="Seconds between saves of a training stage's state; 0: after each step.",
+        description="Seconds between saves of a training stage's state, at least; 0: after each "
+        "step.",
+    )
+    checkpoint_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.05,
+        description="Share of the time that saves may take: a large state is saved less often. It "
+        "bounds nothing where `checkpoint_seconds` is 0.",
     )
     experiment: str = Field(default="rlp", min_length=1, description="MLflow experiment.")
     tracking: bool = Field(default=True, description="Whether to log to MLflow at all.")
@@ -92,14 +106,20 @@ class Params(Section):
         return self
 
 
-def sequence_lengths(params: Params) -> dict[str, int]:
-    """The longest sequences that stages put through the model, by the keys that set them."""
-    thought = params.thought.max_tokens + 2  # both delimiters
+def sequence_lengths(params: Params, lead: int = 0) -> dict[str, int]:
+    """The longest sequences that stages put through the model, by the keys that set them.
+
+    Args:
+        params: all of them.
+        lead: tokens of the prompt before a thought; a tokenizer tells them.
+    """
+    thought = params.thought.max_tokens + 2 + lead  # both delimiters
+    more = f" + {lead} of thought.prompt" if lead else ""
     return {
         "bootstrap.max_tokens": params.bootstrap.max_tokens,
         "finetune.max_tokens": params.finetune.max_tokens,
-        "rlp.max_tokens + thought.max_tokens + 2": params.rlp.max_tokens + thought,
-        "evaluate.max_tokens + thought.max_tokens + 2 + evaluate.answer_tokens": (
+        f"rlp.max_tokens + thought.max_tokens + 2{more}": params.rlp.max_tokens + thought,
+        f"evaluate.max_tokens + thought.max_tokens + 2{more} + evaluate.answer_tokens": (
             params.evaluate.max_tokens + thought + params.evaluate.answer_tokens
         ),
     }

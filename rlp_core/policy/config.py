@@ -1,12 +1,15 @@
-"""What a model built from scratch is made of."""
+"""What a model built from scratch is made of, and what models compute in."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from rlp_core.section import Positive, Section
+
+Precision = Literal["float32", "bfloat16"]
+"""What computes; master parameters and EMA are float32 whatever it is."""
 
 
 class Architecture(Section):

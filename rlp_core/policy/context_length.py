@@ -31,7 +31,8 @@ def context_length(config: Mapping[str, Any]) -> int | None:
     """
     inner = config.get("text_config")
     for tree in (config, inner if isinstance(inner, Mapping) else {}):
-        stated = next((n for n in (_number(tree.get(name)) for name in NAMES) if n), None)
+        lengths_stated = (_number(tree.get(name)) for name in NAMES)
+        stated = next((n for n in lengths_stated if n is not None and n >= 1), None)
         if stated is not None:
             lengths = (_stretched(tree, rope, int(stated)) for rope in _scalings(tree))
             return max([int(stated), *lengths])
@@ -57,4 +58,5 @@ def _stretched(tree: Mapping[str, Any], rope: Mapping[str, Any], stated: int) ->
 
 def _number(value: object) -> float | None:
     """A positive number; a damaged configuration may hold anything."""
-    return value if isinstance(value, (int, float)) and 0 < value < float("inf") else None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if number and 0 < value < float("inf") else None  # type: ignore[operator,return-value]

@@ -111,7 +111,7 @@ def examine(path: Path) -> GgufFile:
 
 
 def _reader(path: Path) -> Any:
-    from gguf import GGUFReader  # type: ignore[import-untyped]
+    from gguf import GGUFReader
 
     try:
         return GGUFReader(path)

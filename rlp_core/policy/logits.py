@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 CHUNK = 2048
-"""Rows of logits at once."""
+"""Rows of logits at once, at most."""
+
+CELLS = 1 << 25
+"""Logits at once: rows times vocabulary, 128 MiB in fp32."""
+
+KEPT = 1 << 20
+"""Logits that are kept for the backward pass at most; more are made again there."""
 
 
 def logits_of(model: PreTrainedModel, hidden: Tensor) -> Tensor:
@@ -99,8 +105,9 @@ def token_statistics(
         Log-probabilities [N] and entropies [N] (empty unless asked for), in nats, fp32.
     """
     parts = []
-    for start in range(0, len(hidden), CHUNK):
-        part = slice(start, start + CHUNK)
+    rows = max(1, min(CHUNK, CELLS // _vocabulary(model)))
+    for start in range(0, len(hidden), rows):
+        part = slice(start, start + rows)
         ban = None if banned is None else (banned[0][part], banned[1])
         parts.append(_chunk(model, hidden[part], tokens[part], temperature, ban, entropy))
     if not len(hidden):
@@ -109,9 +116,14 @@ def token_statistics(
     return torch.cat(first), torch.cat(second)
 
 
+def _vocabulary(model: PreTrainedModel) -> int:
+    """Rows of the output embedding."""
+    return int(model.get_output_embeddings().weight.shape[0])
+
+
 def _chunk(model: PreTrainedModel, hidden: Tensor, *rest: object) -> tuple[Tensor, Tensor]:
-    if hidden.requires_grad and hidden.shape[0] == CHUNK:
-        # keep no chunk of logits for the backward pass: they are made again
+    if hidden.requires_grad and hidden.shape[0] * _vocabulary(model) > KEPT:
+        # no large table of logits waits for the backward pass: it is made again
         result: tuple[Tensor, Tensor] = checkpoint(
             _statistics, model, hidden, *rest, use_reentrant=False
         )

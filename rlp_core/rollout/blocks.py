@@ -89,8 +89,11 @@ def build(
     pieces = [piece for segment in segments for piece in _cut(segment)]
     pieces.sort(key=lambda segment: (segment.keys, segment.queries, segment.query))
     blocks, inverse = [], torch.empty(count, dtype=torch.long)
-    disjoint = len(pieces) == len(segments) and all(
-        t.causal and t.key == t.query and t.keys == t.queries for t in segments
+    shifts = {t.key - t.query for t in segments}
+    disjoint = (
+        len(pieces) == len(segments)
+        and len(shifts) == 1
+        and all(t.causal and t.keys == t.queries for t in segments)
     )
     key_inverse = torch.empty(count, dtype=torch.long) if disjoint else None
     offset = key_offset = 0

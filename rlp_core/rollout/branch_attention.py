@@ -24,6 +24,8 @@ class BranchAttention:
         across: branch queries on trunk keys.
         own: branch queries on branch keys.
         first: where the branches begin in the row.
+        before: keys and values per layer that stand before those of the row: trunks that were read
+            already. The row then holds branches alone.
         kept: keys and values per layer, filled where `keep` is set (prefill).
         keep: whether to fill `kept`.
     """
@@ -32,6 +34,7 @@ class BranchAttention:
     across: Blocks
     own: Blocks
     first: int
+    before: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     keep: bool = False
     kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
@@ -57,6 +60,11 @@ class BranchAttention:
     ) -> Tensor:
         if self.keep:
             self.kept[layer] = (key, value)
+        if self.before:
+            key, value = (
+                torch.cat([past.to(now.dtype), now])
+                for past, now in zip(self.before[layer], (key, value), strict=True)
+            )
         result: Tensor = _Attend.apply(query, key, value, self, scale, softcap)  # type: ignore[no-untyped-call]
         return result
 

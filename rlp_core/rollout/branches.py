@@ -87,9 +87,9 @@ def pack(
     Raises:
         ValueError: an empty branch, or a position beyond its trunk.
     """
-    trunk_starts = _starts(map(len, trunks), 0)
+    trunk_starts = starts(map(len, trunks), 0)
     first = sum(map(len, trunks))
-    branch_starts = _starts((len(b.tokens) for b in branches), first)
+    branch_starts = starts((len(b.tokens) for b in branches), first)
     ids = [token for trunk in trunks for token in trunk]
     positions = [index for trunk in trunks for index in range(len(trunk))]
     for branch in branches:
@@ -110,11 +110,8 @@ def pack(
                 for trunk, start in zip(trunks, trunk_starts, strict=True)
                 if len(trunk)
             ],
-            across=_across(branches, branch_starts, trunk_starts),
-            own=[
-                Segment(start, len(b.tokens), start, len(b.tokens), causal=True)
-                for b, start in zip(branches, branch_starts, strict=True)
-            ],
+            across=across_segments(branches, branch_starts, trunk_starts),
+            own=own_segments(branches, branch_starts, 0),
             device=device,
         )
     return Packed(
@@ -142,7 +139,17 @@ def _fused(
     return FlexAttention.of(*(torch.tensor(column, device=device) for column in columns))
 
 
-def _across(
+def own_segments(
+    branches: Sequence[Branch], branch_starts: Sequence[int], shift: int
+) -> list[Segment]:
+    """Each branch on itself; its keys stand `shift` rows behind its queries."""
+    return [
+        Segment(start, len(b.tokens), start + shift, len(b.tokens), causal=True)
+        for b, start in zip(branches, branch_starts, strict=True)
+    ]
+
+
+def across_segments(
     branches: Sequence[Branch], branch_starts: Sequence[int], trunk_starts: Sequence[int]
 ) -> list[Segment]:
     """One segment per run of branches at the same place: their tokens on the trunk before it."""
@@ -159,9 +166,10 @@ def _across(
     return segments
 
 
-def _starts(lengths: Iterable[int], first: int) -> list[int]:
-    starts = []
+def starts(lengths: Iterable[int], first: int) -> list[int]:
+    """Where each of the rows of these lengths begins, the first of them at `first`."""
+    found = []
     for length in lengths:
-        starts.append(first)
+        found.append(first)
         first += length
-    return starts
+    return found

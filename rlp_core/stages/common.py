@@ -72,15 +72,19 @@ def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]
     """Load the model of an arm onto the device, and its codec."""
     device = prepare_torch(context.params)
     model, tokenizer = models.load(context.workspace.model(arm))
-    check_lengths(context.params, model, f"models/{arm}")
+    codec = codec_of(context.params, model, tokenizer)
+    check_lengths(context.params, model, f"models/{arm}", len(codec.lead))
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model, context.params.runtime.attention)
-    return model, codec_of(context.params, model, tokenizer)
+    return model, codec
 
 
-def check_lengths(params: Params, model: PreTrainedModel, source: str) -> None:
-    """Raise ConfigError where any stage may read more tokens at once than the model can."""
-    lengths = {"base.max_tokens": params.base.max_tokens, **sequence_lengths(params)}
+def check_lengths(params: Params, model: PreTrainedModel, source: str, lead: int) -> None:
+    """Raise ConfigError where any stage may read more tokens at once than the model can.
+
+    `lead` is the length of the prompt before a thought, in tokens.
+    """
+    lengths = {"base.max_tokens": params.base.max_tokens, **sequence_lengths(params, lead)}
     checks.check_length(model.config, lengths, source)
 
 
@@ -92,8 +96,8 @@ def delimiters(params: Params) -> tuple[str, str]:
 def thinking(params: Params) -> Thinking:
     """How the model thinks, for its folder."""
     thought = params.thought
-    prompt = prompts.text_of(thought.prompt)
-    return Thinking(thought.open, thought.close, thought.max_tokens, prompt)
+    words = prompts.words(thought.prompt)
+    return Thinking(thought.open, thought.close, thought.max_tokens, *words)
 
 
 def codec_of(params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Codec:
@@ -102,8 +106,8 @@ def codec_of(params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokeni
     Raises:
         ConfigError: a text may be no longer than the prompt alone.
     """
-    words = prompts.text_of(params.thought.prompt)
-    codec = Codec.of(tokenizer, delimiters(params), words, ends_of(model, tokenizer))
+    words, ends = prompts.words(params.thought.prompt), ends_of(model, tokenizer)
+    codec = Codec.of(tokenizer, delimiters(params), *words, ends=ends)
     limits = {
         f"{name}.max_tokens": getattr(params, name).max_tokens
         for name in ("base", "bootstrap", "rlp", "finetune", "evaluate")
@@ -140,8 +144,8 @@ def train(context: StageContext, trainable: Trainable, steps: int) -> StepLog:
     Raises:
         TryAgainError: SIGTERM came; the state is saved.
     """
-    kept, log = checkpoints(context), step_log(context, steps)
-    loop.run(trainable, steps, log, kept, context.params.runtime.checkpoint_seconds)
+    kept, log, runtime = checkpoints(context), step_log(context, steps), context.params.runtime
+    loop.run(trainable, steps, log, kept, runtime.checkpoint_seconds, runtime.checkpoint_share)
     return log
 
 

@@ -42,6 +42,8 @@ def run(context: StageContext) -> None:
         seed=params.seed,
         stream=STREAM,
         micro_batch=params.runtime.micro_batch,
+        recompute=params.runtime.recompute,
+        precision=settings.precision,
         flops_budget=budget,
     )
     log = common.train(context, trainer, steps)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from rlp_core.data.records import Document, Problem
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.bias import bias_metrics, load_items
@@ -11,6 +13,7 @@ from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.evaluation.losses import report
 from rlp_core.files import replacing_folder, write_jsonl
+from rlp_core.policy.compute import Compute
 from rlp_core.stages import common
 
 if TYPE_CHECKING:
@@ -36,12 +39,13 @@ def run(context: StageContext) -> None:
     items = load_items(settings.bias, params.seed, context.workspace.root)
     model, codec = common.open_model(context, context.arm)
     evaluator = Evaluator(
-        model,
+        Compute(model, getattr(torch, settings.precision)).model,
         codec,
         settings,
         params.thought.max_tokens,
         params.seed,
         params.runtime.micro_batch,
+        params.runtime.decode_batch_size,
     )
     losses = evaluator.losses(problems, documents, items)
     report(losses, context.name, settings.warn_lost_share, settings.max_lost_share)

@@ -44,6 +44,8 @@ def imitate(
         seed=params.seed,
         stream=stream,
         micro_batch=params.runtime.micro_batch,
+        recompute=params.runtime.recompute,
+        precision=settings.precision,
     )
     log = common.train(context, trainer, settings.steps)
     common.save_model(context, model, codec, end)

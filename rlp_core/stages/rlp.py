@@ -32,6 +32,7 @@ def run(context: StageContext) -> None:
         ema_device=runtime.ema_device,
         verify=runtime.verify,
         save_seconds=runtime.checkpoint_seconds,
+        save_share=runtime.checkpoint_share,
         log_every=runtime.log_every,
         sink=context.tracker,
         checkpoints=common.checkpoints(context),

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from rlp_core.objective import estimators
 from rlp_core.objective.config import ObjectiveConfig
 from rlp_core.objective.estimators import ema_reaches_gradient
-from rlp_core.policy.config import Architecture
+from rlp_core.policy.config import Architecture, Precision
 from rlp_core.section import Arguments, Count, NonNegative, Positive, PositiveReal, Section, Share
 from rlp_core.workspace import output_at
 
@@ -80,9 +80,10 @@ class LearnerConfig(ObjectiveConfig):
     min_thought_tokens: Count = Field(
         default=0, description="`close` is not drawn before so many tokens of a thought."
     )
-    precision: Literal["float32", "bfloat16"] = Field(
+    precision: Precision = Field(
         default="float32",
-        description="What samples and is updated; master parameters and baseline stay in float32.",
+        description="What samples, scores and is updated; master parameters and EMA stay in "
+        "float32.",
     )
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.99, description="tau of the baseline model. The paper: 0.999."
@@ -144,6 +145,9 @@ class Base(Section):
     steps: Count = Field(description="Optimizer steps of next-token prediction; 0: none.")
     batch: Positive = Field(description="Documents a step.")
     max_tokens: Positive = Field(description="Tokens of a document at most; the rest is cut.")
+    precision: Precision = Field(
+        default="float32", description="What computes; the parameters stay in float32."
+    )
     optimizer: OptimizerConfig = Field(description="How to step.")
 
     @field_validator("checkpoint_folder")
@@ -181,6 +185,9 @@ class Supervised(Section):
         default=0.0,
         description="Share of the filler thoughts that are somebody else's; the others are empty.",
     )
+    precision: Precision = Field(
+        default="float32", description="What computes; the parameters stay in float32."
+    )
     optimizer: OptimizerConfig = Field(description="How to step.")
 
 
@@ -190,5 +197,8 @@ class Cpt(Section):
     batch: Positive = Field(description="Documents a step.")
     compute_ratio: PositiveReal = Field(
         description="FLOPs as a multiple of those in the ledger of `rlp`. 1: matched."
+    )
+    precision: Precision = Field(
+        default="float32", description="What computes; the parameters stay in float32."
     )
     optimizer: OptimizerConfig = Field(description="How to step.")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -86,6 +86,30 @@ class RolloutGroup:
         """
         return self._shaped(self.predicted)
 
+    def equal_thoughts(self) -> list[list[int]]:
+        """The thoughts by their index, equal ones together, in order of their first."""
+        found: dict[tuple[int, ...], list[int]] = {}
+        for index, tokens in enumerate(self.tokens):
+            found.setdefault(tuple(tokens), []).append(index)
+        return list(found.values())
+
+    def part(self, chosen: Sequence[int]) -> RolloutGroup:
+        """Some of the thoughts, with all that is known of them."""
+
+        def of(values: list[Any]) -> list[Any]:
+            return [values[i] for i in chosen] if values else []
+
+        return replace(
+            self,
+            tokens=of(self.tokens),
+            stopped=of(self.stopped),
+            logprobs=of(self.logprobs),
+            predicted=of(self.predicted),
+            terms={name: of(values) for name, values in self.terms.items()},
+            shaping=of(self.shaping),
+            advantages=of(self.advantages),
+        )
+
     def _shaped(self, values: list[float]) -> list[float]:
         if not self.shaping:
             return values
@@ -94,10 +118,17 @@ class RolloutGroup:
 
 @dataclass(frozen=True)
 class Delimiters:
-    """The tokens that open and close a thought."""
+    """What stands around a thought.
+
+    Attributes:
+        open: the token that opens it.
+        close: the token that closes it.
+        lead: the prompt before `open`, where there is one.
+    """
 
     open: int
     close: int
+    lead: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +136,7 @@ class RolloutWorker:
     """Samples thoughts at the positions of a run and scores the text there.
 
     Attributes:
-        marks: the delimiters.
+        marks: what stands around a thought.
         discount: weight of each further target.
         seed: the run's.
         decode_batch_size: thoughts in flight at once.
@@ -132,9 +163,10 @@ class RolloutWorker:
         A thought depends on (seed, step, document, position, rollout, token) and on the model
         alone.
         """
-        trunks, index = trunks_of(positions)
+        lead = self.marks.lead
+        trunks, index = trunks_of(positions, lead)
         prompts = [
-            Prompt(i, position.index, self.marks.open, tuple(position.following))
+            Prompt(i, position.index + len(lead), self.marks.open, tuple(position.following))
             for i, position in zip(index, positions, strict=True)
         ]
         group = params.n
@@ -151,7 +183,7 @@ class RolloutWorker:
             ),
             self.decode_batch_size,
         )
-        _count(self.ledger, trunks, positions, drawn, group)
+        _count(self.ledger, trunks, prompts, drawn)
         self.ledger.bytes_read = drawn.bytes_read
         groups = []
         for i, position in enumerate(positions):
@@ -200,21 +232,29 @@ class RolloutWorker:
 def _count(
     ledger: Ledger,
     trunks: Sequence[Sequence[int]],
-    positions: Sequence[ThinkPosition],
+    prompts: Sequence[Prompt],
     drawn: Completions,
-    group: int,
 ) -> None:
     """Trunks are read once, what thoughts have in common at their beginning once too."""
     ledger.rows("prefill", map(len, trunks), 0)
     for phase, (tokens, pairs, scored) in drawn.spent.items():
         ledger.fed(phase, tokens, pairs, scored)
+    group = len(drawn.tokens) // len(prompts)
     for i, thought in enumerate(drawn.tokens):
-        position = positions[i // group]
-        ledger.usual_recipe(position.index, len(thought), len(position.targets))
+        prompt = prompts[i // group]
+        ledger.usual_recipe(prompt.position, len(thought), len(prompt.targets))
 
 
-def trunks_of(positions: Sequence[ThinkPosition]) -> tuple[list[list[int]], list[int]]:
-    """Each text once, cut after its last place; and which of them each place belongs to."""
+def trunks_of(
+    positions: Sequence[ThinkPosition], lead: tuple[int, ...] = ()
+) -> tuple[list[list[int]], list[int]]:
+    """Each text once, cut after its last place; and which of them each place belongs to.
+
+    With a prompt before the thoughts, `lead`, it is each place of each text instead, the text up to
+    there and the prompt: all thoughts of a place share it.
+    """
+    if lead:
+        return _prompted(positions, lead)
     ends: dict[int, int] = {}
     documents: dict[int, TokenizedDocument] = {}
     for position in positions:
@@ -224,6 +264,21 @@ def trunks_of(positions: Sequence[ThinkPosition]) -> tuple[list[list[int]], list
     order = {key: i for i, key in enumerate(documents)}
     trunks = [documents[key].tokens[: ends[key]] for key in documents]
     return trunks, [order[id(position.document)] for position in positions]
+
+
+def _prompted(
+    positions: Sequence[ThinkPosition], lead: tuple[int, ...]
+) -> tuple[list[list[int]], list[int]]:
+    known: dict[tuple[int, int], int] = {}
+    trunks: list[list[int]] = []
+    index = []
+    for position in positions:
+        key = (id(position.document), position.index)
+        if key not in known:
+            known[key] = len(trunks)
+            trunks.append([*position.context, *lead])
+        index.append(known[key])
+    return trunks, index
 
 
 def discounted(logprobs: Iterable[float], discount: float) -> float:
@@ -256,14 +311,14 @@ def branches_of(
 
     Args:
         groups: those of one text stand together.
-        marks: the delimiters.
+        marks: what stands around a thought.
         reasoned: feed the close and the targets too, so that the text after a thought can be
             learnt; else only what predicts the thought's own tokens.
 
     Returns:
         The branches, and for each thought in order the branch that reads it.
     """
-    _, index = trunks_of([group.position for group in groups])
+    _, index = trunks_of([group.position for group in groups], marks.lead)
     branches: list[Branch] = []
     read_by: list[int] = []
     for trunk, group in zip(index, groups, strict=True):
@@ -276,6 +331,7 @@ def branches_of(
                 if reasoned:
                     fed += [] if stopped else [marks.close]
                     fed += group.position.following
-                branches.append(Branch(trunk, group.position.index, fed[:-1]))
+                place = group.position.index + len(marks.lead)
+                branches.append(Branch(trunk, place, fed[:-1]))
             read_by.append(known[key])
     return branches, read_by

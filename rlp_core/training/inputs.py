@@ -83,21 +83,28 @@ def codec_for(
     if added:
         told = f"the delimiters {' and '.join(pair)} are new to the tokenizer"
         print(f"rlp: {told}: added, with the mean embedding of the others", flush=True)
-    words = prompts.text_of(thought.prompt)
-    return Codec.of(fast, pair, words, ends_of(model, fast))
+    return Codec.of(fast, pair, *prompts.words(thought.prompt), ends=ends_of(model, fast))
 
 
-def check_model(model: PreTrainedModel, config: LearnerConfig, thought: ThoughtConfig) -> None:
+def check_model(
+    model: PreTrainedModel, config: LearnerConfig, thought: ThoughtConfig, lead: int = 0
+) -> None:
     """Make a model fit to be trained, and say what was changed.
+
+    Args:
+        model: to be trained.
+        config: the objective and the loop.
+        thought: how a thought is written.
+        lead: tokens of the prompt before a thought.
 
     Raises:
         ConfigError: it is no causal model, or a sequence may be longer than it can read.
     """
     name = model.name_or_path or type(model).__name__
     checks.check_causal(model, name)
-    longest = config.max_tokens + thought.max_tokens + 2
-    lengths = {"max_tokens + thought.max_tokens + 2": longest}
-    checks.check_length(model.config, lengths, name)
+    longest = config.max_tokens + thought.max_tokens + 2 + lead
+    keys = "max_tokens + thought.max_tokens + 2" + (f" + {lead} of the prompt" if lead else "")
+    checks.check_length(model.config, {keys: longest}, name)
     if config.min_thought_tokens >= thought.max_tokens:
         raise ConfigError(
             f"min_thought_tokens = {config.min_thought_tokens} must be below thought.max_tokens = "

@@ -57,13 +57,18 @@ STREAM = 3
 """Keeps the order of documents apart from other stages' of the same seed."""
 
 
+def needs_start(settings: LearnerConfig) -> bool:
+    """Whether a step itself uses the frozen start: for its KL term, or in its audit."""
+    return settings.kl_weight > 0 or settings.audit.every > 0
+
+
 class RLPLearner:
     """Holds what changes during a run, and steps it; `loop.run` drives it.
 
     Attributes:
         policy: theta, fp32.
         ema: phi.
-        start: a frozen copy of the policy as it began.
+        start: a frozen copy of the policy as it began, where something uses it (`keep_start`).
         ledger: what was spent.
     """
 
@@ -104,7 +109,10 @@ class RLPLearner:
         self.vocabulary = len(codec.tokenizer)
         self.compute = Compute(policy, getattr(torch, settings.precision))
         self.ema = EmaTarget(policy, settings.ema_decay, ema_device)
-        self.start = copy.deepcopy(policy).requires_grad_(False)
+        self.start: PreTrainedModel | None = None
+        self._start_state = State()  # the same tensors at every save, so that it knows them again
+        if needs_start(settings):
+            self.keep_start()
         self.stepper = Stepper(policy, settings.optimizer, settings.steps)
         self.value: ValueHead | None = None
         if settings.per_token:
@@ -115,7 +123,7 @@ class RLPLearner:
         self.buffer = ReplayBuffer(settings.replay.capacity, settings.replay.max_age, seed)
         self.ledger = Ledger(policy)
         self.worker = RolloutWorker(
-            Delimiters(codec.open_id, codec.close_id),
+            Delimiters(codec.open_id, codec.close_id, codec.lead),
             settings.discount,
             seed,
             decode_batch_size,
@@ -125,6 +133,27 @@ class RLPLearner:
         on_gpu = policy.device.type == "cuda"
         self.watch = PhaseTimer(torch.cuda.synchronize if on_gpu else None)
         self.peak: Peak | None = None
+
+    def keep_start(self) -> None:
+        """Keep a frozen copy of the policy as it is now: call this before the first step.
+
+        The objective and the audit have it done by their settings; whoever evaluates on held-out
+        texts asks for it. A second call changes nothing.
+        """
+        if self.start is None:
+            self.start = copy.deepcopy(self.policy).requires_grad_(False)
+            self._start_state = _fixed(self.start)
+
+    @property
+    def began_as(self) -> PreTrainedModel:
+        """The frozen start.
+
+        Raises:
+            ValueError: the run keeps none.
+        """
+        if self.start is None:
+            raise ValueError("this run keeps no copy of the model that it began with")
+        return self.start
 
     def step(self, number: int) -> StepResult:
         """One update; a pure function of the state and the number.
@@ -181,7 +210,7 @@ class RLPLearner:
         if self.settings.position_selection == "surprising":
             # held-out texts are thought in at the same positions whatever the baseline has become
             held = number == HELDOUT
-            surprise = self._surprise(documents, self.start if held else self.ema.model)
+            surprise = self._surprise(documents, self.began_as if held else self.ema.model)
         found = []
         for index, document in enumerate(documents):
             chosen = select_positions(
@@ -278,7 +307,7 @@ class RLPLearner:
         return audit(
             self.worker,
             self.compute.model,
-            self.start,
+            self.began_as,
             groups[: self.settings.audit.positions],
             self.vocabulary,
         )
@@ -288,7 +317,7 @@ class RLPLearner:
         parts = {
             "policy": module_state(self.policy),
             "ema": module_state(self.ema.model),
-            "start": module_state(self.start),
+            "start": self._start_state,
             "stepper": self.stepper.state(),
             "ledger": self.ledger.state(),
             "buffer": self.buffer.state(),
@@ -302,7 +331,7 @@ class RLPLearner:
         """Take up what `state` gave."""
         restore_module(self.policy, state.part("policy"))
         restore_module(self.ema.model, state.part("ema"))
-        restore_module(self.start, state.part("start"))
+        self._restore_start(state.part("start"))
         self.stepper.restore(state.part("stepper"))
         self.ledger.restore(state.part("ledger"))
         known = {document.number: document for document in self.documents}
@@ -311,6 +340,20 @@ class RLPLearner:
             restore_module(self.value, state.part("value"))
             restore_optimizer(self.value_optimizer, state.part("value_optimizer"))
         self.compute.refresh()
+
+    def _restore_start(self, state: State) -> None:
+        """Take up the frozen start, where this learner uses one.
+
+        A run that began to use one between two processes has the right one already: the model
+        that both began with.
+        """
+        if self.start is None:
+            return
+        if "model" in state.fixed:
+            restore_module(self.start, State(state.fixed["model"]))
+            self._start_state = _fixed(self.start)
+        elif needs_start(self.settings):
+            raise ValueError("the state lacks the model that the run began with")
 
     def _due(self, every: int, number: int) -> bool:
         """Whether something is done at this step that is done now and then."""
@@ -349,3 +392,8 @@ class RLPLearner:
         self.compute.refresh()
         self.ema.update(self.policy)
         return {"grad_norm": norm, "skipped": 0.0}
+
+
+def _fixed(model: PreTrainedModel) -> State:
+    """A model that nobody changes."""
+    return State(fixed={"model": module_state(model).tensors})

@@ -24,11 +24,12 @@ def verify_branches(learner: RLPLearner) -> None:
     positions = learner.positions(first, 0)[:VERIFIED]
     groups = learner.draw(positions, 0)
     learner.ledger.restore(spent)
-    trunks, _ = trunks_of(positions)
+    trunks, _ = trunks_of(positions, learner.worker.marks.lead)
     branches, _ = branches_of(groups, learner.worker.marks, reasoned=True)
     good, worst = verify.agrees(model, trunks, branches)
     print(f"rlp: branch attention differs from the dense path by {worst:.1e} nats at most")
     if not good:
         print("warning: that is more than rounding; thoughts are read densely, which is slower")
         for each in (model, learner.policy, learner.ema.model, learner.start):
-            each.set_attn_implementation("sdpa")
+            if each is not None:
+                each.set_attn_implementation("sdpa")

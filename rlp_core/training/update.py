@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from rlp_core.objective.packing import steps
 from rlp_core.objective.reward import clip_reward
 from rlp_core.policy.logits import token_logprobs, token_statistics
 from rlp_core.rollout import engine
+from rlp_core.rollout.shared_trunks import SharedTrunks, can_share
 from rlp_core.training.groups import Delimiters, RolloutGroup, branches_of, count_tree, trunks_of
 from rlp_core.training.ledger import TRAINING, Ledger
 from rlp_core.training.packed import BranchReading, PackedRows
@@ -47,7 +49,7 @@ class SamplingConstraints:
     """What of the drawing the update must know, so that it sees the same probabilities.
 
     Attributes:
-        marks: the delimiters.
+        marks: what stands around a thought.
         min_tokens: tokens of a thought before which its close could not be drawn.
     """
 
@@ -132,54 +134,141 @@ def accumulate(update: Update, groups: Sequence[RolloutGroup], budget: int) -> U
     Args:
         update: what it is made with.
         groups: drawn in this step or replayed; those of one text stand together.
-        budget: tokens through the network at once; a document and its thoughts stay whole.
+        budget: tokens through the network at once. A document that exceeds it alone is read once,
+            and its thoughts go in micro-batches (`rollout.shared_trunks`); a thought stays whole.
     """
     whole = GlobalCounts(
         sum(len(group.tokens) for group in groups),
         sum(len(tokens) for group in groups for tokens in group.tokens),
     )
     metrics = UpdateMetrics()
-    for part in parts(groups, budget):
-        part_loss, of_part = _part(update, part, whole)
-        part_loss.backward()
-        update.models.policy.collect()
-        metrics = metrics + of_part
+    lead = len(update.constraints.marks.lead)
+    for part in parts(groups, budget, lead):
+        if cost(part, lead) > budget and can_share(update.models.policy.model):
+            metrics = metrics + _in_micro_batches(update, part, whole, budget)
+            continue
+        read = _reading(update, part)
+        count_tree(update.ledger, "update", read.trunks, read.branches, 0, TRAINING)
+        states = partial(engine.states, trunks=read.trunks, branches=read.branches)
+        metrics = metrics + _backward(update, part, whole, read, states)
     return metrics
 
 
-def parts(groups: Sequence[RolloutGroup], budget: int) -> Iterator[list[RolloutGroup]]:
-    """Groups for one forward and backward pass each; those of one text stay together.
+def _in_micro_batches(
+    update: Update, groups: Sequence[RolloutGroup], whole: GlobalCounts, budget: int
+) -> UpdateMetrics:
+    """Gradients of one trunk's thoughts, some of them at a time; the trunk is read once."""
+    policy, reference = update.models.policy.model, update.models.reference
+    trunks, _ = trunks_of([group.position for group in groups], update.constraints.marks.lead)
+    shared = {id(policy): SharedTrunks(policy, trunks)}
+    count_tree(update.ledger, "update", trunks, (), 0, TRAINING)
+    if reference is not None and update.config.kl_weight:
+        with torch.no_grad():
+            shared[id(reference)] = SharedTrunks(reference, trunks)
+        count_tree(update.ledger, "reference", trunks, (), 0)
+    metrics = UpdateMetrics()
+    for some in micro_batches(groups, budget):
+        read = replace(_reading(update, some), trunks=[])
+        count_tree(update.ledger, "update", (), read.branches, 0, TRAINING)
 
-    A text that exceeds the budget alone is a part of its own.
+        def states(model: PreTrainedModel, read: BranchReading = read) -> Tensor:
+            return shared[id(model)].states(read.branches)
+
+        metrics = metrics + _backward(update, some, whole, read, states)
+    shared[id(policy)].backward()
+    update.models.policy.collect()
+    return metrics
+
+
+def _backward(
+    update: Update,
+    groups: Sequence[RolloutGroup],
+    whole: GlobalCounts,
+    read: BranchReading,
+    states: Callable[[PreTrainedModel], Tensor],
+) -> UpdateMetrics:
+    """Add the gradient of some groups' loss to the parameters."""
+    part_loss, metrics = _part(update, groups, whole, read, states)
+    part_loss.backward()
+    update.models.policy.collect()
+    return metrics
+
+
+def parts(
+    groups: Sequence[RolloutGroup], budget: int, lead: int = 0
+) -> Iterator[list[RolloutGroup]]:
+    """Groups for one forward and backward pass each; those of one trunk stay together.
+
+    A trunk that exceeds the budget with its thoughts is a part of its own; `lead` as in `cost`.
     """
+
+    def trunk(group: RolloutGroup) -> tuple[int, int]:
+        return id(group.position.document), group.position.index if lead else 0
+
     part: list[RolloutGroup] = []
     size = 0
-    for _, same in groupby(groups, key=lambda group: id(group.position.document)):
+    for _, same in groupby(groups, key=trunk):
         together = list(same)
-        cost = max(group.position.index for group in together)
-        cost += sum(len(tokens) for group in together for tokens in group.tokens)
-        if part and size + cost > budget:
+        more = cost(together, lead)
+        if part and size + more > budget:
             yield part
             part, size = [], 0
         part += together
-        size += cost
+        size += more
+    if part:
+        yield part
+
+
+def cost(groups: Sequence[RolloutGroup], lead: int = 0) -> int:
+    """Tokens of some groups of one trunk: the text to its last position, and all thoughts.
+
+    A prompt of `lead` tokens before the thoughts belongs to the trunk, which then has one position.
+    """
+    thoughts = sum(len(tokens) for group in groups for tokens in group.tokens)
+    return max(group.position.index for group in groups) + lead + thoughts
+
+
+def micro_batches(groups: Sequence[RolloutGroup], budget: int) -> Iterator[list[RolloutGroup]]:
+    """The thoughts of some groups, a budget of tokens at a time; equal ones stay together.
+
+    A thought that exceeds the budget alone is a micro-batch of its own.
+    """
+    part: list[RolloutGroup] = []
+    size = 0
+    for group in groups:
+        chosen: list[int] = []
+        for same in group.equal_thoughts():
+            more = len(group.tokens[same[0]]) + len(group.position.targets) + 1
+            if size and size + more > budget:
+                yield [*part, *([group.part(chosen)] if chosen else [])]
+                part, chosen, size = [], [], 0
+            chosen += same
+            size += more
+        if chosen:
+            part.append(group.part(chosen))
     if part:
         yield part
 
 
 def _part(
-    update: Update, groups: Sequence[RolloutGroup], whole: GlobalCounts
+    update: Update,
+    groups: Sequence[RolloutGroup],
+    whole: GlobalCounts,
+    read: BranchReading,
+    states: Callable[[PreTrainedModel], Tensor],
 ) -> tuple[Tensor, UpdateMetrics]:
-    """The loss of some groups, as a share of the whole step's, and what is told of it."""
+    """The loss of some groups, as a share of the whole step's, and what is told of it.
+
+    `states` gives the last hidden states of what `read` names: its trunks, then its branches.
+    """
     config, models = update.config, update.models
     model = models.policy.model
-    read = _reading(update, groups)
     rows = PackedRows.of(groups, read, update.step, model.device)
-    hidden = engine.states(model, read.trunks, read.branches)
+    hidden = states(model)
     # equal thoughts share their rows: the head is applied to each row once
     distinct, of = torch.unique(rows.thought, return_inverse=True)
     scored = len(distinct) + (len(rows.following) if config.ntp_weight else 0)
-    count_tree(update.ledger, "update", read.trunks, read.branches, scored, TRAINING)
+    count_tree(update.ledger, "update", (), (), scored, TRAINING)
     tokens = _distinct(rows.tokens, of, len(distinct))
     banned = update.constraints.banned(rows.lengths)
     if banned is not None:
@@ -208,7 +297,7 @@ def _part(
     )
     if models.reference is not None and config.kl_weight:
         with torch.no_grad():
-            other = engine.states(models.reference, read.trunks, read.branches)[distinct]
+            other = states(models.reference)[distinct]
             expected = token_logprobs(models.reference, other, tokens, config.temperature, banned)
         count_tree(update.ledger, "reference", read.trunks, read.branches, len(distinct))
         terms["kl"] = (weight * loss.kl_k3(logprobs, expected[of])).sum()
@@ -224,9 +313,9 @@ def _part(
 
 def _reading(update: Update, groups: Sequence[RolloutGroup]) -> BranchReading:
     """The documents and distinct thoughts of some groups."""
-    trunks, _ = trunks_of([group.position for group in groups])
-    learnt = update.config.ntp_weight > 0
-    return BranchReading(trunks, *branches_of(groups, update.constraints.marks, learnt))
+    marks, learnt = update.constraints.marks, update.config.ntp_weight > 0
+    trunks, _ = trunks_of([group.position for group in groups], marks.lead)
+    return BranchReading(trunks, *branches_of(groups, marks, learnt))
 
 
 def _distinct(values: Tensor, of: Tensor, count: int) -> Tensor:

@@ -55,4 +55,6 @@ def evaluator(micro_batch: int = 64, max_tokens: int = 40, codec: Codec | None =
         answer_tokens=3,
         bias=BiasFiles(folder="data/bias", template_items=2, thoughts=2),
     )
-    return Evaluator(models.model(6), codec or models.codec(), settings, 5, 1, micro_batch)
+    return Evaluator(
+        models.model(6), codec or models.codec(), settings, 5, 1, micro_batch, micro_batch
+    )

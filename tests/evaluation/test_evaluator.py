@@ -1,5 +1,7 @@
 """The measured items against slow scores of single texts."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -51,6 +53,35 @@ def test_a_prompt_is_read_and_not_scored():
         assert min(row["positions"]) >= kept
         for place, direct in zip(row["positions"], row["direct"], strict=True):
             assert direct == pytest.approx(slow(tokens[: place + 1], place), abs=1e-4)
+
+
+def test_a_prompt_before_thoughts_is_read_where_something_is_thought(monkeypatch):
+    """Answers, held-out text and choices: every thought has it, and nothing else has."""
+    led = Codec.of(models.tokenizer(), models.DELIMITERS, lead="Think.\n")
+    seen, whole, weigh = [], module.complete, module.score
+
+    def spy(model, contexts, *rest):
+        seen.extend(map(list, contexts))
+        return whole(model, contexts, *rest)
+
+    def spy_score(model, rows, *rest):
+        seen.extend(map(list, rows))
+        return weigh(model, rows, *rest)
+
+    monkeypatch.setattr(module, "complete", spy)
+    monkeypatch.setattr(module, "score", spy_score)
+    made = evaluator(codec=led)
+    made.problems(PROBLEMS)
+    made.heldout(DOCUMENTS)
+    made.bias(ITEMS)
+    opened = [row for row in seen if led.open_id in row]
+    assert opened
+    for row in opened:
+        at = row.index(led.open_id)
+        assert tuple(row[at - len(led.lead) : at]) == led.lead
+    plain = [led.decode(row) for row in seen if led.open_id not in row]
+    assert plain
+    assert not any("Think." in text for text in plain)
 
 
 @given(st.text("Q: 3+4", max_size=80))
@@ -157,3 +188,19 @@ def test_the_rows_are_what_the_comparison_reads(tmp_path):
         for thoughts, direct in zip(r["thinking"], r["direct"], strict=True)
     ]
     assert values["information_gain"] == pytest.approx(np.mean(gains))
+
+
+def test_decoding_has_a_batch_of_its_own(monkeypatch):
+    """Scores take whole rows and little else; a thought holds keys and values for as long."""
+    made = dataclasses.replace(evaluator(2), decode_batch_size=7)
+    rows: list[tuple[str, int]] = []
+    complete, score = module.complete, module.score
+    monkeypatch.setattr(
+        module, "complete", lambda *a, **k: rows.append(("decode", a[4])) or complete(*a, **k)
+    )
+    monkeypatch.setattr(
+        module, "score", lambda *a, **k: rows.append(("score", a[3])) or score(*a, **k)
+    )
+    made.problems(PROBLEMS[:2])
+    made.heldout(DOCUMENTS[:2])
+    assert {("decode", 7), ("score", 2)} == set(rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from transformers import (
     AutoConfig,
@@ -145,6 +145,8 @@ keys = st.sampled_from(
 )  # fmt: skip
 
 
+@example({"max_position_embeddings": 0.5})
+@example({"max_position_embeddings": True})
 @given(st.dictionaries(keys, json_values | st.dictionaries(keys, json_values)))
 def test_a_damaged_configuration_states_none_or_a_length(config: dict[str, Any]) -> None:
     found = context_length(config)

@@ -23,6 +23,7 @@ def inputs(model, count, seed=0):
 def run(model, hidden, tokens, banned, chunk):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logits, "CHUNK", chunk)
+        patch.setattr(logits, "KEPT", 0 if chunk < 1 << 20 else 1 << 20)
         chosen, entropy = logits.token_statistics(model, hidden, tokens, 0.7, banned, entropy=True)
         weight = torch.arange(1.0, len(tokens) + 1)
         loss = (chosen * weight).sum() + (entropy * weight.flip(0)).sum()
@@ -59,18 +60,39 @@ def test_with_a_tied_head_the_embedding_gets_both_gradients(monkeypatch):
     expected = torch.autograd.grad(textbook, weight)[0]
     torch.testing.assert_close(gradient(), expected, atol=1e-4, rtol=1e-4)
     monkeypatch.setattr(logits, "CHUNK", 2)
+    monkeypatch.setattr(logits, "KEPT", 0)
     torch.testing.assert_close(gradient(), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_no_chunk_of_logits_waits_for_the_backward_pass(monkeypatch):
+@pytest.mark.parametrize("rows", [3, 4, 40])
+def test_no_large_table_of_logits_waits_for_the_backward_pass(monkeypatch, rows):
+    """Whether the rows fill a chunk or not."""
     model = models.model(3)
+    vocabulary = model.config.vocab_size
     monkeypatch.setattr(logits, "CHUNK", 4)
-    hidden, tokens, _ = inputs(model, 40)
+    monkeypatch.setattr(logits, "KEPT", 2 * vocabulary)
+    hidden, tokens, _ = inputs(model, rows)
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t.numel()), t)[1], _same):
         logits.token_logprobs(model, hidden, tokens)
+    assert sum(size for size in kept if size >= 2 * vocabulary and size % vocabulary == 0) == 0
+
+
+def test_a_chunk_is_no_larger_than_its_cells(monkeypatch):
+    model = models.model(3)
     vocabulary = model.config.vocab_size
-    assert sum(size for size in kept if size >= 4 * vocabulary and size % vocabulary == 0) == 0
+    hidden, tokens, _ = inputs(model, 23)
+    made = []
+    of = logits.logits_of
+
+    def noted(model, hidden):
+        made.append(len(hidden))
+        return of(model, hidden)
+
+    monkeypatch.setattr(logits, "logits_of", noted)
+    monkeypatch.setattr(logits, "CELLS", 5 * vocabulary + 3)
+    logits.token_logprobs(model, hidden, tokens)
+    assert made == [5, 5, 5, 5, 3]
 
 
 def _same(tensor):

@@ -26,13 +26,15 @@ from rlp_core.rollout.attention import enable
 from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.checkpoint import Checkpoints, State
 from rlp_core.training.config import LearnerConfig, OptimizerConfig
-from rlp_core.training.groups import Delimiters, RolloutGroup
+from rlp_core.training.groups import RolloutGroup
 from rlp_core.training.learner import RLPLearner
 from rlp_core.training.positions import TokenizedDocument, tokenize_document
 from tests import models
 
 TEXTS = ("Q: 3+4-5\nA:2\n", "The nurse said that she was late.\n", "Q: 9-8\nW: 9-8=1\nA:1\n")
 RUNTIME = ("decode_batch_size", "update_token_budget")
+LEAD = (9, 4, 30, 11)
+"""A prompt before every thought, where a test has one."""
 
 
 def settings(**changes: Any) -> LearnerConfig:
@@ -54,7 +56,9 @@ def settings(**changes: Any) -> LearnerConfig:
     return LearnerConfig(**(values | changes))
 
 
-def trainer(seed: int = 5, branching: bool = True, **changes: Any) -> RLPLearner:
+def trainer(
+    seed: int = 5, branching: bool = True, lead: tuple[int, ...] = (), **changes: Any
+) -> RLPLearner:
     """Policy, baseline, start and value head all differ, so that a mix-up shows."""
     policy = models.model(seed)
     if branching:
@@ -63,7 +67,7 @@ def trainer(seed: int = 5, branching: bool = True, **changes: Any) -> RLPLearner
     chosen = settings(**changes)
     made = RLPLearner(
         policy,
-        models.codec(),
+        replace(models.codec(), lead=lead),
         chosen,
         ThoughtConfig(open="<think>", close="</think>", max_tokens=6),
         seed,
@@ -71,7 +75,8 @@ def trainer(seed: int = 5, branching: bool = True, **changes: Any) -> RLPLearner
         **fixed,
     )
     made.ema.model.load_state_dict(models.model(seed + 1).state_dict())
-    made.start.load_state_dict(models.model(seed + 2).state_dict())
+    if made.start is not None:
+        made.start.load_state_dict(models.model(seed + 2).state_dict())
     if made.value is not None:
         with torch.no_grad():
             made.value.out.weight.copy_(torch.linspace(-0.5, 0.5, policy.config.hidden_size))
@@ -88,7 +93,7 @@ def stopping(**changes: Any) -> RLPLearner:
     often = Counter(token for tokens in drawn for token in tokens[2:-1]).most_common()
     opening = made.worker.marks.open
     closing = next(token for token, _ in often if token != opening)
-    made.worker = replace(made.worker, marks=Delimiters(opening, closing))
+    made.worker = replace(made.worker, marks=replace(made.worker.marks, close=closing))
     return made
 
 
@@ -120,8 +125,9 @@ def textbook(
         plain(made.ema.model),
         made.worker.marks.open,
         made.worker.marks.close,
-        plain(made.start),
+        plain(made.began_as),
         head,
+        made.worker.marks.lead,
     )
     positions = [
         ReferencePosition(

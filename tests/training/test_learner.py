@@ -28,6 +28,8 @@ CASES: dict[str, dict[str, Any]] = {
     "kl": {"kl_weight": 0.3},
     "entropy": {"entropy_weight": 0.2},
     "next-token": {"ntp_weight": 0.4, "horizon": 3, "discount": 0.5},
+    "prompt": {"lead": steps.LEAD},
+    "prompt-and-more": {"lead": steps.LEAD, "positions": 3, "horizon": 2} | ADDED,
     "everything": ADDED
     | {
         "estimator": "gae", "value": VALUE, "token_mean": "token",
@@ -38,7 +40,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("name", "branching"),
-    [*((name, True) for name in CASES), ("rloo", False), ("everything", False)],
+    [*((name, True) for name in CASES), ("rloo", False), ("prompt", False), ("everything", False)],
 )
 def test_a_step_is_that_of_the_textbook(name: str, branching: bool) -> None:
     made = stopping(branching=branching, **CASES[name])

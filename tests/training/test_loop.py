@@ -197,20 +197,6 @@ class Counter:
         self.sum = state.values["sum"]
 
 
-def test_time_between_saves(tmp_path, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
-    saved = []
-    checkpoints = Checkpoints(tmp_path)
-    monkeypatch.setattr(checkpoints, "save", lambda step, _: saved.append(step))
-
-    def pass_time(_number: int) -> None:
-        now[0] += 4.0
-
-    loop.run(Counter(pass_time), STEPS, new_log(), checkpoints, 10.0)
-    assert saved == [3, 6]
-
-
 def test_sigterm_saves_after_the_step_and_raises(tmp_path):
     def ask(number: int) -> None:
         if number == 2:

@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlp_core.data.records import Demonstration, Document
+from rlp_core.errors import ConfigError
 from rlp_core.objective.reference import logprob
+from rlp_core.policy.recompute import recomputing
 from rlp_core.training.batches import (
     Example,
     batch_indices,
@@ -17,12 +19,23 @@ from rlp_core.training.config import OptimizerConfig
 from rlp_core.training.supervised import SupervisedTrainer, steps_within
 from rlp_core.training.truncation import Truncation
 from tests import models
+from tests.kept import counting
 
 RECORD = {"id": "d", "key": "k", "source": "s", "licence": "l"}
 DATA = [Example([5, 6, 7, 8], range(1, 4), 4), Example([9, 10], range(1, 2), 2)] * 3
 
 
-def made(steps=3, batch=2, micro_batch=8, budget=None, lr=1e-2, name="adamw", model=None):
+def made(
+    steps=3,
+    batch=2,
+    micro_batch=8,
+    budget=None,
+    lr=1e-2,
+    name="adamw",
+    model=None,
+    recompute=False,
+    precision="float32",
+):
     return SupervisedTrainer(
         model or models.model(1),
         DATA,
@@ -33,6 +46,8 @@ def made(steps=3, batch=2, micro_batch=8, budget=None, lr=1e-2, name="adamw", mo
         stream=0,
         micro_batch=micro_batch,
         flops_budget=budget,
+        recompute=recompute,
+        precision=precision,
     )
 
 
@@ -69,6 +84,60 @@ def test_micro_batches_give_the_same_losses():
     small, large = train(micro_batch=1)[1], train(micro_batch=8)[1]
     for a, b in zip(small, large, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], abs=1e-5)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_layers_made_again_save_memory_and_change_no_byte(dropout):
+    """It must be alive: transformers switches it off in evaluation mode without a word."""
+    found, peaks = [], []
+    for recompute in (False, True):
+        model = models.model(1)
+        for layer in model.model.layers:
+            layer.self_attn.attention_dropout = dropout
+        with counting() as kept:
+            found.append(train(model=model, recompute=recompute))
+        peaks.append(kept["peak"])
+    (one, rows, _), (other, again, _) = found
+    assert rows == again
+    assert all(map(torch.equal, one.parameters(), other.parameters()))
+    assert peaks[1] < 0.6 * peaks[0]
+    assert not any(getattr(m, "gradient_checkpointing", False) for m in other.modules())
+    assert not other.training
+
+
+def test_in_bf16_the_parameters_stay_fp32_and_the_losses_near():
+    """A step of 1e-5 would round away in bf16; the masters take it."""
+    (_, exact, _), (model, rough, _) = (
+        train(lr=1e-5, precision=p) for p in ("float32", "bfloat16")
+    )
+    start = models.model(1)
+    for before, after in zip(start.parameters(), model.parameters(), strict=True):
+        assert after.dtype == torch.float32
+        assert not torch.equal(before, after)
+    for a, b in zip(exact, rough, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=0.05)
+        assert a["loss"] != b["loss"]
+
+
+def test_a_resumed_bf16_run_computes_with_the_restored_parameters():
+    whole = made(precision="bfloat16")
+    for number in range(3):
+        last = whole.step(number)
+    first, second = made(precision="bfloat16"), made(precision="bfloat16", model=models.model(9))
+    for number in range(2):
+        first.step(number)
+    second.restore(first.state())
+    assert second.step(2).metrics == last.metrics
+    assert all(map(torch.equal, whole.model.parameters(), second.model.parameters()))
+
+
+def test_a_model_that_cannot_make_its_layers_again_is_told():
+    model = models.model(1)
+    model.supports_gradient_checkpointing = False
+    with pytest.raises(ConfigError, match="no layers that can be made again"):
+        train(model=model, recompute=True)
+    with pytest.raises(ValueError, match="training mode alone"), recomputing(model.eval(), True):
+        pass
 
 
 def test_a_budget_is_never_exceeded_and_nearly_used():

@@ -15,7 +15,7 @@ from rlp_core.rollout import engine
 from rlp_core.training.config import OptimizerConfig
 from rlp_core.training.groups import RolloutGroup, ThinkPosition
 from rlp_core.training.positions import TokenizedDocument
-from rlp_core.training.update import parts
+from rlp_core.training.update import cost, parts
 from tests import models
 from tests.training import steps
 from tests.training.steps import distance, gradients, stopping, textbook, trainer
@@ -57,12 +57,15 @@ def test_a_small_budget_makes_a_pass_for_each_text(monkeypatch) -> None:
         lambda model, trunks, branches: read.append(len(trunks)) or states(model, trunks, branches),
     )
     made.accumulate(groups, 0)
-    made.update_token_budget = 1
+    texts = {id(g.position.document): [] for g in groups}
+    for group in groups:
+        texts[id(group.position.document)].append(group)
+    made.update_token_budget = max(map(cost, texts.values()))
     made.accumulate(groups, 0)
     assert read == [3, 1, 1, 1]
 
 
-def cost(groups: Sequence[RolloutGroup]) -> int:
+def fed(groups: Sequence[RolloutGroup]) -> int:
     """Tokens that a part feeds: texts to their last place, and the thoughts."""
     ends: dict[int, int] = {}
     for group in groups:
@@ -96,8 +99,8 @@ def test_parts_keep_texts_whole_and_within_the_budget(drawn, budget: int) -> Non
     assert [group for part in found for group in part] == groups
     numbers = [{group.position.document.number for group in part} for part in found]
     assert all(not first & second for first, second in pairwise(numbers))
-    assert all(cost(part) <= budget or len(n) == 1 for part, n in zip(found, numbers, strict=True))
-    assert all(cost([*a, *_first_text(b)]) > budget for a, b in pairwise(found))
+    assert all(fed(part) <= budget or len(n) == 1 for part, n in zip(found, numbers, strict=True))
+    assert all(fed([*a, *_first_text(b)]) > budget for a, b in pairwise(found))
 
 
 def _first_text(part: Sequence[RolloutGroup]) -> list[RolloutGroup]:
