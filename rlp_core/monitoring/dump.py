@@ -197,6 +197,8 @@ def model_of_dump(
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+    from rlp_core.policy.ends import ends_of
+
     config = AutoConfig.from_pretrained(folder / _MODEL)
     tokenizer = AutoTokenizer.from_pretrained(folder / _MODEL)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -204,11 +206,8 @@ def model_of_dump(
     if adapters.rank:
         lora.attach(model, adapters, seed=0)
         model.load_state_dict(load_file(folder / _MODEL / _FROZEN), strict=False)
-    codec = Codec.of(
-        cast("PreTrainedTokenizerFast", tokenizer),
-        (thought.open, thought.close),
-        *prompts.words(thought.prompt),
-    )
+    fast, pair = cast("PreTrainedTokenizerFast", tokenizer), (thought.open, thought.close)
+    codec = Codec.of(fast, pair, *prompts.words(thought.prompt), ends=ends_of(model, fast))
     return model, codec
 
 

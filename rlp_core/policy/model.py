@@ -21,6 +21,7 @@ from transformers.utils import logging
 
 from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
 from rlp_core.policy import adapter_folder, checks, lora, older
+from rlp_core.policy.ends import check_vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -99,7 +100,7 @@ def load(
         MissingInputError: the folder does not exist, or lacks files of the model.
         UnavailableError: the repository is neither cached nor reachable.
         ConfigError: the weights are pickled, damaged, missing, of other shapes or not finite; the
-            model is not causal; or its tokenizer has more tokens than it embeds.
+            model is not causal; or its tokenizer is another model's.
     """
     folder = Path(source)
     local = folder.is_dir()
@@ -114,13 +115,7 @@ def load(
             fix="run the stage that makes it, or `dvc pull` it",
         )
     model, tokenizer = _read(source, None if local else revision or None, local)
-    rows = embedding_rows(model)
-    if len(tokenizer) > rows:
-        raise ConfigError(
-            f"the tokenizer has {len(tokenizer)} tokens, the model embeds only {rows}",
-            where=str(source),
-            fix="take model and tokenizer from the same release",
-        )
+    check_vocabulary(model, tokenizer, embedding_rows(model), str(source))
     bad = [name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()]
     if bad:
         raise ConfigError(
@@ -145,13 +140,7 @@ def _load_adapters(folder: Path, keep: bool) -> tuple[PreTrainedModel, PreTraine
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:
         raise _cannot_load(folder, True, error) from error
-    if len(tokenizer) > embedding_rows(model):
-        raise ConfigError(
-            f"the tokenizer has {len(tokenizer)} tokens, the model embeds only "
-            f"{embedding_rows(model)}",
-            where=str(folder),
-            fix="take the adapters' tokenizer and their model from the same run",
-        )
+    check_vocabulary(model, tokenizer, embedding_rows(model), str(folder))
     return model, tokenizer
 
 

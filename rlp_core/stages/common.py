@@ -19,6 +19,7 @@ from rlp_core.params.root import sequence_lengths
 from rlp_core.policy import checks, lora
 from rlp_core.policy import model as models
 from rlp_core.policy.config import LoraConfig
+from rlp_core.policy.ends import ends_of
 from rlp_core.rollout.engine import prepare
 from rlp_core.training import loop
 from rlp_core.training.checkpoint import Checkpoints
@@ -87,7 +88,7 @@ def open_model(
     model, tokenizer = models.load(context.workspace.model(arm), keep_adapters=on)
     if adapters is not None and adapters.rank:
         lora.prepare_adapters(model, adapters, context.params.seed, f"models/{arm}")
-    codec = codec_of(context.params, tokenizer)
+    codec = codec_of(context.params, model, tokenizer)
     check_lengths(context.params, model, f"models/{arm}", len(codec.lead))
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model, context.params.runtime.attention)
@@ -115,13 +116,14 @@ def thinking(params: Params) -> Thinking:
     return Thinking(thought.open, thought.close, thought.max_tokens, *words)
 
 
-def codec_of(params: Params, tokenizer: PreTrainedTokenizerFast) -> Codec:
+def codec_of(params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Codec:
     """The codec of a model's tokenizer, with the delimiters and the prompt of the parameters.
 
     Raises:
         ConfigError: a text may be no longer than the prompt alone.
     """
-    codec = Codec.of(tokenizer, delimiters(params), *prompts.words(params.thought.prompt))
+    words, ends = prompts.words(params.thought.prompt), ends_of(model, tokenizer)
+    codec = Codec.of(tokenizer, delimiters(params), *words, ends=ends)
     limits = {
         f"{name}.max_tokens": getattr(params, name).max_tokens
         for name in ("base", "bootstrap", "rlp", "finetune", "evaluate")

@@ -16,6 +16,7 @@ from rlp_core.data.thought import ThoughtConfig
 from rlp_core.data.tokenizer import Codec, add_delimiters, backend_of
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.policy import checks
+from rlp_core.policy.ends import check_vocabulary, ends_of
 from rlp_core.policy.lora import adapted
 from rlp_core.policy.model import embedding_rows, initialise_tokens
 from rlp_core.training.checkpoint import module_state
@@ -76,19 +77,14 @@ def codec_for(
         )
     backend_of(cast("PreTrainedTokenizerFast", tokenizer))
     fast = cast("PreTrainedTokenizerFast", tokenizer)
-    if len(fast) > embedding_rows(model):
-        raise ConfigError(
-            f"the tokenizer has {len(fast)} tokens, the model embeds only {embedding_rows(model)}",
-            where="RLPTrainer(model, tokenizer, ...)",
-            fix="take model and tokenizer from the same release",
-        )
+    check_vocabulary(model, fast, embedding_rows(model), "RLPTrainer(model, tokenizer, ...)")
     pair = (thought.open, thought.close)
     added = add_delimiters(fast, pair)
     initialise_tokens(model, added)
     if added:
         told = f"the delimiters {' and '.join(pair)} are new to the tokenizer"
         print(f"rlp: {told}: added, with the mean embedding of the others", flush=True)
-    return Codec.of(fast, pair, *prompts.words(thought.prompt))
+    return Codec.of(fast, pair, *prompts.words(thought.prompt), ends=ends_of(model, fast))
 
 
 def check_model(
