@@ -63,6 +63,7 @@ def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Itera
             delimiters, or a text that is empty or too long for it.
     """
     from rlp_core.data.tokenizer import Codec
+    from rlp_core.policy.ends import ends_of
     from rlp_core.policy.model import choose_device, load
     from rlp_core.rollout.engine import complete, prepare
     from rlp_core.rollout.rng import uniform
@@ -74,7 +75,8 @@ def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Itera
     model, tokenizer = load(folder)
     assert thinking is not None  # there is no such folder: `load` has said so
     pair = (thinking.open, thinking.close)
-    codec = Codec.of(tokenizer, pair, thinking.prompt, thinking.lead)
+    ends = ends_of(model, tokenizer)
+    codec = Codec.of(tokenizer, pair, thinking.prompt, thinking.lead, ends)
     context = codec.context(asked.text)
     given = None if asked.following is None else codec.encode(asked.following)
     _check(model, context, given, thinking.max_tokens + len(codec.lead))
@@ -142,7 +144,7 @@ def _check(
 def _answer_of(codec: Codec, tokens: list[int]) -> list[int]:
     """Tokens up to and including the one that ends the answer."""
     for index, token in enumerate(tokens, start=1):
-        if token == codec.end_id or "\n" in codec.decode(tokens[:index]):
+        if token in codec.end_ids or "\n" in codec.decode(tokens[:index]):
             return tokens[:index]
     return tokens
 

@@ -13,6 +13,7 @@ from rlp_core import prompts
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import UsageError
+from rlp_core.policy.ends import ends_of
 from rlp_core.rollout.engine import branching, complete, prepare
 from rlp_core.rollout.rng import uniform
 from rlp_core.rollout.sampling import SamplingParams
@@ -155,8 +156,8 @@ def _codec(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, how: Thou
     if not branching(model):
         prepare(model)
     model.eval()
-    pair = (how.open, how.close)
-    return Codec.of(cast("PreTrainedTokenizerFast", tokenizer), pair, *prompts.words(how.prompt))
+    pair, fast = (how.open, how.close), cast("PreTrainedTokenizerFast", tokenizer)
+    return Codec.of(fast, pair, *prompts.words(how.prompt), ends=ends_of(model, fast))
 
 
 def _inner(codec: Codec, thought: str | Thought) -> list[int]:

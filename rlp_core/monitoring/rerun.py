@@ -141,7 +141,7 @@ def _trainer(step: StepDump, folder: Path) -> RLPLearner:
     from rlp_core.monitoring.dump import model_of_dump
     from rlp_core.training.learner import RLPLearner
 
-    model, codec = model_of_dump(folder, step.thought)
+    model, codec = model_of_dump(folder, step.thought, step.settings.lora)
     try:
         trainer = RLPLearner(
             model, codec, step.settings, step.thought, step.seed, step.documents, **step.runtime

@@ -12,6 +12,7 @@ from rlp_core.data.config import Prepare
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.evaluation.comparison_config import Compare, Promote
 from rlp_core.evaluation.config import Evaluate
+from rlp_core.policy.config import LoraConfig
 from rlp_core.section import Count, NonNegative, Positive, Section
 from rlp_core.training.config import Base, Cpt, Supervised
 
@@ -90,6 +91,22 @@ class Params(Section):
                 f"rlp.min_thought_tokens = {self.rlp.min_thought_tokens} must be below "
                 f"thought.max_tokens = {self.thought.max_tokens}, which counts `close`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _adapters_stand_on_the_base(self) -> Params:
+        """Adapters that are saved alone are read with `models/base`, and with nothing else."""
+        before = {"rlp": "bootstrap", "cpt": "bootstrap", "finetune": "rlp and cpt"}
+        for stage, earlier in before.items():
+            own: LoraConfig = getattr(self, stage).lora
+            if not own.rank or own.saved == "merged":
+                continue
+            for name in earlier.split(" and "):
+                if getattr(self, name).lora != own:
+                    raise ValueError(
+                        f"`{stage}.lora` saves adapters alone, which go on from those of {earlier} "
+                        f"on models/base: `{name}.lora` must be the same"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -7,10 +7,11 @@ written here and nowhere else.
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 import torch
+
+from rlp_core.policy.sharing import copy_sharing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -29,10 +30,12 @@ class Compute:
         self.master = master
         self.model = master
         if dtype != torch.float32:
-            self.model = copy.deepcopy(master)
             # parameters alone: in bf16 the buffer of rotary frequencies would misplace far tokens
-            for parameter in self.model.parameters():
-                parameter.data = parameter.data.to(dtype)
+            lowered = {
+                id(p): torch.nn.Parameter(p.detach().to(dtype), p.requires_grad)
+                for p in master.parameters()
+            }
+            self.model = copy_sharing(master, lowered)
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -53,4 +56,6 @@ class Compute:
                 own.grad = None
 
     def _pairs(self) -> list[tuple[torch.nn.Parameter, torch.nn.Parameter]]:
-        return list(zip(self.model.parameters(), self.master.parameters(), strict=True))
+        """Those that are trained: what is frozen is as it was when the copy was made."""
+        both = zip(self.model.parameters(), self.master.parameters(), strict=True)
+        return [(own, master) for own, master in both if master.requires_grad]

@@ -68,8 +68,8 @@ def _build(
     size = models.Shape(
         shape.width, shape.layers, shape.heads, shape.kv_heads, shape.feed_forward, shape.context
     )
-    codec = common.codec_of(context.params, tokenizer)
     model = models.build(size, tokenizer, context.params.seed)
+    codec = common.codec_of(context.params, model, tokenizer)
     common.check_lengths(context.params, model, "base.architecture", len(codec.lead))
     return model, codec
 
@@ -79,7 +79,7 @@ def _take_checkpoint(context: StageContext) -> tuple[PreTrainedModel, Codec]:
     params, pair = context.params, common.delimiters(context.params)
     model, tokenizer = models.load(params.base.checkpoint, params.base.revision)
     added = add_delimiters(tokenizer, pair)
-    codec = common.codec_of(params, tokenizer)
+    codec = common.codec_of(params, model, tokenizer)
     common.check_lengths(params, model, params.base.checkpoint, len(codec.lead))
     models.initialise_tokens(model, added)
     if added:

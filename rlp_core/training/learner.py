@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from rlp_core.objective.estimators import ema_reaches_gradient
 from rlp_core.objective.reward import clip_reward
 from rlp_core.policy.compute import Compute
 from rlp_core.policy.ema import EmaTarget
+from rlp_core.policy.sharing import copy_sharing, trained_names
 from rlp_core.policy.value import ValueHead
 from rlp_core.rollout.sampling import SamplingParams
 from rlp_core.training.audit import audit
@@ -107,6 +107,7 @@ class RLPLearner:
             "update_token_budget": update_token_budget,
         }
         self.vocabulary = len(codec.tokenizer)
+        self.trained = trained_names(policy)
         self.compute = Compute(policy, getattr(torch, settings.precision))
         self.ema = EmaTarget(policy, settings.ema_decay, ema_device)
         self.start: PreTrainedModel | None = None
@@ -141,8 +142,8 @@ class RLPLearner:
         texts asks for it. A second call changes nothing.
         """
         if self.start is None:
-            self.start = copy.deepcopy(self.policy).requires_grad_(False)
-            self._start_state = _fixed(self.start)
+            self.start = copy_sharing(self.policy).requires_grad_(False)
+            self._start_state = self._fixed(self.start)
 
     @property
     def began_as(self) -> PreTrainedModel:
@@ -315,8 +316,8 @@ class RLPLearner:
     def state(self) -> State:
         """All that the next step depends on."""
         parts = {
-            "policy": module_state(self.policy),
-            "ema": module_state(self.ema.model),
+            "policy": module_state(self.policy, self.trained),
+            "ema": module_state(self.ema.model, self.trained),
             "start": self._start_state,
             "stepper": self.stepper.state(),
             "ledger": self.ledger.state(),
@@ -329,8 +330,8 @@ class RLPLearner:
 
     def restore(self, state: State) -> None:
         """Take up what `state` gave."""
-        restore_module(self.policy, state.part("policy"))
-        restore_module(self.ema.model, state.part("ema"))
+        restore_module(self.policy, state.part("policy"), self.trained)
+        restore_module(self.ema.model, state.part("ema"), self.trained)
         self._restore_start(state.part("start"))
         self.stepper.restore(state.part("stepper"))
         self.ledger.restore(state.part("ledger"))
@@ -350,8 +351,8 @@ class RLPLearner:
         if self.start is None:
             return
         if "model" in state.fixed:
-            restore_module(self.start, State(state.fixed["model"]))
-            self._start_state = _fixed(self.start)
+            restore_module(self.start, State(state.fixed["model"]), self.trained)
+            self._start_state = self._fixed(self.start)
         elif needs_start(self.settings):
             raise ValueError("the state lacks the model that the run began with")
 
@@ -393,7 +394,6 @@ class RLPLearner:
         self.ema.update(self.policy)
         return {"grad_norm": norm, "skipped": 0.0}
 
-
-def _fixed(model: PreTrainedModel) -> State:
-    """A model that nobody changes."""
-    return State(fixed={"model": module_state(model).tensors})
+    def _fixed(self, model: PreTrainedModel) -> State:
+        """A model that nobody changes."""
+        return State(fixed={"model": module_state(model, self.trained).tensors})

@@ -22,6 +22,7 @@ from rlp_core.objective.reference import (
     Result,
     step_loss,
 )
+from rlp_core.policy import lora
 from rlp_core.rollout.attention import enable
 from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.checkpoint import Checkpoints, State
@@ -61,6 +62,9 @@ def trainer(
 ) -> RLPLearner:
     """Policy, baseline, start and value head all differ, so that a mix-up shows."""
     policy = models.model(seed)
+    if "lora" in changes:
+        lora.attach(policy, changes["lora"], seed)
+        stir(policy, seed)
     if branching:
         assert enable(policy)
     fixed = {name: changes.pop(name) for name in RUNTIME if name in changes}
@@ -74,13 +78,24 @@ def trainer(
         documents(chosen.position_selection),
         **fixed,
     )
-    made.ema.model.load_state_dict(models.model(seed + 1).state_dict())
-    if made.start is not None:
-        made.start.load_state_dict(models.model(seed + 2).state_dict())
+    for other, model in enumerate((made.ema.model, made.start), start=seed + 1):
+        if model is not None and "lora" in changes:
+            stir(model, other)
+        elif model is not None:
+            model.load_state_dict(models.model(other).state_dict())
     if made.value is not None:
         with torch.no_grad():
             made.value.out.weight.copy_(torch.linspace(-0.5, 0.5, policy.config.hidden_size))
     return made
+
+
+def stir(model: PreTrainedModel, seed: int) -> None:
+    """Give adapters random weights that clearly matter."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
 
 
 def stopping(**changes: Any) -> RLPLearner:
@@ -108,7 +123,11 @@ def documents(selection: str = "uniform") -> list[TokenizedDocument]:
 def plain(model: PreTrainedModel) -> PreTrainedModel:
     """The same weights in a model that knows nothing of branches."""
     made = models.model()
-    made.load_state_dict(model.state_dict())
+    if lora.adapted(model):
+        made = copy.deepcopy(model)
+        made.set_attn_implementation("sdpa")
+    else:
+        made.load_state_dict(model.state_dict())
     return made
 
 
@@ -150,14 +169,17 @@ def textbook(
     ]
     config = made.settings.model_copy(update={"temperature": made.temperature(number)})
     result = step_loss(scorers, positions, config)
-    moved = [*policy.parameters(), *(head.parameters() if head is not None else ())]
+    moved = [
+        *(p for p in policy.parameters() if p.requires_grad),
+        *(head.parameters() if head is not None else ()),
+    ]
     return result, list(torch.autograd.grad(result.total, moved))
 
 
 def gradients(made: RLPLearner) -> list[Tensor]:
     """Those that `accumulate` left, which are cleared."""
     head = made.value.parameters() if made.value is not None else ()
-    parameters = [*made.policy.parameters(), *head]
+    parameters = [*(p for p in made.policy.parameters() if p.requires_grad), *head]
     found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     for parameter in parameters:
         parameter.grad = None

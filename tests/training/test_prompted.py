@@ -95,9 +95,9 @@ def test_a_prompt_that_leaves_no_room_is_told() -> None:
         update={"thought": tree.thought.model_copy(update={"prompt": "reason-first"})}
     )
     with pytest.raises(ConfigError, match=r"no room for a text within base\.max_tokens = 64"):
-        codec_of(long, models.tokenizer())
+        codec_of(long, models.model(), models.tokenizer())
     fits = tree.model_copy(update={"thought": tree.thought.model_copy(update={"prompt": "terse"})})
-    assert codec_of(fits, models.tokenizer()) == PROMPTED
+    assert codec_of(fits, models.model(), models.tokenizer()) == PROMPTED
 
 
 def test_before_a_thought_it_stands_at_no_other_place() -> None:
