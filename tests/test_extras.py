@@ -27,7 +27,7 @@ MODULES = {
 """Packages whose module has another name."""
 PARTS = {
     "annotated_types": "pydantic", "pydantic_core": "pydantic", "markupsafe": "jinja2",
-    "httpx": "prefect",
+    "httpx": "prefect", "huggingface_hub": "transformers",
 }  # fmt: skip
 """Modules that a declared package brings as a part of its own interface."""
 
