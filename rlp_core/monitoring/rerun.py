@@ -139,9 +139,11 @@ def rerun(folder: Path) -> StepRerun:
 def _trainer(step: StepDump, folder: Path) -> RLPLearner:
     """The trainer as it was before the step, on the CPU."""
     from rlp_core.monitoring.dump import model_of_dump
+    from rlp_core.rollout.attention import enable
     from rlp_core.training.learner import RLPLearner
 
     model, codec = model_of_dump(folder, step.thought)
+    enable(model)  # as the run's own; its weights may be what is not finite
     try:
         trainer = RLPLearner(
             model, codec, step.settings, step.thought, step.seed, step.documents, **step.runtime

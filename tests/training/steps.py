@@ -22,8 +22,6 @@ from rlp_core.objective.reference import (
     Result,
     step_loss,
 )
-from rlp_core.rollout.attention import enable
-from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.checkpoint import Checkpoints, State
 from rlp_core.training.config import LearnerConfig, OptimizerConfig
 from rlp_core.training.groups import Delimiters, RolloutGroup
@@ -54,11 +52,9 @@ def settings(**changes: Any) -> LearnerConfig:
     return LearnerConfig(**(values | changes))
 
 
-def trainer(seed: int = 5, branching: bool = True, **changes: Any) -> RLPLearner:
+def trainer(seed: int = 5, **changes: Any) -> RLPLearner:
     """Policy, baseline, start and value head all differ, so that a mix-up shows."""
     policy = models.model(seed)
-    if branching:
-        assert enable(policy)
     fixed = {name: changes.pop(name) for name in RUNTIME if name in changes}
     chosen = settings(**changes)
     made = RLPLearner(
@@ -103,7 +99,7 @@ def documents(selection: str = "uniform") -> list[TokenizedDocument]:
 
 def plain(model: PreTrainedModel) -> PreTrainedModel:
     """The same weights in a model that knows nothing of branches."""
-    made = models.model()
+    made = models.model(branching=False)
     made.load_state_dict(model.state_dict())
     return made
 
@@ -170,10 +166,18 @@ def thought_logprobs(
     model: PreTrainedModel, group: RolloutGroup, open_id: int, temperature: float
 ) -> list[Tensor]:
     """Of every thought's tokens, densely and with gradient."""
-    rows = [[*group.position.context, open_id, *tokens] for tokens in group.tokens]
-    first = group.position.index + 1
-    found = logprobs_in(model, rows, [range(first, len(row)) for row in rows], temperature)
-    return list(found.split([len(tokens) for tokens in group.tokens]))
+    before = [*group.position.context, open_id]
+    return [logprobs_after(model, before, tokens, temperature) for tokens in group.tokens]
+
+
+def logprobs_after(
+    model: PreTrainedModel, context: Sequence[int], tokens: Sequence[int], temperature: float = 1.0
+) -> Tensor:
+    """Of tokens that follow a context, by transformers' own attention."""
+    ids = torch.tensor([[*context, *tokens]])
+    logits = model(input_ids=ids, use_cache=False).logits[0, len(context) - 1 : -1]
+    logprobs = (logits / temperature).log_softmax(1)
+    return logprobs.gather(1, torch.tensor(tokens)[:, None])[:, 0]
 
 
 def saved(state: State, folder: Path) -> State:
