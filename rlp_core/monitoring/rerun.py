@@ -126,7 +126,8 @@ def rerun(folder: Path) -> StepRerun:
     rows: list[RerunRow] = []
     metrics: dict[str, float] = {}
     raised = ""
-    with watching({"policy": trainer.policy, "target": trainer.ema.model}) as trace:
+    models = {"policy": trainer.compute.model, "target": trainer.ema_compute.model}
+    with watching(models) as trace:
         try:
             rows = sorted(_rows(trainer, step.number), key=lambda row: (row.finite, row.reward))
             metrics = trainer.step(step.number).metrics

@@ -67,6 +67,7 @@ def trainer(seed: int = 5, **changes: Any) -> RLPLearner:
         **fixed,
     )
     made.ema.model.load_state_dict(models.model(seed + 1).state_dict())
+    made.ema_compute.refresh()
     if made.start is not None:
         made.start.load_state_dict(models.model(seed + 2).state_dict())
     if made.value is not None:
