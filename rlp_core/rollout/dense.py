@@ -37,7 +37,7 @@ def hidden_states(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> Tens
 
 
 def states(
-    model: PreTrainedModel, trunks: Sequence[Sequence[int]], branches: Sequence[Branch]
+    model: PreTrainedModel, trunks: Sequence[Sequence[int]], branches: Sequence[Branch] = ()
 ) -> Tensor:
     """Last hidden states of all trunk tokens, then of all branch tokens: [N, width]."""
     parts: list[Tensor] = []
