@@ -188,6 +188,42 @@ def doctor(root: Path) -> None:
         sys.exit(1)
 
 
+@main.group(cls=_Group)
+def model() -> None:
+    """Bring models in."""
+
+
+@model.command("import")
+@click.argument("source")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--revision", default="", help="Commit, tag or branch of a model on the hub.")
+@click.option(
+    "--tokenizer",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder with the tokenizer to use instead of the source's own.",
+)
+@click.option("--replace", is_flag=True, help="Take the place of a model that is there already.")
+@click.pass_obj
+def import_model(
+    root: Path, source: str, folder: Path, revision: str, tokenizer: Path | None, replace: bool
+) -> None:
+    """Write FOLDER, which `base.checkpoint` can name, from SOURCE.
+
+    SOURCE is the name of a model on the hub, a folder, or a .gguf file. Weights become fp32
+    safetensors. Nothing is downloaded unless HF_HUB_OFFLINE=0.
+    """
+    from rlp_core.importing import import_model as bring_in
+
+    done = bring_in(source, root / folder, revision=revision, tokenizer=tokenizer, replace=replace)
+    origin = done.origin
+    written = ", ".join(f"{count} {kind}" for kind, count in origin.quantisation.items())
+    click.echo(f"{origin.name}: {origin.architecture}, {done.parameters:,} parameters")
+    if written:
+        click.echo(f"tensors were {written}; they are fp32 now")
+    click.echo(f"an answer ends at {', '.join(done.ends)}" if done.ends else "no end of text known")
+    click.echo(f"{folder}: {done.bytes / 1e6:.0f} MB, read back and equal")
+
+
 @main.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("text")

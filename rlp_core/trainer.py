@@ -21,6 +21,7 @@ from rlp_core.data.thought import ThoughtConfig
 from rlp_core.errors import ConfigError, UsageError
 from rlp_core.monitoring.monitored import MonitoredLearner
 from rlp_core.monitoring.progress import MetricSink, StepLog, tail_means
+from rlp_core.policy import lora
 from rlp_core.policy import model as models
 from rlp_core.rollout.engine import prepare
 from rlp_core.training import loop
@@ -108,14 +109,17 @@ class RLPTrainer:
         self.seed, self.verify = seed, _known_verdict(verify)
         self.save_seconds, self.save_share = save_seconds, save_share
         records = as_records(documents)
+        spoken = len(tokenizer) if tokenizer is not None else 0
         self.codec = codec_for(model, tokenizer, self.thought)
         self.model, self.tokenizer = model, self.codec.tokenizer
-        check_model(model, self.config, self.thought)
+        check_model(model, self.config, self.thought, len(self.codec.lead))
         heldout = self.config.heldout
         self.corpus = tokenize_corpus(
             self.codec, records, self.config, heldout.documents if heldout.every else 0
         )
         self.corpus.require_positions()
+        if self.config.lora.rank:
+            self._adapt(model, grown=len(self.codec.tokenizer) > spoken)
         prepare(model, attention)
         self.learner = RLPLearner(
             model,
@@ -243,14 +247,31 @@ class RLPTrainer:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model as transformers do, its tokenizer, and how it thinks (`thought.json`).
 
-        `AutoModelForCausalLM.from_pretrained` and `rlp think` read the folder.
+        `AutoModelForCausalLM.from_pretrained` and `rlp think` read the folder. With
+        `LoraConfig(saved="adapter")` it holds the adapters alone, and `AutoPeftModelForCausalLM`
+        reads it.
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        models.save(self.model, self.tokenizer, target)
+        models.save(self.model, self.tokenizer, target, self.config.lora.saved)
         said = self.thought
-        prompt = prompts.text_of(said.prompt)
-        Thinking(said.open, said.close, said.max_tokens, prompt).write(target)
+        words = prompts.words(said.prompt)
+        Thinking(said.open, said.close, said.max_tokens, *words).write(target)
+
+    def _adapt(self, model: PreTrainedModel, grown: bool) -> None:
+        """Put adapters into the model; where they are saved alone, their model must be a saved one.
+
+        `grown` says whether the delimiters were new to it.
+        """
+        own = self.config.lora
+        if own.saved == "adapter" and (grown or not model.name_or_path):
+            why = "the delimiters are new to the model" if grown else "the model was never saved"
+            raise ConfigError(
+                f"adapters alone are to be saved, and {why}: they would fit no model that exists",
+                where="RLPConfig(lora=LoraConfig(saved='adapter'))",
+                fix="save the model and load it with from_pretrained first, or take saved='merged'",
+            )
+        lora.prepare_adapters(model, own, self.seed, model.name_or_path or "")
 
     def stop(self) -> None:
         """End training after the present step; for callbacks."""

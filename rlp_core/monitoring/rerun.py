@@ -143,7 +143,7 @@ def _trainer(step: StepDump, folder: Path) -> RLPLearner:
     from rlp_core.rollout.attention import enable
     from rlp_core.training.learner import RLPLearner
 
-    model, codec = model_of_dump(folder, step.thought)
+    model, codec = model_of_dump(folder, step.thought, step.settings.lora)
     enable(model)  # as the run's own; its weights may be what is not finite
     try:
         trainer = RLPLearner(

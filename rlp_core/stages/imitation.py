@@ -30,7 +30,7 @@ def imitate(
     """
     params = context.params
     demonstrations = common.read_part(context, part, Demonstration)
-    model, codec = common.open_model(context, start)
+    model, codec = common.open_model(context, start, settings.lora)
     read = demonstrated(codec, demonstrations, settings, params.seed)
     data, lost = learnable(read), truncation(read)
     lost.tell(part, f"{part}.max_tokens")
@@ -48,5 +48,5 @@ def imitate(
         precision=settings.precision,
     )
     log = common.train(context, trainer, settings.steps)
-    common.save_model(context, model, codec, end)
+    common.save_model(context, model, codec, end, settings.lora)
     common.finish_training(context, log, trainer.ledger, lost.metrics())

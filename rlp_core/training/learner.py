@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from rlp_core.objective.estimators import ema_reaches_gradient
 from rlp_core.objective.reward import clip_reward
 from rlp_core.policy.compute import Compute
 from rlp_core.policy.ema import EmaTarget
+from rlp_core.policy.sharing import copy_sharing, trained_names
 from rlp_core.policy.value import ValueHead
 from rlp_core.rollout.sampling import SamplingParams
 from rlp_core.training.audit import audit
@@ -111,9 +111,10 @@ class RLPLearner:
             "update_token_budget": update_token_budget,
         }
         self.vocabulary = len(codec.tokenizer)
+        self.trained = trained_names(policy)
         self.compute = Compute(policy, getattr(torch, settings.precision))
         self.ema = EmaTarget(policy, settings.ema_decay, ema_device)
-        self.ema_compute = Compute(self.ema.model, getattr(torch, settings.precision))
+        self.ema_compute = Compute(self.ema.model, getattr(torch, settings.precision), self.compute)
         self.start: PreTrainedModel | None = None
         self._start_state = State()  # the same tensors at every save, so that it knows them again
         if needs_start(settings):
@@ -128,7 +129,7 @@ class RLPLearner:
         self.buffer = ReplayBuffer(settings.replay.capacity, settings.replay.max_age, seed)
         self.ledger = Ledger(policy)
         self.worker = RolloutWorker(
-            Delimiters(codec.open_id, codec.close_id),
+            Delimiters(codec.open_id, codec.close_id, codec.lead),
             settings.discount,
             seed,
             decode_batch_size,
@@ -147,8 +148,8 @@ class RLPLearner:
         """
         if self.start is None:
             # nobody trains it, so it needs no master: it is the copy that computes
-            self.start = copy.deepcopy(self.compute.model).requires_grad_(False)
-            self._start_state = _fixed(self.start)
+            self.start = copy_sharing(self.compute.model).requires_grad_(False)
+            self._start_state = self._fixed(self.start)
 
     @property
     def began_as(self) -> PreTrainedModel:
@@ -321,8 +322,8 @@ class RLPLearner:
     def state(self) -> State:
         """All that the next step depends on."""
         parts = {
-            "policy": module_state(self.policy),
-            "ema": module_state(self.ema.model),
+            "policy": module_state(self.policy, self.trained),
+            "ema": module_state(self.ema.model, self.trained),
             "start": self._start_state,
             "stepper": self.stepper.state(),
             "ledger": self.ledger.state(),
@@ -335,8 +336,8 @@ class RLPLearner:
 
     def restore(self, state: State) -> None:
         """Take up what `state` gave."""
-        restore_module(self.policy, state.part("policy"))
-        restore_module(self.ema.model, state.part("ema"))
+        restore_module(self.policy, state.part("policy"), self.trained)
+        restore_module(self.ema.model, state.part("ema"), self.trained)
         self._restore_start(state.part("start"))
         self.stepper.restore(state.part("stepper"))
         self.ledger.restore(state.part("ledger"))
@@ -357,8 +358,8 @@ class RLPLearner:
         if self.start is None:
             return
         if "model" in state.fixed:
-            restore_module(self.start, State(state.fixed["model"]))
-            self._start_state = _fixed(self.start)
+            restore_module(self.start, State(state.fixed["model"]), self.trained)
+            self._start_state = self._fixed(self.start)
         elif needs_start(self.settings):
             raise ValueError("the state lacks the model that the run began with")
 
@@ -401,7 +402,6 @@ class RLPLearner:
         self.ema_compute.refresh()
         return {"grad_norm": norm, "skipped": 0.0}
 
-
-def _fixed(model: PreTrainedModel) -> State:
-    """A model that nobody changes."""
-    return State(fixed={"model": module_state(model).tensors})
+    def _fixed(self, model: PreTrainedModel) -> State:
+        """A model that nobody changes."""
+        return State(fixed={"model": module_state(model, self.trained).tensors})

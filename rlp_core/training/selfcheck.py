@@ -33,7 +33,7 @@ def verify_branches(learner: RLPLearner, verdict: Verify) -> None:
     positions = learner.positions(first, 0)[:VERIFIED]
     groups = learner.draw(positions, 0)
     learner.ledger.restore(spent)
-    trunks, _ = trunks_of(positions)
+    trunks, _ = trunks_of(positions, learner.worker.marks.lead)
     branches, _ = branches_of(groups, learner.worker.marks, reasoned=True)
     found = verify.compare(learner.compute.model, trunks, branches)
     print(f"rlp: {found}", flush=True)

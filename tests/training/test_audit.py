@@ -11,6 +11,7 @@ import torch
 from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.audit import _controls
 from rlp_core.training.config import AuditConfig
+from rlp_core.training.groups import Delimiters
 from tests.training import steps
 from tests.training.steps import stopping
 
@@ -37,7 +38,7 @@ def by_hand(made, groups) -> dict[str, float]:
         context, following = group.position.context, group.position.following
 
         def after(thought, context=context, following=following):
-            row = [*context, marks.open, *thought, marks.close]
+            row = [*context, *marks.lead, marks.open, *thought, marks.close]
             return score(made.policy, row, following)
 
         def bare(j):
@@ -65,8 +66,9 @@ def by_hand(made, groups) -> dict[str, float]:
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
-def test_every_figure_is_what_its_definition_gives() -> None:
-    made, groups = made_and_groups()
+@pytest.mark.parametrize("lead", [(), steps.LEAD])
+def test_every_figure_is_what_its_definition_gives(lead) -> None:
+    made, groups = made_and_groups(lead=lead)
     assert made.audit(groups) == pytest.approx(by_hand(made, groups), abs=3e-5)
 
 
@@ -91,7 +93,7 @@ def test_a_random_thought_is_as_long_and_says_no_delimiter() -> None:
 
 def test_a_vocabulary_of_delimiters_still_gives_a_random_thought() -> None:
     made, groups = made_and_groups()
-    worker = replace(made.worker, marks=steps.Delimiters(0, 1))
+    worker = replace(made.worker, marks=Delimiters(0, 1))
     random = _controls(worker, groups, 0, 2)[2]
     assert set(random) <= {0}
 

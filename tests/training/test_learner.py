@@ -12,12 +12,14 @@ import torch
 from rlp_core.monitoring.monitored import HELDOUT
 from rlp_core.objective import estimators
 from rlp_core.objective.config import ValueConfig
+from rlp_core.policy.config import LoraConfig
 from rlp_core.training.config import AuditConfig, OptimizerConfig, ReplayConfig
 from rlp_core.training.metrics import thought_metrics
 from tests import models
 from tests.training import steps
 from tests.training.steps import distance, gradients, stopping, textbook, trainer
 
+LORA = LoraConfig(rank=3, alpha=6.0)
 ADDED: dict[str, Any] = {"kl_weight": 0.3, "entropy_weight": 0.2, "ntp_weight": 0.4}
 VALUE = ValueConfig(weight=0.7, gae_lambda=0.8, gae_discount=0.9)
 CASES: dict[str, dict[str, Any]] = {
@@ -28,6 +30,10 @@ CASES: dict[str, dict[str, Any]] = {
     "kl": {"kl_weight": 0.3},
     "entropy": {"entropy_weight": 0.2},
     "next-token": {"ntp_weight": 0.4, "horizon": 3, "discount": 0.5},
+    "prompt": {"lead": steps.LEAD},
+    "lora": {"lora": LORA},
+    "lora-and-more": {"lora": LORA, "horizon": 2} | ADDED,
+    "prompt-and-more": {"lead": steps.LEAD, "positions": 3, "horizon": 2} | ADDED,
     "everything": ADDED
     | {
         "estimator": "gae", "value": VALUE, "token_mean": "token",

@@ -18,8 +18,8 @@ from rlp_core.training.positions import TokenizedDocument
 from rlp_core.training.update import micro_batches
 from tests import models
 from tests.kept import counting
-from tests.training.steps import distance, gradients, stopping, textbook
-from tests.training.test_learner import ADDED, VALUE
+from tests.training.steps import LEAD, distance, gradients, stopping, textbook
+from tests.training.test_learner import ADDED, LORA, VALUE
 
 SETTINGS = [
     {"estimator": name} | ({"value": VALUE} if estimators.get(name).per_token else {})
@@ -28,6 +28,8 @@ SETTINGS = [
     {"token_mean": "token"} | ADDED,
     {"estimator": "gae", "value": VALUE, "horizon": 3} | ADDED,
     {"min_thought_tokens": 2, "kl_weight": 0.3, "horizon": 2},
+    {"lora": LORA, "kl_weight": 0.3, "ntp_weight": 0.4},
+    {"lead": LEAD, "kl_weight": 0.3, "ntp_weight": 0.4},
 ]
 
 

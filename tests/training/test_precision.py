@@ -11,6 +11,9 @@ import torch
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.monitoring.config import HealthConfig, HeldoutConfig
 from rlp_core.monitoring.monitored import MonitoredLearner
+from rlp_core.policy.compute import Compute
+from rlp_core.policy.config import LoraConfig
+from rlp_core.policy.ema import EmaTarget
 from rlp_core.training.config import AuditConfig
 from rlp_core.training.learner import RLPLearner
 from tests import models
@@ -108,6 +111,34 @@ def test_each_model_has_one_copy_that_computes_and_no_more(
     kept += [made.began_as] if made.start is not None else []
     types = [model.dtype for model in kept]
     assert {dtype: types.count(dtype) for dtype in types} == copies
+
+
+def test_with_adapters_all_that_compute_share_one_base_and_follow_their_masters() -> None:
+    changes: dict[str, Any] = {"lora": LoraConfig(rank=2), "precision": "bfloat16"}
+    shape = models.model().get_input_embeddings().weight.shape
+    before = memories(shape)
+    made = steps.trainer(**changes, optimizer={"name": "adamw", "lr": 0.05})
+    assert made.start is not None
+    assert len(memories(shape) - before) == 2  # the frozen base in fp32, and in bf16
+    made.step(0)
+    assert rounded(made)
+    policy, ema = (dict(c.model.named_parameters()) for c in (made.compute, made.ema_compute))
+    shared = [name for name in policy if policy[name].data_ptr() == ema[name].data_ptr()]
+    assert shared
+    assert all(("lora_" in name) != (name in shared) for name in policy)
+    adapters = [name for name in policy if "lora_" in name]
+    assert any(not torch.equal(policy[name], ema[name]) for name in adapters)
+
+
+def test_an_ema_on_a_device_of_its_own_computes_there() -> None:
+    policy = models.model(5)
+    ema = EmaTarget(policy, 0.9).model
+    like = Compute(policy.to("meta"), torch.bfloat16)  # type: ignore[arg-type]
+    found = Compute(ema, torch.bfloat16, like)
+    assert found.model.device == ema.device
+    for own, master in zip(found.model.parameters(), ema.parameters(), strict=True):
+        assert torch.equal(own, master.bfloat16())
+        assert not own.requires_grad
 
 
 def test_in_fp32_the_masters_compute_themselves() -> None:
