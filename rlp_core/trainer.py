@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rlp_core import prompts
 from rlp_core.callbacks import Callbacks, RLPCallback
@@ -26,6 +26,7 @@ from rlp_core.policy import model as models
 from rlp_core.rollout.engine import prepare
 from rlp_core.training import loop
 from rlp_core.training.checkpoint import Checkpoints, State
+from rlp_core.training.config import Verify
 from rlp_core.training.corpus import tokenize_corpus
 from rlp_core.training.inputs import as_records, check_model, codec_for, run_key
 from rlp_core.training.learner import RLPLearner
@@ -64,7 +65,7 @@ class RLPTrainer:
         update_token_budget: int = 16384,
         attention: str = "blocks",
         ema_device: str = "",
-        verify: bool = True,
+        verify: Verify = "error",
         save_seconds: float = 60.0,
         save_share: float = SHARE,
         log_every: int = 10,
@@ -89,7 +90,8 @@ class RLPTrainer:
             update_token_budget: tokens through the network at once in an update.
             attention: `blocks`, or `flex` on a GPU.
             ema_device: where the EMA lies; empty: beside the model.
-            verify: compare branch attention with the dense path before training.
+            verify: compare branch attention with the dense path before training; a difference that
+                rounding does not explain is an `error`, or a warning (`warn`); or `off`.
             save_seconds: seconds between checkpoints, at least; 0: after every step.
             save_share: of the time that checkpoints may take; they are fewer where they would
                 take more.
@@ -104,7 +106,7 @@ class RLPTrainer:
             PluginError: a callback is none.
         """
         self.config, self.thought = config or RLPConfig(), thought or ThoughtConfig()
-        self.seed, self.verify = seed, verify
+        self.seed, self.verify = seed, _known_verdict(verify)
         self.save_seconds, self.save_share = save_seconds, save_share
         records = as_records(documents)
         spoken = len(tokenizer) if tokenizer is not None else 0
@@ -168,7 +170,8 @@ class RLPTrainer:
         Raises:
             UsageError: it has trained already.
             ConfigError: there is no checkpoint to go on from.
-            TrainingError: the run has collapsed; the message says where its last good model is.
+            TrainingError: the run has collapsed; the message says where its last good model is. Or
+                branches differ from the dense path.
             PluginError: a callback, an estimator or a reward term failed.
         """
         if self.log is not None:
@@ -178,9 +181,9 @@ class RLPTrainer:
                 fix="make a new RLPTrainer of the model; its baseline begins from the model anew",
             )
         self._check_checkpoints(resume_from_checkpoint)
+        if self.config.steps:
+            verify_branches(self.learner, self.verify)
         self.log = StepLog("rlp", self.config.steps, self._sink, self._log_every)
-        if self.verify and self.config.steps:
-            verify_branches(self.learner)
         self.callbacks.call("on_train_begin")
         try:
             loop.run(
@@ -333,3 +336,14 @@ def _nothing_to_resume(why: str) -> ConfigError:
         fix="train without it, or give the output_dir, model, documents, settings and seed of the "
         "run that was ended",
     )
+
+
+def _known_verdict(value: Verify) -> Verify:
+    known = get_args(Verify)
+    if value not in known:
+        raise ConfigError(
+            f"verify = {value!r} is none of {', '.join(known)}",
+            where="RLPTrainer(verify=...)",
+            fix="write 'error' or 'warn' for what was True, 'off' for what was False",
+        )
+    return value

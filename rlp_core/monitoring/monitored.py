@@ -111,7 +111,11 @@ class MonitoredLearner:
         spent = trainer.ledger.state()
         positions = trainer.positions(self.documents if documents is None else documents, HELDOUT)
         groups = trainer.draw(positions, HELDOUT)
-        models = {"ema": trainer.ema.model, "start": trainer.began_as, "direct": trainer.policy}
+        models = {
+            "ema": trainer.ema_compute.model,
+            "start": trainer.began_as,
+            "direct": trainer.compute.model,
+        }
         scores = {
             name: fmean(trainer.worker.score(model, positions, "heldout"))
             for name, model in models.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rlp_core.config import RLPConfig
 from rlp_core.contracts.config import Validate
@@ -14,7 +14,7 @@ from rlp_core.evaluation.comparison_config import Compare, Promote
 from rlp_core.evaluation.config import Evaluate
 from rlp_core.policy.config import LoraConfig
 from rlp_core.section import Count, NonNegative, Positive, Section
-from rlp_core.training.config import Base, Cpt, Supervised
+from rlp_core.training.config import Base, Cpt, Supervised, Verify
 
 
 class Runtime(Section):
@@ -49,8 +49,10 @@ class Runtime(Section):
     ema_device: str = Field(
         default="", description="Where the baseline model lies; empty: beside the policy."
     )
-    verify: bool = Field(
-        default=True, description="Compare branch attention with the dense path at the start."
+    verify: Verify = Field(
+        default="error",
+        description="Compare branch attention with the dense path at the start; a difference that "
+        "rounding does not explain is an error or a warning.",
     )
     log_every: Positive = Field(description="Steps between lines of the log.")
     checkpoint_seconds: NonNegative = Field(
@@ -65,6 +67,14 @@ class Runtime(Section):
     )
     experiment: str = Field(default="rlp", min_length=1, description="MLflow experiment.")
     tracking: bool = Field(default=True, description="Whether to log to MLflow at all.")
+
+    @field_validator("verify", mode="before")
+    @classmethod
+    def _check_verify(cls, value: object) -> object:
+        if isinstance(value, bool):
+            now = "`error` or `warn`" if value else "`off`"
+            raise ValueError(f"renamed, write {now}")
+        return value
 
 
 class Params(Section):

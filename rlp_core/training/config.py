@@ -13,6 +13,9 @@ from rlp_core.policy.config import Architecture, LoraConfig, Precision
 from rlp_core.section import Arguments, Count, NonNegative, Positive, PositiveReal, Section, Share
 from rlp_core.workspace import output_at
 
+Verify = Literal["error", "warn", "off"]
+"""What a difference of branches from the dense path is; `off`: they are not compared."""
+
 
 class OptimizerConfig(Arguments):
     """Muon on the matrices and AdamW on the rest, or AdamW on all."""

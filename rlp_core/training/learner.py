@@ -67,8 +67,12 @@ class RLPLearner:
 
     Attributes:
         policy: theta, fp32.
-        ema: phi.
-        start: a frozen copy of the policy as it began, where something uses it (`keep_start`).
+        compute: theta in the type that computes.
+        ema: phi, fp32.
+        ema_compute: phi in the type that computes, so that S_ema differs from S_pred by what the
+            models know and not by how they round.
+        start: a frozen copy of the policy as it began, in the type that computes, where something
+            uses it (`keep_start`).
         ledger: what was spent.
     """
 
@@ -110,6 +114,7 @@ class RLPLearner:
         self.trained = trained_names(policy)
         self.compute = Compute(policy, getattr(torch, settings.precision))
         self.ema = EmaTarget(policy, settings.ema_decay, ema_device)
+        self.ema_compute = Compute(self.ema.model, getattr(torch, settings.precision), self.compute)
         self.start: PreTrainedModel | None = None
         self._start_state = State()  # the same tensors at every save, so that it knows them again
         if needs_start(settings):
@@ -142,7 +147,8 @@ class RLPLearner:
         texts asks for it. A second call changes nothing.
         """
         if self.start is None:
-            self.start = copy_sharing(self.policy).requires_grad_(False)
+            # nobody trains it, so it needs no master: it is the copy that computes
+            self.start = copy_sharing(self.compute.model).requires_grad_(False)
             self._start_state = self._fixed(self.start)
 
     @property
@@ -211,7 +217,7 @@ class RLPLearner:
         if self.settings.position_selection == "surprising":
             # held-out texts are thought in at the same positions whatever the baseline has become
             held = number == HELDOUT
-            surprise = self._surprise(documents, self.began_as if held else self.ema.model)
+            surprise = self._surprise(documents, self.began_as if held else self.ema_compute.model)
         found = []
         for index, document in enumerate(documents):
             chosen = select_positions(
@@ -263,7 +269,7 @@ class RLPLearner:
         """Score the baseline where this step measures it, and set the advantages."""
         if number % self.settings.ema_every == 0:
             positions = [group.position for group in groups]
-            scores = self.worker.score(self.ema.model, positions, "ema")
+            scores = self.worker.score(self.ema_compute.model, positions, "ema")
             for group, value in zip(groups, scores, strict=True):
                 group.baseline = value
         if self.settings.reward_terms:
@@ -341,6 +347,7 @@ class RLPLearner:
             restore_module(self.value, state.part("value"))
             restore_optimizer(self.value_optimizer, state.part("value_optimizer"))
         self.compute.refresh()
+        self.ema_compute.refresh()
 
     def _restore_start(self, state: State) -> None:
         """Take up the frozen start, where this learner uses one.
@@ -392,6 +399,7 @@ class RLPLearner:
             self.value_optimizer.zero_grad(set_to_none=True)
         self.compute.refresh()
         self.ema.update(self.policy)
+        self.ema_compute.refresh()
         return {"grad_norm": norm, "skipped": 0.0}
 
     def _fixed(self, model: PreTrainedModel) -> State:

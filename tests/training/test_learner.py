@@ -42,18 +42,9 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "branching"),
-    [
-        *((name, True) for name in CASES),
-        ("rloo", False),
-        ("prompt", False),
-        ("lora", False),
-        ("everything", False),
-    ],
-)
-def test_a_step_is_that_of_the_textbook(name: str, branching: bool) -> None:
-    made = stopping(branching=branching, **CASES[name])
+@pytest.mark.parametrize("name", CASES)
+def test_a_step_is_that_of_the_textbook(name: str) -> None:
+    made = stopping(**CASES[name])
     groups = made.groups(0)
     closed = [stopped for group in groups for stopped in group.stopped]
     assert any(closed)
@@ -226,7 +217,7 @@ def test_thoughts_are_drawn_and_learnt_at_the_step_s_temperature() -> None:
 
 
 def test_dropout_is_off() -> None:
-    made = trainer(branching=False)
+    made = trainer()
     policy = made.policy.train()
     for module in policy.modules():
         if hasattr(module, "attention_dropout"):
