@@ -135,7 +135,7 @@ def _header(path: Path) -> tuple[Callable[..., Any], list[Any]]:
 
 
 def _check_architecture(path: Path, architecture: str) -> None:
-    from transformers.integrations.gguf import GGUF_ARCHS
+    from transformers.integrations.gguf.gguf_conversion_mapping import GGUF_ARCHS
     from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
 
     known = sorted({*GGUF_ARCHS, *GGUF_SUPPORTED_ARCHITECTURES} - set(NOT_MODELS))
