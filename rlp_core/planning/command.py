@@ -70,7 +70,8 @@ def told(
     for kind in kinds:
         shape = shapes.of_stage(params, kind, root)
         if model is not None:
-            shape = shapes.ModelShape.of(shapes.read_config(model, where="rlp plan --model"), model)
+            config = shapes.read_config(model, where="rlp plan --model")
+            shape = shapes.ModelShape.of(config, model, shape.adapters)
         # of a GPU that is not here only its memory is known
         machine = machine_here(params, kind) if given is None else Machine(given, None, True)
         plan = stage_plan(params, kind, shape, on_gpu=machine.on_gpu)

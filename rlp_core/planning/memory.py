@@ -19,11 +19,12 @@ from rlp_core.rollout import sampling
 
 WEIGHTS, COPY, EMA, START = "weights", "compute copy", "EMA", "frozen start"
 OPTIMIZER, GRADIENTS, KEPT = "optimizer state", "gradients", "copies kept by the watch"
+SAVED = "checkpoint being written"
 ACTIVATIONS, LOGITS, WORKSPACE = "activations", "logits and head", "working space"
 TRUNKS, CACHE = "trunk keys and values", "decoding cache"
 
 LINES = (
-    *(WEIGHTS, COPY, EMA, START, OPTIMIZER, KEPT),
+    *(WEIGHTS, COPY, EMA, START, OPTIMIZER, KEPT, SAVED),
     *(GRADIENTS, ACTIVATIONS, LOGITS, TRUNKS, CACHE, WORKSPACE),
 )
 """In the order of the table: what stays, then what comes and goes."""
@@ -81,6 +82,14 @@ def standing(shape: ModelShape, precision: str) -> dict[str, int]:
     """The parameters, and the copy of them that computes."""
     copy = 0 if precision == "float32" else BYTES[precision] * shape.parameters
     return {WEIGHTS: MASTER * shape.parameters, COPY: copy}
+
+
+def saved(shape: ModelShape, optimizer: str, copies: int) -> int:
+    """A state on its way to the disk: what is trained, so many times, and the optimizer's.
+
+    It is a copy in the machine's memory, made for each checkpoint and let go when that is written.
+    """
+    return copies * MASTER * shape.trainable + optimizer_state(shape, optimizer)
 
 
 def optimizer_state(shape: ModelShape, optimizer: str) -> int:
@@ -167,7 +176,7 @@ def training(
     """
     masters, copies = MASTER * shape.trainable, precision != "float32"
     own = BYTES[precision] * shape.trainable if copies else masters
-    table = BYTES[precision] * shape.table
+    table = BYTES[precision] * shape.table * shape.table_trained
     stand = masters if several else 0
     grown = stand + (own if copies or not several else 0)
     peak = found.peak

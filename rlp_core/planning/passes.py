@@ -93,14 +93,16 @@ def branched(shape: ModelShape, precision: str, rows: int, tree: Tree) -> Footpr
 
 @lru_cache(maxsize=64)
 def both_ways(shape: ModelShape, precision: str, rows: int, tree: Tree) -> Footprint:
-    """The self-check: the same through branches and densely, a padded row for each thought."""
+    """The self-check: the same through branches, and densely, one row after the other."""
 
     def run(count: int, tree: Tree, model: PreTrainedModel) -> None:
+        row = [0] * (tree.trunk + tree.fed)
         with torch.no_grad():
-            kept = _states(model, count, tree)
-            dense = hidden_states(model, [[0] * (tree.trunk + tree.fed)] * count * tree.branches)
-            torch.cat([row[tree.trunk :] for row in dense])
-            del kept
+            token_logprobs(model, found := _states(model, count, tree), _ids(model, len(found)))
+            del found
+            rows = count * tree.branches
+            dense = [hidden_states(model, [row])[0, tree.trunk :] for _ in range(rows)]
+            token_logprobs(model, found := torch.cat(dense), _ids(model, len(found)))
 
     return _of_trees(shape, precision, run, rows, tree)
 

@@ -7,19 +7,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from rlp_core import prompts
 from rlp_core.errors import UsageError, did_you_mean
 from rlp_core.planning import memory, passes, work
 from rlp_core.planning.memory import Decoding, Moment
 from rlp_core.planning.passes import Tree
-from rlp_core.planning.shapes import ModelShape
+from rlp_core.planning.shapes import BYTES, ModelShape
 from rlp_core.planning.work import Work
 from rlp_core.rollout.shared_trunks import can_share
+from rlp_core.training.learner import needs_start
 from rlp_core.training.ledger import TRAINING
 
 if TYPE_CHECKING:
+    from rlp_core.config import RLPConfig
     from rlp_core.evaluation.config import Evaluate
     from rlp_core.params import Params
     from rlp_core.training.config import LearnerConfig, OptimizerConfig
+
+SMALL_VOCABULARY = 4096
+"""Tokens below which a tokenizer is taken to spell words letter by letter."""
 
 CHECKED = 2
 """Places that the self-check looks at."""
@@ -53,7 +59,9 @@ class Plan:
         return max(self.moments, key=lambda moment: moment.total)
 
 
-def stage_plan(params: Params, stage: str, model: ModelShape, *, on_gpu: bool) -> Plan:
+def stage_plan(
+    params: Params, stage: str, model: ModelShape, *, on_gpu: bool, saves: bool = True
+) -> Plan:
     """Plan a stage.
 
     Args:
@@ -61,12 +69,20 @@ def stage_plan(params: Params, stage: str, model: ModelShape, *, on_gpu: bool) -
         stage: one that holds a model; an arm may stand behind an @.
         model: what it holds.
         on_gpu: whether the model lies on a GPU: there the optimizer and what is kept differ.
+        saves: whether checkpoints are written; their copy lies in the machine's memory.
 
     Raises:
         UsageError: no stage has this name, or it holds no model.
     """
     kind = known_kind(stage)
-    return PLANNED[kind](params, stage, model, on_gpu)
+    plan = PLANNED[kind](params, stage, model, on_gpu)
+    if not saves or on_gpu or kind == "evaluate":
+        return plan
+    section = getattr(params, kind)
+    size = memory.saved(model, section.optimizer.name, 2 if kind == "rlp" else 1)
+    beside = {memory.SAVED: size}
+    moments = (m.beside(beside) if memory.OPTIMIZER in m.lines else m for m in plan.moments)
+    return replace(plan, moments=tuple(moments))
 
 
 def known_kind(stage: str) -> str:
@@ -182,14 +198,16 @@ def _rlp(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
     precision, tokens = settings.precision, settings.max_tokens
     beside = not runtime.ema_device or (runtime.ema_device != "cpu") == on_gpu
     documents = settings.documents
-    drawn = _drawn(params, documents)
-    tree, cost, thought = _tree(settings, most)
+    lead = lead_tokens(params, model)
+    trunks = _with_lead(settings, lead)
+    drawn = _drawn(params, trunks)
+    tree, cost, thought = _tree(trunks, most)
     share = can_share(model.short(2, precision)) and runtime.attention == "blocks"
     updates, told = memory.updating(
         model,
         precision,
         tree,
-        documents=documents,
+        documents=trunks.documents,
         budget=runtime.update_token_budget,
         cost=cost,
         each=thought,
@@ -203,19 +221,23 @@ def _rlp(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
     during = [
         memory.prefill(model, precision, drawn),
         memory.decoding(model, precision, drawn),
-        memory.reading(model, "float32", min(rows, documents), tokens, scored, "baseline"),
+        memory.reading(model, precision, min(rows, documents), tokens, scored, "baseline"),
         *updates,
         *_reference(settings, model, tree, updates),
-        *_audit(settings, model, tree, precision),
+        *_audit(trunks, model, tree, precision),
         memory.optimizer_step(model, settings.optimizer.name, on_gpu),
     ]
     copies = memory.MASTER * model.trainable
+    computing = BYTES[precision] * model.trainable
+    looks_back = needs_start(settings) or settings.heldout.every > 0
     resident = memory.standing(model, precision) | {
         memory.EMA: copies if beside else 0,
-        memory.START: copies,
+        memory.START: computing if looks_back else 0,
     }
+    if precision != "float32" and beside:  # the EMA is scored in the same arithmetic
+        resident[memory.COPY] += computing
     before = []
-    if runtime.verify:
+    if runtime.verify != "off":
         before = [moment.beside(resident) for moment in _self_check(params, model, tree)]
     optimizer = memory.optimizer_state(model, settings.optimizer.name)
     stays = resident | {memory.OPTIMIZER: optimizer}
@@ -227,6 +249,8 @@ def _rlp(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
         f"every document is {tokens} tokens long and every thought {most}, no two alike; "
         "its places lie at its end",
     ]
+    if lead:
+        assumed.append(f"the prompt before each thought is {lead} tokens, by its length in letters")
     if not beside:
         assumed.append(f"the EMA lies on {runtime.ema_device}")
     if on_gpu and (settings.health.stop or settings.heldout.keep == "best"):
@@ -246,9 +270,31 @@ def _rlp(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
     )
 
 
-def _drawn(params: Params, documents: int) -> Decoding:
+def lead_tokens(params: Params, model: ModelShape) -> int:
+    """The prompt before a thought, in tokens: one of a letter in a small vocabulary, else of three.
+
+    A tokenizer would tell exactly; a plan has none, and rather counts too many.
+    """
+    words = prompts.words(params.thought.prompt).lead
+    return math.ceil(len(words) / (1 if model.vocabulary < SMALL_VOCABULARY else 3))
+
+
+def _with_lead(settings: RLPConfig, lead: int) -> RLPConfig:
+    """With a prompt before thoughts every place is a text of its own, which ends with it."""
+    if not lead:
+        return settings
+    return settings.model_copy(
+        update={
+            "documents": settings.documents * settings.positions,
+            "positions": 1,
+            "max_tokens": settings.max_tokens + lead,
+        }
+    )
+
+
+def _drawn(params: Params, settings: RLPConfig) -> Decoding:
     """The thoughts that are in flight together; held-out documents are drawn at too."""
-    settings = params.rlp
+    documents = settings.documents
     if settings.heldout.every:
         documents = max(documents, settings.heldout.documents)
     trunks, places = memory.batch_of(
@@ -276,7 +322,7 @@ def _reference(
     if not settings.kl_weight:
         return []
     waiting = next(moment for moment in updates if moment.name == "update: head")
-    one = passes.branched(model, "float32", 1, tree)
+    one = passes.branched(model, settings.precision, 1, tree)
     lines = dict(waiting.lines) | {memory.LOGITS: one.most}
     return [Moment("reference", lines)]
 
@@ -302,15 +348,17 @@ def _self_check(params: Params, model: ModelShape, tree: Tree) -> list[Moment]:
     fed = params.thought.max_tokens + 1 + settings.horizon
     each = Tree(tree.trunk, places, fed, settings.horizon)
     found = passes.both_ways(model, settings.precision, documents, each)
-    return [Moment("self-check", {memory.ACTIVATIONS: found.most})]
+    exact = 0 if settings.precision == "float32" else memory.MASTER * model.parameters
+    return [Moment("self-check", {memory.ACTIVATIONS: found.most, memory.WORKSPACE: exact})]
 
 
 def _rlp_work(params: Params, model: ModelShape) -> Work:
     settings, most = params.rlp, params.thought.max_tokens
+    settings = _with_lead(settings, lead_tokens(params, model))
     documents, places = settings.documents, settings.documents * settings.positions
     middle = settings.max_tokens // 2  # the mean place; a document is read up to its last one
     tree, _, _ = _tree(settings, most)
-    drawn = _drawn(params, documents)
+    drawn = _drawn(params, settings)
     batches = documents / drawn.trunks
     at = Decoding(drawn.trunks, middle, drawn.prompts, drawn.each, drawn.room)
     step = work.drawing(model, settings.precision, at, most + settings.horizon).times(batches)
@@ -332,9 +380,11 @@ def _rlp_work(params: Params, model: ModelShape) -> Work:
 def _evaluate(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:  # noqa: ARG001
     settings, most = params.evaluate, params.thought.max_tokens
     precision, rows = settings.precision, params.runtime.decode_batch_size
-    text, reasoned = settings.max_tokens, settings.max_tokens + most + 2
+    text = settings.max_tokens
+    asked = text + lead_tokens(params, model)
+    reasoned = asked + most + 2
     answers = _answers(settings)
-    think = _flight(rows, text, settings.samples, answers["thoughts"], most + 2)
+    think = _flight(rows, asked, settings.samples, answers["thoughts"], most + 2)
     answer = _flight(rows, reasoned - 1, 1, answers["thoughts"], settings.answer_tokens + 2)
     stays = memory.standing(model, precision)
     some = params.runtime.micro_batch

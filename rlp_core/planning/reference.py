@@ -12,10 +12,15 @@ from rlp_core.planning.memory import LINES
 from rlp_core.planning.plan import PLANNED, Plan, stage_plan
 from rlp_core.planning.units import gigabytes
 from rlp_core.planning.work import SHARE, Speed
+from rlp_core.policy.config import LoraConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = Path("docs") / "explanation" / "memory.md"
 PROFILE = "qwen3-1.7b"
+RANK = 16
+"""Of the adapters in the second table."""
+ADAPTED = ("bootstrap", "rlp", "cpt", "finetune")
+"""Stages that may train adapters."""
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
 H100 = Speed(989, 3350, SHARE, "the data sheet of an H100 SXM, bfloat16 without sparsity")
@@ -32,15 +37,22 @@ def updated(page: str) -> str:
     """The page with the table that the code gives."""
     head, _, rest = page.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}{table(plans())}{END}{tail}"
+    whole, adapters = table(plans(None)), table(plans(LoraConfig(rank=RANK)))
+    middle = f"\n### With adapters of rank {RANK}\n\n"
+    return f"{head}{BEGIN}{whole}{middle}{adapters}{END}{tail}"
 
 
-def plans() -> list[Plan]:
-    """Of every kind of stage under the profile, on a GPU."""
+def plans(adapters: LoraConfig | None) -> list[Plan]:
+    """Of every kind of stage under the profile, on a GPU; `evaluate` knows no adapters."""
     params = load(ROOT / "profiles" / f"{PROFILE}.yaml")
     name = params.base.checkpoint
-    model = shapes.ModelShape.of(shapes.published(name), name)
-    found = [stage_plan(params, kind, model, on_gpu=True) for kind in PLANNED]
+    config = shapes.published(name)
+    whole = shapes.ModelShape.of(config, name)
+    adapted = shapes.ModelShape.of(config, name, adapters)
+    found = [
+        stage_plan(params, kind, adapted if kind in ADAPTED else whole, on_gpu=True)
+        for kind in PLANNED
+    ]
     return [plan for plan in found if plan.work.total]
 
 
@@ -63,8 +75,9 @@ def table(found: list[Plan]) -> str:
     whole = sum(hour * count.get(plan.stage, 1) for plan, hour in zip(found, hours, strict=True))
     cut = [f"- `{plan.stage}`: {'; '.join(plan.passes)}." for plan in found]
     model = found[0].model
+    some = f"{model.trainable:,}" if model.adapters else "all"
     return (
-        f"{model.name}, {model.parameters:,} parameters, all of them trained.\n\n"
+        f"{model.name}, {model.parameters:,} parameters, {some} of them trained.\n\n"
         + "".join(f"| {' | '.join(row)} |\n" for row in rows)
         + f"\nAll of them together: {whole:.0f} card-hours at {SHARE:.0%} of {H100.teraflops:.0f} "
         f"TFLOP/s and of {H100.gigabytes:,.0f} GB/s, {H100.told}.\n\n" + "\n".join(cut) + "\n"

@@ -18,7 +18,9 @@ from transformers import (
 )
 
 from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
-from rlp_core.policy import checks
+from rlp_core.policy import checks, lora
+from rlp_core.policy.adapter_folder import is_adapter
+from rlp_core.policy.config import LoraConfig
 from rlp_core.policy.model import embeddings
 from rlp_core.rollout import attention
 
@@ -43,15 +45,18 @@ class ModelShape:
     Attributes:
         told: the configuration as JSON: what may stand in a key of a cache.
         name: where it is from, for the reader.
+        adapters: what is trained of it; None: all of it.
     """
 
     told: str
     name: str = field(compare=False)
+    adapters: LoraConfig | None = None
 
     @staticmethod
-    def of(config: PreTrainedConfig, name: str) -> ModelShape:
-        """The shape of a configuration of transformers."""
-        return ModelShape(json.dumps(config.to_dict(), sort_keys=True), name)
+    def of(config: PreTrainedConfig, name: str, adapters: LoraConfig | None = None) -> ModelShape:
+        """The shape of a configuration of transformers; adapters of rank 0 are none."""
+        kept = adapters if adapters is not None and adapters.rank else None
+        return ModelShape(json.dumps(config.to_dict(), sort_keys=True), name, kept)
 
     @property
     def config(self) -> PreTrainedConfig:
@@ -60,7 +65,7 @@ class ModelShape:
     @cached_property
     def model(self) -> PreTrainedModel:
         """The whole model on the meta device: shapes without content."""
-        return _built(self.told, None, "float32")
+        return _built(self.told, None, "float32", self.adapters)
 
     @cached_property
     def trainable(self) -> int:
@@ -104,6 +109,11 @@ class ModelShape:
         return first is last
 
     @property
+    def table_trained(self) -> bool:
+        """Whether the output embedding is trained."""
+        return embeddings(self.model)[1].requires_grad
+
+    @property
     def vocabulary(self) -> int:
         """Rows of the output embedding."""
         return int(embeddings(self.model)[1].shape[0])
@@ -130,11 +140,13 @@ class ModelShape:
 
     def short(self, layers: int, precision: str) -> PreTrainedModel:
         """The same model with fewer layers, as it computes, on the meta device."""
-        return _built(self.told, layers, precision)
+        return _built(self.told, layers, precision, self.adapters)
 
 
 @lru_cache(maxsize=16)
-def _built(told: str, layers: int | None, precision: str) -> PreTrainedModel:
+def _built(
+    told: str, layers: int | None, precision: str, adapters: LoraConfig | None
+) -> PreTrainedModel:
     """A model on the meta device, ready to attend through branches where it can."""
     config = AutoConfig.for_model(**json.loads(told))
     if layers is not None:
@@ -143,6 +155,9 @@ def _built(told: str, layers: int | None, precision: str) -> PreTrainedModel:
             config.layer_types = config.layer_types[:layers]
     with torch.device("meta"):
         model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        if adapters is not None:
+            with torch.random.fork_rng(devices=[]):  # a plan moves no random number of the run
+                lora.attach(model, adapters, seed=0)
     for parameter in model.parameters():  # as `Compute` does
         parameter.data = parameter.data.to(getattr(torch, precision))
     checks.switch_off_dropout(model)  # as it is when weights are loaded
@@ -166,13 +181,17 @@ def of_stage(params: Params, stage: str, root: Path) -> ModelShape:
     """
     kind, _, arm = stage.partition("@")
     start = {"bootstrap": "base", "rlp": "bootstrap", "cpt": "bootstrap"}.get(kind, arm)
+    adapters: LoraConfig | None = getattr(getattr(params, kind), "lora", None)
+    if start and is_adapter(root / "models" / start):
+        start = "base"  # what adapters that are saved alone belong to
     if start and (root / "models" / start / "config.json").is_file():
-        return ModelShape.of(read_config(str(root / "models" / start)), f"models/{start}")
+        config = read_config(str(root / "models" / start))
+        return ModelShape.of(config, f"models/{start}", adapters)
     base = params.base
     if base.architecture is None:
         folder = root / Path(base.checkpoint).expanduser()
         source = str(folder) if folder.is_dir() else base.checkpoint
-        return ModelShape.of(read_config(source, base.revision), base.checkpoint)
+        return ModelShape.of(read_config(source, base.revision), base.checkpoint, adapters)
     made = base.architecture
     config = Qwen3Config(
         vocab_size=made.vocabulary,
@@ -185,7 +204,7 @@ def of_stage(params: Params, stage: str, root: Path) -> ModelShape:
         max_position_embeddings=made.context,
         tie_word_embeddings=True,
     )
-    return ModelShape.of(config, "base.architecture")
+    return ModelShape.of(config, "base.architecture", adapters)
 
 
 def read_config(

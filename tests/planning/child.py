@@ -21,6 +21,8 @@ from rlp_core.config import RLPConfig
 from rlp_core.data.records import Document
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.monitoring.progress import StepLog
+from rlp_core.policy import lora
+from rlp_core.policy.config import LoraConfig
 from rlp_core.rollout.engine import prepare
 from rlp_core.rollout.rng import generator
 from rlp_core.trainer import RLPTrainer
@@ -46,6 +48,7 @@ class Job:
         precision: what computes.
         recompute: in the supervised loop.
         optimizer: `adamw` or `muon`.
+        rank: of adapters; 0: all weights are trained.
     """
 
     stage: str
@@ -64,6 +67,7 @@ class Job:
     precision: str = "float32"
     recompute: bool = False
     optimizer: str = "adamw"
+    rank: int = 0
 
     def work(self) -> Work:
         return Work(
@@ -94,6 +98,7 @@ class Job:
             precision=self.precision,  # type: ignore[arg-type]
             optimizer=OptimizerConfig(name=self.optimizer),  # type: ignore[arg-type]
             audit=AuditConfig(every=1, positions=2),
+            lora=LoraConfig(rank=self.rank),
         )
         return config, ThoughtConfig(max_tokens=self.thought_tokens)
 
@@ -130,9 +135,11 @@ def run(job: Job) -> None:
             thought=thought,
             decode_batch_size=job.decode,
             update_token_budget=job.budget,
-            verify=False,
+            verify="off",
         ).train()
         return
+    if job.rank:
+        lora.attach(model, LoraConfig(rank=job.rank), seed=1)
     prepare(model)
     ids = generator(7).integers(8, job.vocabulary, (2 * job.documents, job.tokens)).tolist()
     trainer = SupervisedTrainer(
@@ -160,7 +167,8 @@ def main() -> None:
     torch.set_num_threads(1)
     job = Job(**json.loads(sys.argv[1]))
     for stage in ("rlp", "supervised"):
-        run(Job(**{**asdict(TINY), "stage": stage, "precision": job.precision}))
+        like = {"stage": stage, "precision": job.precision, "rank": min(job.rank, 2)}
+        run(Job(**{**asdict(TINY), **like}))
     before = held()
     run(job)
     print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

@@ -10,6 +10,7 @@ from transformers import Qwen3Config
 from rlp_core.params import Params, load
 from rlp_core.planning.plan import Plan, stage_plan
 from rlp_core.planning.shapes import ModelShape
+from rlp_core.policy.config import LoraConfig
 from rlp_core.training.config import OptimizerConfig
 from tests.planning.child import Job
 
@@ -38,7 +39,8 @@ def shape(**changes: Any) -> ModelShape:
         "intermediate_size": 64,
         "tie_word_embeddings": True,
     }
-    return ModelShape.of(Qwen3Config(**{**values, **changes}), "small")
+    adapters = LoraConfig(rank=changes.pop("rank", 0))
+    return ModelShape.of(Qwen3Config(**{**values, **changes}), "small", adapters)
 
 
 def of_job(job: Job) -> Plan:
@@ -51,6 +53,7 @@ def of_job(job: Job) -> Plan:
         num_key_value_heads=job.kv_heads,
         head_dim=job.width // job.heads,
         intermediate_size=job.feed_forward,
+        rank=job.rank,
     )
     if job.stage == "rlp":
         config, thought = job.rlp()
@@ -58,9 +61,9 @@ def of_job(job: Job) -> Plan:
             TINY.model_copy(update={"rlp": config, "thought": thought}),
             runtime__decode_batch_size=job.decode,
             runtime__update_token_budget=job.budget,
-            runtime__verify=False,
+            runtime__verify="off",
         )
-        return stage_plan(params, "rlp", model, on_gpu=False)
+        return stage_plan(params, "rlp", model, on_gpu=False, saves=False)
     params = changed(
         TINY,
         base__steps=2,
@@ -71,4 +74,4 @@ def of_job(job: Job) -> Plan:
         runtime__micro_batch=job.budget,
         runtime__recompute=job.recompute,
     )
-    return stage_plan(params, "base", model, on_gpu=False)
+    return stage_plan(params, "base", model, on_gpu=False, saves=False)

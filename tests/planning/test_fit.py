@@ -88,7 +88,7 @@ def test_what_fits_is_let_through() -> None:
 
 
 def test_precision_is_given_up_last() -> None:
-    _, _, found = fit("rlp", 0.03)
+    _, _, found = fit("rlp", 0.025)
     keys = [change.key for change in found.changes]
     assert found.fits
     assert keys[0] == "runtime.update_token_budget"
@@ -96,7 +96,7 @@ def test_precision_is_given_up_last() -> None:
 
 
 def test_layers_are_made_again_where_one_text_is_too_much() -> None:
-    _, _, found = fit("base", 0.02)
+    _, _, found = fit("base", 0.025)
     assert found.fits
     assert [str(change) for change in found.changes] == [
         "runtime.micro_batch: 1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ from rlp_core.planning.plan import PLANNED, Plan, stage_plan
 from rlp_core.training.ledger import TRAINING, Ledger
 from rlp_core.training.positions import TokenizedDocument
 from rlp_core.training.update import cost, micro_batches
+from tests.planning import plans
 from tests.planning.plans import TINY, changed, shape
 
 MODEL = shape()
@@ -52,8 +54,9 @@ def test_every_stage_has_a_plan_of_known_lines(stage: str) -> None:
 
 def test_what_stays_is_counted_by_its_numbers() -> None:
     found = plan(rlp__precision="bfloat16", runtime__update_token_budget=300)
-    assert line(found, WEIGHTS) == line(found, EMA) == line(found, START) == 4 * SIZE
-    assert line(found, COPY) == 2 * SIZE
+    assert line(found, WEIGHTS) == line(found, EMA) == 4 * SIZE
+    assert line(found, START) == 2 * SIZE  # nobody trains it: it needs no master
+    assert line(found, COPY) == 4 * SIZE  # the policy's and the EMA's
     assert line(found, OPTIMIZER) == 8 * SIZE
     assert line(found, GRADIENTS) == 6 * SIZE  # the masters', and the copy's while it goes backward
     assert line(found, KEPT) == 4 * SIZE
@@ -151,12 +154,12 @@ def test_the_cache_holds_every_row_at_its_longest() -> None:
     ("change", "moment"),
     [
         ({"rlp__kl_weight": 0.1}, "reference"),
-        ({"runtime__verify": True}, "self-check"),
+        ({"runtime__verify": "warn"}, "self-check"),
         ({}, "audit"),
     ],
 )
 def test_what_is_asked_for_has_a_moment(change: dict[str, Any], moment: str) -> None:
-    without = {"rlp__kl_weight": 0.0, "runtime__verify": False}
+    without = {"rlp__kl_weight": 0.0, "runtime__verify": "off"}
     without["rlp__audit"] = TINY.rlp.audit.model_copy(update={"every": 0})
     names = {found.name for found in plan(**without).moments}
     assert moment not in names
@@ -194,3 +197,37 @@ def test_a_stage_that_cannot_be_planned_is_told(stage: str, told: str) -> None:
     with pytest.raises(UsageError) as caught:
         plan(stage)
     assert told in str(caught.value)
+
+
+def test_adapters_take_no_memory_for_what_is_frozen() -> None:
+    """Gradients, optimizer, EMA and start are of the adapters alone; the base stands there once."""
+    whole, some = (plans.shape(rank=rank) for rank in (0, 2))
+    assert (whole.trainable, whole.shared) == (whole.parameters, 0)
+    assert some.shared == whole.parameters
+    assert 0 < some.trainable < whole.parameters
+    for precision, size in (("float32", 4), ("bfloat16", 2)):
+        params = plans.changed(plans.TINY, rlp__precision=precision)
+        for model in (whole, some):
+            lines = stage_plan(params, "rlp", model, on_gpu=False).peak.lines
+            assert lines[memory.EMA] == 4 * model.trainable
+            assert lines[memory.START] == size * model.trainable
+            assert lines[memory.OPTIMIZER] == 8 * model.trainable
+            assert lines[memory.SAVED] == 16 * model.trainable
+            copies = 0 if size == 4 else 2 * (model.parameters + model.trainable)
+            assert lines[memory.COPY] == copies
+
+
+def test_a_plan_moves_no_random_number() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    stage_plan(plans.TINY, "rlp", plans.shape(rank=3), on_gpu=False)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_prompt_before_thoughts_is_counted_and_said() -> None:
+    led = plans.changed(plans.TINY, thought__prompt="look-ahead")
+    plain, found = (stage_plan(p, "rlp", plans.shape(), on_gpu=False) for p in (plans.TINY, led))
+    assert found.peak.total > plain.peak.total
+    assert any("the prompt before each thought is" in told for told in found.assumed)
+    assert not any("prompt" in told for told in plain.assumed)

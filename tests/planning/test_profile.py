@@ -10,6 +10,7 @@ from rlp_core.params import Params, load
 from rlp_core.planning import reference, shapes
 from rlp_core.planning.device import SPARE
 from rlp_core.planning.plan import PLANNED, stage_plan
+from rlp_core.policy.config import LoraConfig
 from tests.planning.plans import changed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,10 +30,12 @@ def test_it_is_the_paper_s_size(params: Params) -> None:
     assert (params.rlp.max_tokens, params.rlp.documents) == (2048, 512)
 
 
+@pytest.mark.parametrize("rank", [0, 16])
 @pytest.mark.parametrize("stage", PLANNED)
-def test_every_stage_fits_one_card(stage: str, params: Params) -> None:
+def test_every_stage_fits_one_card(stage: str, rank: int, params: Params) -> None:
     """Also those that make no step as the profile stands."""
-    model = shapes.ModelShape.of(shapes.published(params.base.checkpoint), "published")
+    config = shapes.published(params.base.checkpoint)
+    model = shapes.ModelShape.of(config, "published", LoraConfig(rank=rank))
     training = changed(params, base__steps=1, bootstrap__steps=1)
     found = stage_plan(training, stage, model, on_gpu=True)
     assert found.precision == "bfloat16"
