@@ -19,9 +19,11 @@ PLACES = {  # the only files that may import a library
     "great_expectations": ("rlp_core/contracts/",),
     "matplotlib": ("rlp_core/reporting/",),
     "datasets": ("rlp_core/data/hub.py",),
+    "gguf": ("rlp_core/policy/gguf_file.py",),
 }
 ENGINE = ("rollout", "objective", "policy")
-ENGINE_MAY = {"torch", "transformers", "numpy", "safetensors", "pydantic"}  # that for settings
+ENGINE_MAY = {"torch", "transformers", "numpy", "safetensors"}
+ENGINE_MAY |= {"pydantic", "gguf"}  # for settings; for what is read from such a file, in one place
 
 
 def sources() -> list[Path]:
