@@ -15,6 +15,7 @@ import click
 
 from rlp_core import quiet
 from rlp_core.errors import RlpError, UsageError, did_you_mean
+from rlp_core.extras import missing
 
 
 class _Group(click.Group):
@@ -26,6 +27,12 @@ class _Group(click.Group):
         except RlpError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            told = missing(error)
+            if told is None:
+                raise
+            click.echo(f"error: {told}", err=True)
+            ctx.exit(told.exit_code)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

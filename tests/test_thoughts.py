@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,6 +62,21 @@ def test_without_a_baseline_it_is_over_the_model_itself(model) -> None:
     own = information_gain(model, tokenizer, TEXT, 11, "7-5=2")
     assert own == information_gain(model, tokenizer, TEXT, 11, "7-5=2", baseline=model)
     assert own != information_gain(model, tokenizer, TEXT, 11, "")
+
+
+def test_a_drawn_thought_is_weighed_by_its_very_tokens() -> None:
+    policy, ema, codec = models.model(5), models.model(6), models.codec()
+    tokens, at = codec.document(TEXT, [[11, 12]])
+    cut = generate_thoughts(policy, codec.tokenizer, [TEXT[:11]], n=8, thought=THOUGHT)[0]
+    inside = [one.tokens for one in cut]
+    assert not any(one.closed for one in cut)
+    assert any(codec.encode(one.text) != one.tokens for one in cut)  # else its text would do
+    whole = [replace(one, tokens=[*one.tokens, codec.close_id], closed=True) for one in cut]
+    for one, ids in zip([*cut, *whole], [*inside, *inside], strict=True):
+        reasoned = [*tokens[: at[0]], codec.open_id, *ids, codec.close_id]
+        expected = reward(plain(policy), plain(ema), tokens, at[0], reasoned, 1, 1.0)
+        found = information_gain(policy, codec.tokenizer, TEXT, 11, one, baseline=ema)
+        assert found == pytest.approx(expected, abs=2e-5)
 
 
 @pytest.mark.parametrize("position", [0, -1, len(TEXT), 99])

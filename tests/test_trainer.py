@@ -267,6 +267,13 @@ def test_an_argument_that_is_unknown_or_impossible_is_told(argument: Any, messag
     assert caught.value.where == "RLPConfig(...)"
 
 
+@pytest.mark.parametrize("verify", [True, False, "maybe"])
+def test_a_verdict_that_is_unknown_is_told_what_to_write(verify: Any) -> None:
+    with pytest.raises(ConfigError, match="none of error, warn, off") as raised:
+        RLPTrainer(models.model(5), models.codec().tokenizer, TEXTS, thought=THOUGHT, verify=verify)
+    assert "'off' for what was False" in raised.value.fix
+
+
 def test_records_with_marked_answers_are_thought_at_their_answers() -> None:
     records = [
         Document(id=str(i), key=str(i), source="s", licence="l", text=text, spans=[[8, 9]])

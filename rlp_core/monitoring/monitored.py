@@ -111,7 +111,11 @@ class MonitoredLearner:
         spent = trainer.ledger.state()
         positions = trainer.positions(self.documents if documents is None else documents, HELDOUT)
         groups = trainer.draw(positions, HELDOUT)
-        models = {"ema": trainer.ema.model, "start": trainer.began_as, "direct": trainer.policy}
+        models = {
+            "ema": trainer.ema_compute.model,
+            "start": trainer.began_as,
+            "direct": trainer.compute.model,
+        }
         scores = {
             name: fmean(trainer.worker.score(model, positions, "heldout"))
             for name, model in models.items()
@@ -153,11 +157,11 @@ class MonitoredLearner:
 
     def _take(self, kept: dict[str, Tensor]) -> None:
         """Put kept weights in place of the policy's."""
-        restore_module(self.trainer.policy, State(kept))
+        restore_module(self.trainer.policy, State(kept), self.trainer.trained)
         self.trainer.compute.refresh()
 
     def _copy(self) -> dict[str, Tensor]:
-        tensors = module_state(self.trainer.policy).tensors
+        tensors = module_state(self.trainer.policy, self.trainer.trained).tensors
         return {name: tensor.to("cpu", copy=True) for name, tensor in tensors.items()}
 
     def _keep_best(self, gain: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rlp_core.config import RLPConfig
 from rlp_core.contracts.config import Validate
@@ -12,8 +12,9 @@ from rlp_core.data.config import Prepare
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.evaluation.comparison_config import Compare, Promote
 from rlp_core.evaluation.config import Evaluate
+from rlp_core.policy.config import LoraConfig
 from rlp_core.section import Count, NonNegative, Positive, Section
-from rlp_core.training.config import Base, Cpt, Supervised
+from rlp_core.training.config import Base, Cpt, Supervised, Verify
 
 
 class Runtime(Section):
@@ -48,8 +49,10 @@ class Runtime(Section):
     ema_device: str = Field(
         default="", description="Where the baseline model lies; empty: beside the policy."
     )
-    verify: bool = Field(
-        default=True, description="Compare branch attention with the dense path at the start."
+    verify: Verify = Field(
+        default="error",
+        description="Compare branch attention with the dense path at the start; a difference that "
+        "rounding does not explain is an error or a warning.",
     )
     log_every: Positive = Field(description="Steps between lines of the log.")
     checkpoint_seconds: NonNegative = Field(
@@ -64,6 +67,14 @@ class Runtime(Section):
     )
     experiment: str = Field(default="rlp", min_length=1, description="MLflow experiment.")
     tracking: bool = Field(default=True, description="Whether to log to MLflow at all.")
+
+    @field_validator("verify", mode="before")
+    @classmethod
+    def _check_verify(cls, value: object) -> object:
+        if isinstance(value, bool):
+            now = "`error` or `warn`" if value else "`off`"
+            raise ValueError(f"renamed, write {now}")
+        return value
 
 
 class Params(Section):
@@ -90,6 +101,22 @@ class Params(Section):
                 f"rlp.min_thought_tokens = {self.rlp.min_thought_tokens} must be below "
                 f"thought.max_tokens = {self.thought.max_tokens}, which counts `close`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _adapters_stand_on_the_base(self) -> Params:
+        """Adapters that are saved alone are read with `models/base`, and with nothing else."""
+        before = {"rlp": "bootstrap", "cpt": "bootstrap", "finetune": "rlp and cpt"}
+        for stage, earlier in before.items():
+            own: LoraConfig = getattr(self, stage).lora
+            if not own.rank or own.saved == "merged":
+                continue
+            for name in earlier.split(" and "):
+                if getattr(self, name).lora != own:
+                    raise ValueError(
+                        f"`{stage}.lora` saves adapters alone, which go on from those of {earlier} "
+                        f"on models/base: `{name}.lora` must be the same"
+                    )
         return self
 
     @model_validator(mode="after")

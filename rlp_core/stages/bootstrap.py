@@ -26,7 +26,7 @@ def run(context: StageContext) -> None:
         DataError: answers begin with another token in one part than they are taught in another.
     """
     settings = context.params.bootstrap
-    model, codec = common.open_model(context, "base")
+    model, codec = common.open_model(context, "base", settings.lora)
     seam.check(codec, seam.read(context.workspace.seams), _teachers(context.params))
     imitate(context, settings, model, codec, part="bootstrap", end="bootstrap", stream=STREAM)
 

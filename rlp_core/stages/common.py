@@ -16,8 +16,9 @@ from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
 from rlp_core.monitoring.progress import StepLog, tail_means
 from rlp_core.params.root import sequence_lengths
-from rlp_core.policy import checks
+from rlp_core.policy import checks, lora
 from rlp_core.policy import model as models
+from rlp_core.policy.config import LoraConfig
 from rlp_core.policy.ends import ends_of
 from rlp_core.rollout.engine import prepare
 from rlp_core.training import loop
@@ -68,10 +69,25 @@ def read_part(context: StageContext, part: str, kind: type[R]) -> list[R]:
     return records
 
 
-def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]:
-    """Load the model of an arm onto the device, and its codec."""
+def open_model(
+    context: StageContext, arm: str, adapters: LoraConfig | None = None
+) -> tuple[PreTrainedModel, Codec]:
+    """Load the model of an arm onto the device, and its codec.
+
+    Args:
+        context: the stage.
+        arm: whose model.
+        adapters: what is trained of it; None, or of rank 0: all weights. Where adapters are
+            trained and saved as such, those that the arm's folder holds are gone on with.
+
+    Raises:
+        ConfigError: the arm's own adapters are of another make than those that are asked for.
+    """
     device = prepare_torch(context.params)
-    model, tokenizer = models.load(context.workspace.model(arm))
+    on = adapters is not None and adapters.rank > 0 and adapters.saved == "adapter"
+    model, tokenizer = models.load(context.workspace.model(arm), keep_adapters=on)
+    if adapters is not None and adapters.rank:
+        lora.prepare_adapters(model, adapters, context.params.seed, f"models/{arm}")
     codec = codec_of(context.params, model, tokenizer)
     check_lengths(context.params, model, f"models/{arm}", len(codec.lead))
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
@@ -124,10 +140,19 @@ def codec_of(params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokeni
     return codec
 
 
-def save_model(context: StageContext, model: PreTrainedModel, codec: Codec, arm: str) -> None:
-    """Write the model of an arm, whole or not at all, and note it in the run."""
+def save_model(
+    context: StageContext,
+    model: PreTrainedModel,
+    codec: Codec,
+    arm: str,
+    adapters: LoraConfig | None = None,
+) -> None:
+    """Write the model of an arm, whole or not at all, and note it in the run.
+
+    `adapters` says what is written of a model with adapters.
+    """
     with replacing_folder(context.workspace.model(arm)) as folder:
-        models.save(model, codec.tokenizer, folder)
+        models.save(model, codec.tokenizer, folder, adapters.saved if adapters else "merged")
         thinking(context.params).write(folder)
     context.tracker.model(path=context.workspace.model(arm), arm=arm)
     print(f"{arm}: model {folder_sha256(context.workspace.model(arm))[:12]} saved")

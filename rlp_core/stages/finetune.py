@@ -20,5 +20,5 @@ STREAM = 4
 def run(context: StageContext) -> None:
     """Write `models/ARM-ft`, its metrics and its learning curve."""
     arm, settings = context.arm, context.params.finetune
-    model, codec = common.open_model(context, arm)
+    model, codec = common.open_model(context, arm, settings.lora)
     imitate(context, settings, model, codec, part="finetune", end=f"{arm}-ft", stream=STREAM)

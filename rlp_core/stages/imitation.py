@@ -58,5 +58,5 @@ def imitate(
         precision=settings.precision,
     )
     log = common.train(context, trainer, settings.steps)
-    common.save_model(context, model, codec, end)
+    common.save_model(context, model, codec, end, settings.lora)
     common.finish_training(context, log, trainer.ledger, lost.metrics())

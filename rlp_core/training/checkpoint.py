@@ -172,18 +172,25 @@ class Checkpoints:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def module_state(module: torch.nn.Module) -> State:
-    """The parameters and kept buffers of a module, each tensor once however often it is tied."""
-    return State(_kept_tensors(module))
+def module_state(module: torch.nn.Module, names: frozenset[str] | None = None) -> State:
+    """The parameters and kept buffers of a module, each tensor once however often it is tied.
+
+    Args:
+        module: whose.
+        names: of those that are wanted, such as the trained ones; None: all.
+    """
+    return State(_kept_tensors(module, names))
 
 
-def restore_module(module: torch.nn.Module, state: State) -> None:
-    """Copy a state made by `module_state` into a module of the same make.
+def restore_module(
+    module: torch.nn.Module, state: State, names: frozenset[str] | None = None
+) -> None:
+    """Copy a state made by `module_state` with the same names into a module of the same make.
 
     Raises:
         ValueError: names or shapes differ.
     """
-    own = _kept_tensors(module)
+    own = _kept_tensors(module, names)
     if {k: t.shape for k, t in own.items()} != {k: t.shape for k, t in state.tensors.items()}:
         raise ValueError("the checkpoint was written by a model of another make")
     with torch.no_grad():
@@ -191,13 +198,13 @@ def restore_module(module: torch.nn.Module, state: State) -> None:
             tensor.copy_(state.tensors[name])
 
 
-def _kept_tensors(module: torch.nn.Module) -> dict[str, Tensor]:
+def _kept_tensors(module: torch.nn.Module, names: frozenset[str] | None) -> dict[str, Tensor]:
     seen: dict[int, str] = {}
     kept = module.state_dict(keep_vars=True)
     return {
         name: tensor.detach()
         for name, tensor in kept.items()
-        if seen.setdefault(id(tensor), name) == name
+        if seen.setdefault(id(tensor), name) == name and (names is None or name in names)
     }
 
 

@@ -17,6 +17,7 @@ from rlp_core.data.tokenizer import Codec, add_delimiters, backend_of
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.policy import checks
 from rlp_core.policy.ends import check_vocabulary, ends_of
+from rlp_core.policy.lora import adapted
 from rlp_core.policy.model import embedding_rows, initialise_tokens
 from rlp_core.training.checkpoint import module_state
 from rlp_core.training.config import LearnerConfig
@@ -101,6 +102,12 @@ def check_model(
         ConfigError: it is no causal model, or a sequence may be longer than it can read.
     """
     name = model.name_or_path or type(model).__name__
+    if hasattr(model, "peft_config") and not adapted(model):
+        raise ConfigError(
+            "the model is wrapped by peft already",
+            where="RLPTrainer(model, ...)",
+            fix="give the plain model, and RLPConfig(lora=LoraConfig(rank=16)) for adapters",
+        )
     checks.check_causal(model, name)
     longest = config.max_tokens + thought.max_tokens + 2 + lead
     keys = "max_tokens + thought.max_tokens + 2" + (f" + {lead} of the prompt" if lead else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from rlp_core.objective.estimators import ema_reaches_gradient
 from rlp_core.objective.reward import clip_reward
 from rlp_core.policy.compute import Compute
 from rlp_core.policy.ema import EmaTarget
+from rlp_core.policy.sharing import copy_sharing, trained_names
 from rlp_core.policy.value import ValueHead
 from rlp_core.rollout.sampling import SamplingParams
 from rlp_core.training.audit import audit
@@ -67,8 +67,12 @@ class RLPLearner:
 
     Attributes:
         policy: theta, fp32.
-        ema: phi.
-        start: a frozen copy of the policy as it began, where something uses it (`keep_start`).
+        compute: theta in the type that computes.
+        ema: phi, fp32.
+        ema_compute: phi in the type that computes, so that S_ema differs from S_pred by what the
+            models know and not by how they round.
+        start: a frozen copy of the policy as it began, in the type that computes, where something
+            uses it (`keep_start`).
         ledger: what was spent.
     """
 
@@ -107,8 +111,10 @@ class RLPLearner:
             "update_token_budget": update_token_budget,
         }
         self.vocabulary = len(codec.tokenizer)
+        self.trained = trained_names(policy)
         self.compute = Compute(policy, getattr(torch, settings.precision))
         self.ema = EmaTarget(policy, settings.ema_decay, ema_device)
+        self.ema_compute = Compute(self.ema.model, getattr(torch, settings.precision), self.compute)
         self.start: PreTrainedModel | None = None
         self._start_state = State()  # the same tensors at every save, so that it knows them again
         if needs_start(settings):
@@ -141,8 +147,9 @@ class RLPLearner:
         texts asks for it. A second call changes nothing.
         """
         if self.start is None:
-            self.start = copy.deepcopy(self.policy).requires_grad_(False)
-            self._start_state = _fixed(self.start)
+            # nobody trains it, so it needs no master: it is the copy that computes
+            self.start = copy_sharing(self.compute.model).requires_grad_(False)
+            self._start_state = self._fixed(self.start)
 
     @property
     def began_as(self) -> PreTrainedModel:
@@ -210,7 +217,7 @@ class RLPLearner:
         if self.settings.position_selection == "surprising":
             # held-out texts are thought in at the same positions whatever the baseline has become
             held = number == HELDOUT
-            surprise = self._surprise(documents, self.began_as if held else self.ema.model)
+            surprise = self._surprise(documents, self.began_as if held else self.ema_compute.model)
         found = []
         for index, document in enumerate(documents):
             chosen = select_positions(
@@ -262,7 +269,7 @@ class RLPLearner:
         """Score the baseline where this step measures it, and set the advantages."""
         if number % self.settings.ema_every == 0:
             positions = [group.position for group in groups]
-            scores = self.worker.score(self.ema.model, positions, "ema")
+            scores = self.worker.score(self.ema_compute.model, positions, "ema")
             for group, value in zip(groups, scores, strict=True):
                 group.baseline = value
         if self.settings.reward_terms:
@@ -315,8 +322,8 @@ class RLPLearner:
     def state(self) -> State:
         """All that the next step depends on."""
         parts = {
-            "policy": module_state(self.policy),
-            "ema": module_state(self.ema.model),
+            "policy": module_state(self.policy, self.trained),
+            "ema": module_state(self.ema.model, self.trained),
             "start": self._start_state,
             "stepper": self.stepper.state(),
             "ledger": self.ledger.state(),
@@ -329,8 +336,8 @@ class RLPLearner:
 
     def restore(self, state: State) -> None:
         """Take up what `state` gave."""
-        restore_module(self.policy, state.part("policy"))
-        restore_module(self.ema.model, state.part("ema"))
+        restore_module(self.policy, state.part("policy"), self.trained)
+        restore_module(self.ema.model, state.part("ema"), self.trained)
         self._restore_start(state.part("start"))
         self.stepper.restore(state.part("stepper"))
         self.ledger.restore(state.part("ledger"))
@@ -340,6 +347,7 @@ class RLPLearner:
             restore_module(self.value, state.part("value"))
             restore_optimizer(self.value_optimizer, state.part("value_optimizer"))
         self.compute.refresh()
+        self.ema_compute.refresh()
 
     def _restore_start(self, state: State) -> None:
         """Take up the frozen start, where this learner uses one.
@@ -350,8 +358,8 @@ class RLPLearner:
         if self.start is None:
             return
         if "model" in state.fixed:
-            restore_module(self.start, State(state.fixed["model"]))
-            self._start_state = _fixed(self.start)
+            restore_module(self.start, State(state.fixed["model"]), self.trained)
+            self._start_state = self._fixed(self.start)
         elif needs_start(self.settings):
             raise ValueError("the state lacks the model that the run began with")
 
@@ -391,9 +399,9 @@ class RLPLearner:
             self.value_optimizer.zero_grad(set_to_none=True)
         self.compute.refresh()
         self.ema.update(self.policy)
+        self.ema_compute.refresh()
         return {"grad_norm": norm, "skipped": 0.0}
 
-
-def _fixed(model: PreTrainedModel) -> State:
-    """A model that nobody changes."""
-    return State(fixed={"model": module_state(model).tensors})
+    def _fixed(self, model: PreTrainedModel) -> State:
+        """A model that nobody changes."""
+        return State(fixed={"model": module_state(model, self.trained).tensors})

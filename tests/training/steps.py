@@ -22,8 +22,7 @@ from rlp_core.objective.reference import (
     Result,
     step_loss,
 )
-from rlp_core.rollout.attention import enable
-from rlp_core.rollout.scoring import logprobs_in
+from rlp_core.policy import lora
 from rlp_core.training.checkpoint import Checkpoints, State
 from rlp_core.training.config import LearnerConfig, OptimizerConfig
 from rlp_core.training.groups import RolloutGroup
@@ -56,13 +55,12 @@ def settings(**changes: Any) -> LearnerConfig:
     return LearnerConfig(**(values | changes))
 
 
-def trainer(
-    seed: int = 5, branching: bool = True, lead: tuple[int, ...] = (), **changes: Any
-) -> RLPLearner:
+def trainer(seed: int = 5, lead: tuple[int, ...] = (), **changes: Any) -> RLPLearner:
     """Policy, baseline, start and value head all differ, so that a mix-up shows."""
     policy = models.model(seed)
-    if branching:
-        assert enable(policy)
+    if "lora" in changes:
+        lora.attach(policy, changes["lora"], seed)
+        stir(policy, seed)
     fixed = {name: changes.pop(name) for name in RUNTIME if name in changes}
     chosen = settings(**changes)
     made = RLPLearner(
@@ -74,13 +72,25 @@ def trainer(
         documents(chosen.position_selection),
         **fixed,
     )
-    made.ema.model.load_state_dict(models.model(seed + 1).state_dict())
-    if made.start is not None:
-        made.start.load_state_dict(models.model(seed + 2).state_dict())
+    for other, model in enumerate((made.ema.model, made.start), start=seed + 1):
+        if model is not None and "lora" in changes:
+            stir(model, other)
+        elif model is not None:
+            model.load_state_dict(models.model(other).state_dict())
+    made.ema_compute.refresh()
     if made.value is not None:
         with torch.no_grad():
             made.value.out.weight.copy_(torch.linspace(-0.5, 0.5, policy.config.hidden_size))
     return made
+
+
+def stir(model: PreTrainedModel, seed: int) -> None:
+    """Give adapters random weights that clearly matter."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
 
 
 def stopping(**changes: Any) -> RLPLearner:
@@ -107,8 +117,12 @@ def documents(selection: str = "uniform") -> list[TokenizedDocument]:
 
 def plain(model: PreTrainedModel) -> PreTrainedModel:
     """The same weights in a model that knows nothing of branches."""
-    made = models.model()
-    made.load_state_dict(model.state_dict())
+    made = models.model(branching=False)
+    if lora.adapted(model):
+        made = copy.deepcopy(model)
+        made.set_attn_implementation("sdpa")
+    else:
+        made.load_state_dict(model.state_dict())
     return made
 
 
@@ -150,14 +164,17 @@ def textbook(
     ]
     config = made.settings.model_copy(update={"temperature": made.temperature(number)})
     result = step_loss(scorers, positions, config)
-    moved = [*policy.parameters(), *(head.parameters() if head is not None else ())]
+    moved = [
+        *(p for p in policy.parameters() if p.requires_grad),
+        *(head.parameters() if head is not None else ()),
+    ]
     return result, list(torch.autograd.grad(result.total, moved))
 
 
 def gradients(made: RLPLearner) -> list[Tensor]:
     """Those that `accumulate` left, which are cleared."""
     head = made.value.parameters() if made.value is not None else ()
-    parameters = [*made.policy.parameters(), *head]
+    parameters = [*(p for p in made.policy.parameters() if p.requires_grad), *head]
     found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     for parameter in parameters:
         parameter.grad = None
@@ -175,10 +192,18 @@ def thought_logprobs(
     model: PreTrainedModel, group: RolloutGroup, open_id: int, temperature: float
 ) -> list[Tensor]:
     """Of every thought's tokens, densely and with gradient."""
-    rows = [[*group.position.context, open_id, *tokens] for tokens in group.tokens]
-    first = group.position.index + 1
-    found = logprobs_in(model, rows, [range(first, len(row)) for row in rows], temperature)
-    return list(found.split([len(tokens) for tokens in group.tokens]))
+    before = [*group.position.context, open_id]
+    return [logprobs_after(model, before, tokens, temperature) for tokens in group.tokens]
+
+
+def logprobs_after(
+    model: PreTrainedModel, context: Sequence[int], tokens: Sequence[int], temperature: float = 1.0
+) -> Tensor:
+    """Of tokens that follow a context, by transformers' own attention."""
+    ids = torch.tensor([[*context, *tokens]])
+    logits = model(input_ids=ids, use_cache=False).logits[0, len(context) - 1 : -1]
+    logprobs = (logits / temperature).log_softmax(1)
+    return logprobs.gather(1, torch.tensor(tokens)[:, None])[:, 0]
 
 
 def saved(state: State, folder: Path) -> State:
@@ -193,10 +218,10 @@ def saved(state: State, folder: Path) -> State:
 def same(first: State, second: State) -> bool:
     """Whether two states are equal to the bit; NaN equals NaN."""
     return (
-        first.tensors.keys() == second.tensors.keys()
+        first.everything.keys() == second.everything.keys()
         and repr(first.values) == repr(second.values)
         and all(
-            torch.equal(tensor.nan_to_num(7.0), second.tensors[name].nan_to_num(7.0))
-            for name, tensor in first.tensors.items()
+            torch.equal(tensor.nan_to_num(7.0), second.everything[name].nan_to_num(7.0))
+            for name, tensor in first.everything.items()
         )
     )

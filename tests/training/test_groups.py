@@ -55,7 +55,6 @@ def test_a_thought_depends_neither_on_the_batch_nor_on_the_order_of_documents() 
     turned = stopping(documents=3)
     turned.documents = turned.documents[::-1]
     assert drawn(turned) == expected
-    assert drawn(stopping(documents=3, branching=False)) == expected
 
 
 @pytest.mark.parametrize("rows", [1, 64])

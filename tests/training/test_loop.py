@@ -49,7 +49,7 @@ def trainer(
 ) -> SupervisedTrainer:
     model = models.model(1)
     for layer in model.model.layers:
-        layer.self_attn.attention_dropout = dropout
+        layer.mlp = torch.nn.Sequential(layer.mlp, torch.nn.Dropout(dropout))
     return SupervisedTrainer(
         model,
         DATA,

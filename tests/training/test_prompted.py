@@ -150,10 +150,18 @@ def test_before_a_thought_it_changes_what_is_thought_and_not_the_baseline() -> N
 
 
 def test_thoughts_of_a_prompt_are_those_of_the_dense_path() -> None:
-    fast, slow = (steps.trainer(lead=steps.LEAD, branching=b) for b in (True, False))
-    for one, other in zip(fast.groups(0), slow.groups(0), strict=True):
-        assert one.tokens == other.tokens
-        assert one.predicted == pytest.approx(other.predicted, abs=2e-5)
+    made = steps.stopping(lead=steps.LEAD)
+    model, marks = steps.plain(made.policy), made.worker.marks
+    for group in made.groups(0):
+        before = [*group.position.context, *steps.LEAD, marks.open]
+        for tokens, stopped, logprobs, predicted in zip(
+            group.tokens, group.stopped, group.logprobs, group.predicted, strict=True
+        ):
+            drawn = steps.logprobs_after(model, before, tokens, made.settings.temperature)
+            assert logprobs == pytest.approx(drawn.tolist(), abs=2e-5)
+            closed = [*before, *tokens, *([] if stopped else [marks.close])]
+            after = steps.logprobs_after(model, closed, group.position.following)
+            assert predicted == pytest.approx(float(after.sum()), abs=2e-5)
 
 
 def test_a_prompt_before_thoughts_counts_in_the_length_of_what_is_read(
