@@ -20,10 +20,11 @@ PLACES = {  # the only files that may import a library
     "matplotlib": ("rlp_core/reporting/",),
     "datasets": ("rlp_core/data/hub.py",),
     "gguf": ("rlp_core/policy/gguf_file.py",),
+    "peft": ("rlp_core/policy/",),
 }
 ENGINE = ("rollout", "objective", "policy")
 ENGINE_MAY = {"torch", "transformers", "numpy", "safetensors"}
-ENGINE_MAY |= {"pydantic", "gguf"}  # for settings; for what is read from such a file, in one place
+ENGINE_MAY |= {"pydantic", "gguf", "peft"}  # for settings, a kind of file, adapters
 
 
 def sources() -> list[Path]:
