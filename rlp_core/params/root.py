@@ -111,16 +111,16 @@ class Params(Section):
     @model_validator(mode="after")
     def _adapters_stand_on_the_base(self) -> Params:
         """Adapters that are saved alone are read with `models/base`, and with nothing else."""
-        before = {"rlp": "bootstrap", "cpt": "bootstrap", "finetune": "rlp and cpt"}
+        before = {"rlp": ["bootstrap"], "cpt": ["bootstrap"], "finetune": ["rlp", "cpt"]}
         for stage, earlier in before.items():
             own: LoraConfig = getattr(self, stage).lora
             if not own.rank or own.saved == "merged":
                 continue
-            for name in earlier.split(" and "):
+            for name in earlier:
                 if getattr(self, name).lora != own:
                     raise ValueError(
-                        f"`{stage}.lora` saves adapters alone, which go on from those of {earlier} "
-                        f"on models/base: `{name}.lora` must be the same"
+                        f"`{stage}.lora` saves adapters alone, which go on from those of "
+                        f"{' and '.join(earlier)} on models/base: `{name}.lora` must be the same"
                     )
         return self
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rlp_core.config import RLPConfig
     from rlp_core.evaluation.config import Evaluate
     from rlp_core.params import Params
-    from rlp_core.training.config import LearnerConfig, OptimizerConfig
+    from rlp_core.training.config import Base, Cpt, LearnerConfig, Supervised
 
 SMALL_VOCABULARY = 4096
 """Tokens below which a tokenizer is taken to spell words letter by letter."""
@@ -107,13 +107,12 @@ def _supervised(
     stage: str,
     model: ModelShape,
     on_gpu: bool,
-    *,
-    precision: str,
-    optimizer: OptimizerConfig,
-    batch: int,
+    own: Base | Supervised | Cpt,
     tokens: int,
-    steps: int | None,
+    steps: int,
 ) -> Plan:
+    """A stage of next-token prediction, by its own section of the parameters."""
+    precision, batch = own.precision, own.batch
     assumed = [f"every text is {tokens} tokens long, as the settings allow"]
     if steps == 0:
         assumed.append("no step is made: the model is read and written")
@@ -124,7 +123,7 @@ def _supervised(
     moments = memory.supervised(
         model,
         precision,
-        optimizer.name,
+        own.optimizer.name,
         rows,
         tokens,
         several=count > 1,
@@ -141,56 +140,23 @@ def _supervised(
         precision,
         tuple(moments),
         tuple(told),
-        one.times(steps or 0),
+        one.times(steps),
         tuple(assumed),
     )
 
 
-def _base(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
-    own = params.base
-    return _supervised(
-        params,
-        stage,
-        model,
-        on_gpu,
-        precision=own.precision,
-        optimizer=own.optimizer,
-        batch=own.batch,
-        tokens=own.max_tokens,
-        steps=own.steps,
-    )
-
-
-def _imitation(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
-    own = params.bootstrap if stage.startswith("bootstrap") else params.finetune
-    return _supervised(
-        params,
-        stage,
-        model,
-        on_gpu,
-        precision=own.precision,
-        optimizer=own.optimizer,
-        batch=own.batch,
-        tokens=own.max_tokens,
-        steps=own.steps,
-    )
+def _next_tokens(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
+    """`base`, `bootstrap` and `finetune`: their own texts, for as many steps as they say."""
+    own = getattr(params, known_kind(stage))
+    return _supervised(params, stage, model, on_gpu, own, own.max_tokens, own.steps)
 
 
 def _cpt(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
     own = params.cpt
     one = work.supervised(model, own.batch, params.rlp.max_tokens)
     budget = _rlp_work(params, model).total * own.compute_ratio
-    return _supervised(
-        params,
-        stage,
-        model,
-        on_gpu,
-        precision=own.precision,
-        optimizer=own.optimizer,
-        batch=own.batch,
-        tokens=params.rlp.max_tokens,
-        steps=max(1, round(budget / one.total)),
-    )
+    steps = max(1, round(budget / one.total))
+    return _supervised(params, stage, model, on_gpu, own, params.rlp.max_tokens, steps)
 
 
 def _rlp(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
@@ -440,11 +406,11 @@ def _flight(rows: int, trunk: int, copies: int, count: int, room: int) -> Decodi
 
 
 PLANNED: Mapping[str, Callable[[Params, str, ModelShape, bool], Plan]] = {
-    "base": _base,
-    "bootstrap": _imitation,
+    "base": _next_tokens,
+    "bootstrap": _next_tokens,
     "rlp": _rlp,
     "cpt": _cpt,
-    "finetune": _imitation,
+    "finetune": _next_tokens,
     "evaluate": _evaluate,
 }
 """The stages that hold a model."""

@@ -14,14 +14,13 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     PreTrainedConfig,
-    Qwen3Config,
 )
 
 from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
 from rlp_core.policy import checks, lora
 from rlp_core.policy.adapter_folder import is_adapter
 from rlp_core.policy.config import LoraConfig
-from rlp_core.policy.model import embeddings
+from rlp_core.policy.model import config_of, embeddings
 from rlp_core.rollout import attention
 
 if TYPE_CHECKING:
@@ -192,18 +191,7 @@ def of_stage(params: Params, stage: str, root: Path) -> ModelShape:
         folder = root / Path(base.checkpoint).expanduser()
         source = str(folder) if folder.is_dir() else base.checkpoint
         return ModelShape.of(read_config(source, base.revision), base.checkpoint, adapters)
-    made = base.architecture
-    config = Qwen3Config(
-        vocab_size=made.vocabulary,
-        hidden_size=made.width,
-        num_hidden_layers=made.layers,
-        num_attention_heads=made.heads,
-        num_key_value_heads=made.kv_heads,
-        head_dim=made.width // made.heads,
-        intermediate_size=made.feed_forward,
-        max_position_embeddings=made.context,
-        tie_word_embeddings=True,
-    )
+    config = config_of(base.architecture, base.architecture.vocabulary)
     return ModelShape.of(config, "base.architecture", adapters)
 
 

@@ -7,6 +7,7 @@ begins as zero, so a model with fresh adapters is the model without.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -41,9 +42,10 @@ def attach(model: PreTrainedModel, config: LoraConfig, seed: int, base: str = ""
         UnavailableError: peft is not installed.
     """
     peft = require_peft()
-    targets = list(config.targets) or sorted(_bare_layers(model))
+    known = sorted(_bare_layers(model))
     for target in config.targets:
-        _check_target(model, target)
+        _check_target(known, target)
+    targets = list(config.targets) or known
     torch.manual_seed(seed)
     attach_as(
         model,
@@ -142,8 +144,7 @@ def _bare_layers(model: PreTrainedModel) -> set[str]:
     return {name.rpartition(".")[2] for name in linear if "lora_" not in name} - {"base_layer"}
 
 
-def _check_target(model: PreTrainedModel, target: str) -> None:
-    known = sorted(_bare_layers(model))
+def _check_target(known: Sequence[str], target: str) -> None:
     if target in known:
         return
     raise ConfigError(

@@ -26,6 +26,8 @@ from rlp_core.policy.ends import check_vocabulary
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+    from rlp_core.policy.config import Architecture
+
 logging.disable_progress_bar()  # a bar for every file that is opened hides the stage's own lines
 
 
@@ -61,10 +63,16 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def build(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen3ForCausalLM:
-    """A randomly initialised model in fp32 for a tokenizer."""
-    config = Qwen3Config(
-        vocab_size=len(tokenizer),
+def config_of(shape: Shape | Architecture, vocabulary: int, **tokens: Any) -> Qwen3Config:
+    """The configuration of a model that is built from scratch.
+
+    Args:
+        shape: its sizes.
+        vocabulary: tokens that it embeds.
+        tokens: numbers of the control tokens, by their names in a configuration.
+    """
+    return Qwen3Config(
+        vocab_size=vocabulary,
         hidden_size=shape.width,
         num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads,
@@ -74,6 +82,15 @@ def build(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen3F
         max_position_embeddings=shape.context,
         tie_word_embeddings=True,
         attention_dropout=0.0,
+        **tokens,
+    )
+
+
+def build(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen3ForCausalLM:
+    """A randomly initialised model in fp32 for a tokenizer."""
+    config = config_of(
+        shape,
+        len(tokenizer),
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
