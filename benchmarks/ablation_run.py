@@ -10,20 +10,18 @@ from typing import Any
 import torch
 import yaml
 
-from rlp_core import prompts
 from rlp_core.data.records import Demonstration, Document, Problem
-from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.files import read_jsonl, write_json
 from rlp_core.params import Params
-from rlp_core.policy.ends import ends_of
 from rlp_core.policy.model import load
 from rlp_core.rollout.engine import prepare
 from rlp_core.stages.bootstrap import STREAM
 from rlp_core.training.batches import learnable
 from rlp_core.training.filler import demonstrated
+from rlp_core.training.inputs import codec_of
 from rlp_core.training.learner import RLPLearner
 from rlp_core.training.positions import tokenize_document
 from rlp_core.training.supervised import SupervisedTrainer
@@ -109,12 +107,7 @@ def _bootstrap(workspace: Path, params: Any, changes: dict[str, Any]) -> tuple[A
     own = any(key.startswith("bootstrap.") for key in changes)
     model, tokenizer = load(workspace / "models" / ("base" if own else "bootstrap"))
     prepare(model)
-    codec = Codec.of(
-        tokenizer,
-        (params.thought.open, params.thought.close),
-        *prompts.words(params.thought.prompt),
-        ends=ends_of(model, tokenizer),
-    )
+    codec = codec_of(model, tokenizer, params.thought)
     if not own:
         return model, codec
     settings = params.bootstrap

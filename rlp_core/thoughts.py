@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from rlp_core import prompts
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import UsageError
-from rlp_core.policy.ends import ends_of
 from rlp_core.rollout.engine import branching, complete, prepare
 from rlp_core.rollout.rng import uniform
 from rlp_core.rollout.sampling import SamplingParams
 from rlp_core.rollout.scoring import score
+from rlp_core.training.inputs import codec_of
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -156,8 +155,7 @@ def _codec(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, how: Thou
     if not branching(model):
         prepare(model)
     model.eval()
-    pair, fast = (how.open, how.close), cast("PreTrainedTokenizerFast", tokenizer)
-    return Codec.of(fast, pair, *prompts.words(how.prompt), ends=ends_of(model, fast))
+    return codec_of(model, tokenizer, how)
 
 
 def _inner(codec: Codec, thought: str | Thought) -> list[int]:

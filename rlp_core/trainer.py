@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from rlp_core import prompts
 from rlp_core.callbacks import Callbacks, RLPCallback
 from rlp_core.config import RLPConfig
 from rlp_core.data.thinking import Thinking
@@ -254,9 +253,7 @@ class RLPTrainer:
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
         models.save(self.model, self.tokenizer, target, self.config.lora.saved)
-        said = self.thought
-        words = prompts.words(said.prompt)
-        Thinking(said.open, said.close, said.max_tokens, *words).write(target)
+        Thinking.of(self.thought).write(target)
 
     def _adapt(self, model: PreTrainedModel, grown: bool) -> None:
         """Put adapters into the model; where they are saved alone, their model must be a saved one.

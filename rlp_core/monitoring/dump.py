@@ -11,12 +11,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
-from rlp_core import prompts
 from rlp_core.data.records import Document
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.data.tokenizer import Codec
@@ -27,10 +26,11 @@ from rlp_core.policy.config import LoraConfig
 from rlp_core.policy.sharing import frozen
 from rlp_core.training.checkpoint import Checkpoints, State
 from rlp_core.training.config import LearnerConfig
+from rlp_core.training.inputs import codec_of
 from rlp_core.training.positions import TokenizedDocument
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel
 
 FORMAT = "rlp-dump-1"
 KEPT = 3
@@ -197,8 +197,6 @@ def model_of_dump(
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    from rlp_core.policy.ends import ends_of
-
     config = AutoConfig.from_pretrained(folder / _MODEL)
     tokenizer = AutoTokenizer.from_pretrained(folder / _MODEL)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -206,9 +204,7 @@ def model_of_dump(
     if adapters.rank:
         lora.attach(model, adapters, seed=0)
         model.load_state_dict(load_file(folder / _MODEL / _FROZEN), strict=False)
-    fast, pair = cast("PreTrainedTokenizerFast", tokenizer), (thought.open, thought.close)
-    codec = Codec.of(fast, pair, *prompts.words(thought.prompt), ends=ends_of(model, fast))
-    return model, codec
+    return model, codec_of(model, tokenizer, thought)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from rlp_core import prompts
 from rlp_core.data.records import Record
 from rlp_core.data.thinking import Thinking
 from rlp_core.data.tokenizer import Codec
@@ -20,9 +19,8 @@ from rlp_core.planning.command import before_stage
 from rlp_core.policy import checks, lora
 from rlp_core.policy import model as models
 from rlp_core.policy.config import LoraConfig
-from rlp_core.policy.ends import ends_of
 from rlp_core.rollout.engine import prepare
-from rlp_core.training import loop
+from rlp_core.training import inputs, loop
 from rlp_core.training.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
@@ -114,21 +112,13 @@ def delimiters(params: Params) -> tuple[str, str]:
     return params.thought.open, params.thought.close
 
 
-def thinking(params: Params) -> Thinking:
-    """How the model thinks, for its folder."""
-    thought = params.thought
-    words = prompts.words(thought.prompt)
-    return Thinking(thought.open, thought.close, thought.max_tokens, *words)
-
-
 def codec_of(params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Codec:
     """The codec of a model's tokenizer, with the delimiters and the prompt of the parameters.
 
     Raises:
         ConfigError: a text may be no longer than the prompt alone.
     """
-    words, ends = prompts.words(params.thought.prompt), ends_of(model, tokenizer)
-    codec = Codec.of(tokenizer, delimiters(params), *words, ends=ends)
+    codec = inputs.codec_of(model, tokenizer, params.thought)
     limits = {
         f"{name}.max_tokens": getattr(params, name).max_tokens
         for name in ("base", "bootstrap", "rlp", "finetune", "evaluate")
@@ -158,7 +148,7 @@ def save_model(
     """
     with replacing_folder(context.workspace.model(arm)) as folder:
         models.save(model, codec.tokenizer, folder, adapters.saved if adapters else "merged")
-        thinking(context.params).write(folder)
+        Thinking.of(context.params.thought).write(folder)
     context.tracker.model(path=context.workspace.model(arm), arm=arm)
     print(f"{arm}: model {folder_sha256(context.workspace.model(arm))[:12]} saved")
 

@@ -60,6 +60,18 @@ def as_records(documents: Sequence[str | Document]) -> list[Document]:
     return records
 
 
+def codec_of(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, thought: ThoughtConfig
+) -> Codec:
+    """The codec of a model that thinks so: its delimiters, its prompt, and the model's own ends.
+
+    Raises:
+        ConfigError: as of `Codec.of`.
+    """
+    fast, pair = cast("PreTrainedTokenizerFast", tokenizer), (thought.open, thought.close)
+    return Codec.of(fast, pair, *prompts.words(thought.prompt), ends=ends_of(model, fast))
+
+
 def codec_for(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, thought: ThoughtConfig
 ) -> Codec:
@@ -84,7 +96,7 @@ def codec_for(
     if added:
         told = f"the delimiters {' and '.join(pair)} are new to the tokenizer"
         print(f"rlp: {told}: added, with the mean embedding of the others", flush=True)
-    return Codec.of(fast, pair, *prompts.words(thought.prompt), ends=ends_of(model, fast))
+    return codec_of(model, fast, thought)
 
 
 def check_model(
