@@ -30,19 +30,20 @@ from torch.utils.backend_registration import (
 
 DEVICE = "pretend"
 
-VIEWS = frozenset(
-    "_reshape_alias _unsafe_view alias as_strided detach expand lift_fresh narrow permute select "
-    "slice split split_with_sizes squeeze t transpose unbind unfold unsqueeze view".split()
-)
+VIEWS = frozenset((
+    "_reshape_alias", "_unsafe_view", "alias", "as_strided", "detach", "expand", "lift_fresh",
+    "narrow", "permute", "select", "slice", "split", "split_with_sizes", "squeeze", "t",
+    "transpose", "unbind", "unfold", "unsqueeze", "view",
+))  # fmt: skip
 """Operations that launch nothing: they look at memory in another way."""
 
-SIZED_BY_VALUES = frozenset(
-    "_local_scalar_dense _unique _unique2 bincount equal is_nonzero masked_select nonzero "
-    "repeat_interleave unique_consecutive unique_dim".split()
-)
+SIZED_BY_VALUES = frozenset((
+    "_local_scalar_dense", "_unique", "_unique2", "bincount", "equal", "is_nonzero",
+    "masked_select", "nonzero", "repeat_interleave", "unique_consecutive", "unique_dim",
+))  # fmt: skip
 """Operations that the host waits for: it needs a value, or a size that values decide."""
 
-INDEXED = frozenset("index index_put index_put_ _index_put_impl_".split())
+INDEXED = frozenset(("index", "index_put", "index_put_", "_index_put_impl_"))
 """Operations that take indices from the host too, and wait where these are a mask."""
 
 
@@ -117,7 +118,7 @@ class _Hooks(torch._C._acc.PrivateUse1Hooks):
     def is_available(self) -> bool:
         return False
 
-    def has_primary_context(self, device: int) -> bool:
+    def has_primary_context(self, _device: int) -> bool:
         return True
 
     def is_built(self) -> bool:
@@ -220,7 +221,8 @@ def _dispatch(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
             )
         counts.note(counts.uploads, f"{name} by indices of the host")
     masks = any(t.dtype in (torch.bool, torch.uint8) for t in _indices(name, args))
-    if name in SIZED_BY_VALUES or masks:
+    told = kwargs.get("output_size") is not None  # of `repeat_interleave`
+    if (name in SIZED_BY_VALUES and not told) or masks:
         counts.note(counts.syncs, name)
     if name not in VIEWS:
         counts.note(counts.launches, name)
