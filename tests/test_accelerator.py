@@ -36,9 +36,11 @@ TRUNKS = [list(range(5, 15)), list(range(20, 28)), list(range(3, 9))]
 PROMPTS = [Prompt(0, 4, 2, (3, 4)), Prompt(0, 8, 2, (3,)), Prompt(1, 5, 2, (9,)), Prompt(2, 5, 2)]
 
 BUDGET = {
-    "launches per drawn token": 205,
-    "uploads per drawn token": 1.1,
+    "launches per drawn token": 197,
+    "uploads per drawn token": 1.0,
     "syncs per drawn token": 0.15,
+    "launches per update": 810,
+    "uploads per update": 27,
     "syncs per update": 1,
     "syncs per supervised step": 1,
 }
@@ -254,6 +256,17 @@ def test_an_update_waits_once_for_all_its_parts(changes, budget) -> None:
         with accelerator.counted() as counts:
             made.accumulate(groups, 0)
     assert counts.syncs.total() <= BUDGET["syncs per update"], counts.places.most_common(9)
+
+
+def test_an_update_costs_no_more_than_its_budget() -> None:
+    with accelerator.session():
+        made = learner()
+        groups = made.groups(0)
+        with accelerator.counted() as counts:
+            made.accumulate(groups, 0)
+    for name in ("launches", "uploads", "syncs"):
+        cost = getattr(counts, name).total()
+        assert cost <= BUDGET[f"{name} per update"], (name, counts.places.most_common(9))
 
 
 @pytest.mark.parametrize("micro_batch", [8, 2])

@@ -66,7 +66,6 @@ class BranchCache:
         self.own: dict[int, tuple[Tensor, Tensor]] = {}
         self.room, self.bytes_read, self.reach, self.hides = room, 0, 0, False
         self.column = torch.zeros(1, dtype=torch.long, device=device)
-        self.later: Tensor | None = None
         self._arrange()
 
     @staticmethod
@@ -135,6 +134,9 @@ class BranchCache:
         if self.hides:
             for own in self.own.values():
                 self._clear(own, self.filled)
+            before = self.bias.new_zeros(len(self.bias), 1, 1, self.filled)
+            later = self.bias.new_full((len(self.bias), 1, 1, block), -torch.inf)
+            self.mask = torch.cat([self.bias, before, later], dim=-1)
 
     def _clear(self, own: tuple[Tensor, Tensor], first: int) -> None:
         """Leave nothing in the slots of tokens to come: even 0 times NaN is NaN."""
@@ -148,9 +150,8 @@ class BranchCache:
             column: [1] how many tokens were read before it, on the device.
         """
         self.column, self.filled = column, self.filled + 1
-        self.later = None
         if self.hides:
-            self.later = torch.arange(self.reach, device=self.device) > column
+            self.mask.index_fill_(3, column + self.longest, 0)
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
@@ -177,9 +178,10 @@ class BranchCache:
         score = torch.cat([across, per_row @ keys.mT], dim=-1).float().mul_(scale)
         if softcap:
             score = torch.tanh(score / softcap).mul_(softcap)
-        score[..., : self.longest] += self.bias
-        if self.later is not None:
-            score[..., self.longest :].masked_fill_(self.later, -torch.inf)
+        if self.hides:
+            score += self.mask
+        else:
+            score[..., : self.longest] += self.bias
         weight = torch.softmax(score, dim=-1).to(value.dtype)
         seen = self._to_grid(weight[..., : self.longest]) @ trunk_values
         out = self._to_rows(seen, per_row.shape[2]) + weight[..., self.longest :] @ values
