@@ -181,6 +181,50 @@ def check_params(root: Path, file: Path | None) -> None:
 
 
 @main.command()
+@click.option(
+    "--stage", "name", help="One stage, such as rlp or evaluate@rlp; by default each kind."
+)
+@click.option(
+    "--params",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="By default params.yaml.",
+)
+@click.option("--profile", "profile_name", help="A profile in place of a file.")
+@click.option("--model", help="A model's folder in place of the one that the parameters name.")
+@click.option("--memory", help="Of a GPU that is not here, such as 80GB.")
+@click.pass_obj
+def plan(
+    root: Path,
+    name: str | None,
+    file: Path | None,
+    profile_name: str | None,
+    model: str | None,
+    memory: str | None,
+) -> None:
+    """Say what stages will hold in memory and how long they will take; starts nothing.
+
+    Loads no weights. Exits with an error where a stage does not fit.
+    """
+    from rlp_core import profiles
+    from rlp_core.params import load
+    from rlp_core.planning.command import told
+    from rlp_core.workspace import Workspace
+
+    if file is not None and profile_name is not None:
+        raise UsageError(
+            "a file and a profile are two sets of parameters",
+            where="rlp plan --params FILE --profile NAME",
+            fix="give one of them",
+        )
+    path = file or Workspace(root).params
+    if profile_name is not None:
+        path = profiles.path(root, profile_name)
+    for line in told(load(path), root, stage=name, memory=memory, model=model):
+        click.echo(line)
+
+
+@main.command()
 @click.pass_obj
 def doctor(root: Path) -> None:
     """Look for what could go wrong: versions, switches, parameters, DVC, git, MLflow."""

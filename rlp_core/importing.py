@@ -108,6 +108,8 @@ def import_model(
         ConfigError: the source is damaged, cut off, or cannot be trained.
         OutputError: the disk is full, or may not be written.
     """
+    from rlp_core.policy.ends import ends_of
+
     local = _local(source)
     if local is not None and revision:
         raise UsageError(
@@ -119,7 +121,14 @@ def import_model(
     model, own, origin = _read(source, local, revision)
     if tokenizer is not None:
         own, origin = _another_tokenizer(model, own, origin, tokenizer)
-    return _write(model, own, origin, folder)
+    ends, count = ends_of(model, own), sum(p.numel() for p in model.parameters())
+    with replacing_folder(folder) as temporary:
+        written = _write(model, own, origin, temporary, folder)
+        del model  # so that no more than one copy is in memory
+        _read_back(temporary, folder, written, own.get_vocab())
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    texts = own.convert_ids_to_tokens(list(ends))
+    return Imported(folder, origin, count, size, tuple(map(str, texts)))
 
 
 def _local(source: str) -> Path | None:
@@ -261,31 +270,26 @@ def _another_tokenizer(
 
 
 def _write(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, origin: Origin, folder: Path
-) -> Imported:
-    from rlp_core.policy.ends import ends_of
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    origin: Origin,
+    temporary: Path,
+    folder: Path,
+) -> dict[str, str]:
+    """Write into a folder that will take the place of `folder`, and return the weights' digests."""
     from rlp_core.policy.model import save
 
-    ends = ends_of(model, tokenizer)
-    parameters = sum(p.numel() for p in model.parameters())
-    written = _digests(model)
-    vocabulary = tokenizer.get_vocab()
-    with replacing_folder(folder) as temporary:
-        _check_space(temporary, sum(p.numel() * p.element_size() for p in model.parameters()))
-        try:
-            save(model, tokenizer, temporary)
-        except SafetensorError as error:
-            raise OutputError(
-                f"cannot write the weights: {error}",
-                where=str(folder),
-                fix="free some space or choose a folder that you may write to, then run again",
-            ) from error
-        del model  # so that no more than one copy is in memory
-        write_json(temporary / ORIGIN, asdict(origin))
-        _read_back(temporary, folder, written, vocabulary)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    texts = tokenizer.convert_ids_to_tokens(list(ends))
-    return Imported(folder, origin, parameters, size, tuple(map(str, texts)))
+    _check_space(temporary, sum(p.numel() * p.element_size() for p in model.parameters()))
+    try:
+        save(model, tokenizer, temporary)
+    except SafetensorError as error:
+        raise OutputError(
+            f"cannot write the weights: {error}",
+            where=str(folder),
+            fix="free some space or choose a folder that you may write to, then run again",
+        ) from error
+    write_json(temporary / ORIGIN, asdict(origin))
+    return _digests(model)
 
 
 def _check_space(folder: Path, needed: int) -> None:

@@ -35,11 +35,27 @@ def summary(root: Path, name: str) -> str:
 
 def current(root: Path) -> str | None:
     """The profile that `params.yaml` equals byte for byte, or None."""
-    path = Workspace(root).params
-    if not path.is_file():
+    file = Workspace(root).params
+    if not file.is_file():
         return None
-    now = path.read_bytes()
-    return next((name for name in names(root) if _path(root, name).read_bytes() == now), None)
+    now = file.read_bytes()
+    return next((name for name in names(root) if path(root, name).read_bytes() == now), None)
+
+
+def path(root: Path, name: str) -> Path:
+    """The file of a profile.
+
+    Raises:
+        UsageError: no profile has this name.
+    """
+    if name not in names(root):
+        hint = did_you_mean(name, names(root))
+        raise UsageError(
+            f"no profile is called {name!r}",
+            where=str(root / "profiles"),
+            fix=f"{hint}known: {', '.join(names(root))}",
+        )
+    return root / "profiles" / f"{name}.yaml"
 
 
 def text(root: Path, name: str | None) -> str:
@@ -49,19 +65,12 @@ def text(root: Path, name: str | None) -> str:
         UsageError: no profile has this name.
         MissingInputError: there is no such file.
     """
-    if name is not None and name not in names(root):
-        hint = did_you_mean(name, names(root))
-        raise UsageError(
-            f"no profile is called {name!r}",
-            where=str(root / "profiles"),
-            fix=f"{hint}known: {', '.join(names(root))}",
-        )
-    path = _path(root, name) if name is not None else Workspace(root).params
-    if not path.is_file():
+    file = path(root, name) if name is not None else Workspace(root).params
+    if not file.is_file():
         raise MissingInputError(
-            "no parameters here", where=str(path), fix="run `rlp profile use tiny`"
+            "no parameters here", where=str(file), fix="run `rlp profile use tiny`"
         )
-    return path.read_text(encoding="utf-8")
+    return file.read_text(encoding="utf-8")
 
 
 def use(root: Path, name: str) -> Path | None:
@@ -76,7 +85,7 @@ def use(root: Path, name: str) -> Path | None:
         ConfigError: the profile itself is wrong.
     """
     wanted = text(root, name)
-    load(_path(root, name))
+    load(path(root, name))
     workspace = Workspace(root)
     kept = None
     if workspace.params.is_file() and current(root) is None:
@@ -97,7 +106,3 @@ def _keep(workspace: Workspace) -> Path:
         if kept.read_bytes() == content:
             return kept
     raise AssertionError("whole numbers do not end")
-
-
-def _path(root: Path, name: str) -> Path:
-    return root / "profiles" / f"{name}.yaml"

@@ -35,6 +35,11 @@ class Runtime(Section):
     update_token_budget: Positive = Field(
         default=16384, description="Tokens of an RLP update through the network at once."
     )
+    memory_limit: str = Field(
+        default="",
+        description="Memory that a stage may take, such as `80GB` or `64GiB`, by which its plan is "
+        "judged before it begins; empty: what the device has, or the machine has left.",
+    )
     attention: Literal["blocks", "flex"] = Field(
         default="blocks",
         description="How branches attend: products of plain matrices, or one fused kernel on a "

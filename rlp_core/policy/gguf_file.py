@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,17 @@ MAGIC = b"GGUF"
 NEEDED = ("gguf", "accelerate")
 """Packages that transformers read such a file with; the extra `gguf` brings them."""
 
-SPLITTINGS = ("", "default", "gpt-2", "qwen2", "smollm")
-"""Ways of parting words that transformers read alike, or that lead to the same tokens."""
+DEQUANTISER = "GgufConfig"
+"""What newer transformers have, and are told with to unpack all weights."""
+
+SPLITTINGS = ("", "default", "gpt-2", "smollm")
+"""Ways of parting words that lead to the tokens of the way that transformers take by default."""
 
 NOT_MODELS = ("general", "tokenizer")
 """What transformers list among the architectures and are parts of every file."""
+
+TRACES = ("hf_quantizer", "quantization_method", "is_quantized")
+"""What transformers note on a model that came from a quantised file; they save none that has it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class GgufFile:
         turn_ends: tokens that end a turn, besides the tokenizer's end of text.
         splitting: how the original tokenizer parts words before it looks for tokens; empty: not
             stated, or a kind that needs none.
+        numbers: how many all tensors hold.
     """
 
     path: Path
@@ -51,6 +59,7 @@ class GgufFile:
     quantisation: dict[str, int]
     turn_ends: tuple[int, ...]
     splitting: str
+    numbers: int
 
 
 def examine(path: Path) -> GgufFile:
@@ -71,22 +80,11 @@ def examine(path: Path) -> GgufFile:
                 where=str(path),
                 fix="fetch it again; a pointer of git-lfs needs `git lfs pull`",
             )
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UnavailableError(
-            f"a GGUF file is read with {' and '.join(missing)}, not installed here",
-            where=str(path),
-            fix="pip install 'rlp[gguf]'",
-        )
-    reader = _reader(path)
-
-    def said(name: str, default: Any = None) -> Any:
-        field = reader.get_field(name)
-        return default if field is None else field.contents()
-
+    _check_packages(path)
+    said, tensors = _header(path)
     architecture = str(said("general.architecture", ""))
     _check_architecture(path, architecture)
-    if int(said("split.count", 0)) > 1:
+    if said("split.count", 1) not in (0, 1):
         raise ConfigError(
             f"the file is one of {said('split.count')} parts of a model",
             where=str(path),
@@ -98,35 +96,61 @@ def examine(path: Path) -> GgufFile:
             where=str(path),
             fix="take one that holds the whole model",
         )
+    _check_positions(path, str(said(f"{architecture}.rope.scaling.type", "none")), tensors)
     ends = (said(f"tokenizer.ggml.{name}_token_id") for name in ("eot", "eom"))
     return GgufFile(
         path,
         architecture,
         str(said("general.name", "")),
         str(said("general.license", "")),
-        dict(sorted(Counter(t.tensor_type.name for t in reader.tensors).items())),
-        tuple(int(end) for end in ends if end is not None),
+        dict(sorted(Counter(t.tensor_type.name for t in tensors).items())),
+        tuple(end for end in ends if isinstance(end, int)),
         str(said("tokenizer.ggml.pre", "")) if said("tokenizer.ggml.model") == "gpt2" else "",
+        sum(int(t.n_elements) for t in tensors),
     )
 
 
-def _reader(path: Path) -> Any:
+def _check_packages(path: Path) -> None:
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UnavailableError(
+            f"a GGUF file is read with {' and '.join(missing)}, not installed here",
+            where=str(path),
+            fix="pip install 'rlp[gguf]'; in a checkout `pip install -e '.[gguf]'`",
+        )
+    import transformers
+
+    if not hasattr(transformers, DEQUANTISER):
+        raise UnavailableError(
+            f"transformers {transformers.__version__} is too old to read a GGUF file as here",
+            where=str(path),
+            fix="pip install --upgrade transformers; it reads them where it has "
+            f"`transformers.{DEQUANTISER}`",
+        )
+
+
+def _header(path: Path) -> tuple[Callable[..., Any], list[Any]]:
+    """What gives a field by its name, and the tensors."""
     from gguf import GGUFReader
 
     try:
-        return GGUFReader(path)
+        reader = GGUFReader(path)
+        fields = {name: field.contents() for name, field in reader.fields.items()}
+        tensors = list(reader.tensors)
     except Exception as error:  # it raises whatever the damaged bytes lead to
         raise ConfigError(
             f"the file is damaged or cut off: {str(error) or repr(error)}",
             where=str(path),
             fix="copy or download it again, and compare its size with the original's",
         ) from error
+    return fields.get, tensors
 
 
 def _check_architecture(path: Path, architecture: str) -> None:
+    from transformers.integrations.gguf.gguf_conversion_mapping import GGUF_ARCHS
     from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
 
-    known = sorted(set(GGUF_SUPPORTED_ARCHITECTURES) - set(NOT_MODELS))
+    known = sorted({*GGUF_ARCHS, *GGUF_SUPPORTED_ARCHITECTURES} - set(NOT_MODELS))
     # llama.cpp writes qwen2moe and gpt-oss where transformers write qwen2_moe and gpt_oss
     plain = {name.replace("_", "") for name in known}
     if architecture.replace("-", "").replace("_", "") not in plain:
@@ -137,6 +161,21 @@ def _check_architecture(path: Path, architecture: str) -> None:
         )
 
 
+def _check_positions(path: Path, kind: str, tensors: list[Any]) -> None:
+    """Raise ConfigError where positions are scaled in a way that transformers would not notice."""
+    # rope_freqs, rope_factors_long, rope_factors_short: by what each frequency is divided
+    tables = [tensor.data for tensor in tensors if tensor.name.startswith("rope_f")]
+    tabled = any((table != 1).any() for table in tables)
+    if kind != "none" or tabled:
+        raise ConfigError(
+            "the model's rotary positions are scaled "
+            f"({kind if kind != 'none' else 'by a table'}), which transformers do not read from a "
+            "GGUF file: it would be another model",
+            where=str(path),
+            fix="take the model's safetensors",
+        )
+
+
 def read(file: GgufFile) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """The model in fp32, as if it had never been quantised, and its tokenizer.
 
@@ -144,13 +183,18 @@ def read(file: GgufFile) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
         ConfigError: transformers cannot read it, or weights are missing.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
 
     folder, name = str(file.path.parent), file.path.name
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, gguf_file=name)
         made: Any = AutoModelForCausalLM.from_pretrained(
-            folder, gguf_file=name, dtype=torch.float32, output_loading_info=True
+            folder,
+            gguf_file=name,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),
+            output_loading_info=True,
         )
     except Exception as error:  # any fault of its parts is the file's
         told = str(error).strip().splitlines() or [type(error).__name__]
@@ -161,7 +205,7 @@ def read(file: GgufFile) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
         ) from error
     model, found = made
     checks.check_loading(found, str(file.path))
-    if file.splitting not in SPLITTINGS:
+    if file.splitting not in (*SPLITTINGS, *GGUF_PRE_TOKENIZER_SPLITS):
         print(
             f"warning: the tokenizer parts words as {file.splitting!r}, which transformers do not "
             "read from GGUF: texts may become other tokens than the model was trained on, numbers "
@@ -169,8 +213,16 @@ def read(file: GgufFile) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
             flush=True,
         )
     # what it was is told by the import's own record; to a loader it is an ordinary model now
-    del model.config.quantization_config
+    for trace in TRACES:
+        vars(model).pop(trace, None)
+    vars(model.config).pop("quantization_config", None)
     vars(model.config).pop("_model_name_or_path", None)
+    unread = file.numbers - sum(p.numel() for p in model.parameters())
+    if unread > 0:
+        print(
+            f"warning: {unread} of the file's {file.numbers} numbers are not read ({file.path})",
+            flush=True,
+        )
     _name_ends(model, file.turn_ends)
     return model, tokenizer
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rlp_core.data.records import Document
 from rlp_core.data.tokenizer import Codec, add_delimiters, train_tokenizer
+from rlp_core.planning.command import before_stage
 from rlp_core.policy import model as models
 from rlp_core.policy.config import Architecture
 from rlp_core.rollout.engine import prepare
@@ -26,6 +27,7 @@ def run(context: StageContext) -> None:
     """Write `models/base`, its metrics and its learning curve."""
     params = context.params
     device = common.prepare_torch(params)
+    before_stage(params, context.name, context.workspace.root)
     documents = common.read_part(context, "base", Document)
     if params.base.architecture is None:
         model, codec = _take_checkpoint(context)

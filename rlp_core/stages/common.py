@@ -16,6 +16,7 @@ from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
 from rlp_core.monitoring.progress import StepLog, tail_means
 from rlp_core.params.root import sequence_lengths
+from rlp_core.planning.command import before_stage
 from rlp_core.policy import checks, lora
 from rlp_core.policy import model as models
 from rlp_core.policy.config import LoraConfig
@@ -72,7 +73,7 @@ def read_part(context: StageContext, part: str, kind: type[R]) -> list[R]:
 def open_model(
     context: StageContext, arm: str, adapters: LoraConfig | None = None
 ) -> tuple[PreTrainedModel, Codec]:
-    """Load the model of an arm onto the device, and its codec.
+    """Load the model of an arm onto the device, and its codec; first the stage's plan is told.
 
     Args:
         context: the stage.
@@ -81,11 +82,15 @@ def open_model(
             trained and saved as such, those that the arm's folder holds are gone on with.
 
     Raises:
-        ConfigError: the arm's own adapters are of another make than those that are asked for.
+        ConfigError: the arm's own adapters are of another make than those that are asked for; or
+            the stage cannot fit into memory.
     """
     device = prepare_torch(context.params)
+    folder = context.workspace.model(arm)
+    if folder.is_dir():  # else loading says which stage makes it
+        before_stage(context.params, context.name, context.workspace.root)
     on = adapters is not None and adapters.rank > 0 and adapters.saved == "adapter"
-    model, tokenizer = models.load(context.workspace.model(arm), keep_adapters=on)
+    model, tokenizer = models.load(folder, keep_adapters=on)
     if adapters is not None and adapters.rank:
         lora.prepare_adapters(model, adapters, context.params.seed, f"models/{arm}")
     codec = codec_of(context.params, model, tokenizer)

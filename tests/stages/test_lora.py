@@ -17,6 +17,7 @@ from rlp_core.policy.model import load
 from rlp_core.stages import base, bootstrap, cpt, evaluate, finetune, prepare, rlp
 from rlp_core.stages.promote import _whole
 from rlp_core.workspace import Workspace
+from tests.stages.admitted import admit
 from tests.stages.test_training import context, params
 
 ARMS = ("bootstrap", "rlp", "cpt", "rlp-ft")
@@ -33,7 +34,7 @@ def settings(saved: str, **changes):
 def prepared(tmp_path_factory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("prepared"))
     prepare.run(context("prepare", workspace, params()))
-    workspace.prepared.rename(workspace.validated)
+    admit(workspace)
     base.run(context("base", workspace, params()))
     return workspace
 

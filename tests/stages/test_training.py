@@ -16,6 +16,7 @@ from rlp_core.params import Params
 from rlp_core.stage import StageContext
 from rlp_core.stages import base, bootstrap, common, cpt, evaluate, finetune, prepare, rlp
 from rlp_core.workspace import SOURCE_PARTS, Workspace
+from tests.stages.admitted import admit
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,7 +60,7 @@ def make(workspace: Workspace) -> None:
     """Run the stages up to the fine-tuned arm; validation is tested on its own."""
     settings = params()
     prepare.run(context("prepare", workspace, settings))
-    workspace.prepared.rename(workspace.validated)
+    admit(workspace)
     for name, stage in (("base", base), ("bootstrap", bootstrap), ("rlp", rlp), ("cpt", cpt)):
         stage.run(context(name, workspace, settings))
     finetune.run(context("finetune@rlp", workspace, settings))

@@ -1,0 +1,1 @@
+"""Configurations of checkpoints that profiles name, as their makers publish them."""
