@@ -126,7 +126,14 @@ class _Hooks(torch._C._acc.PrivateUse1Hooks):
 
 
 class _Module(_DummyBackendModule):
-    """What `torch.get_device_module` gives."""
+    """What `torch.get_device_module` gives.
+
+    A device cannot be taken back: once it is known, torch asks its module for this and that also
+    where all tensors lie on the CPU.
+    """
+
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.bfloat16]
 
     def synchronize(self, _: Any = None) -> None:
         _active().note(_active().syncs, "synchronize")

@@ -29,6 +29,7 @@ from rlp_core.training.supervised import SupervisedTrainer
 from rlp_core.workspace import Workspace
 from tests import accelerator, models
 from tests.accelerator import DEVICE
+from tests.stages.admitted import admit
 from tests.stages.test_training import context, params
 from tests.training.steps import documents, settings
 
@@ -129,7 +130,7 @@ def workspace(tmp_path_factory) -> Workspace:
     made = Workspace(tmp_path_factory.mktemp("elsewhere"))
     chosen = params(runtime__device=DEVICE)
     prepare_stage.run(context("prepare", made, chosen))
-    made.prepared.rename(made.validated)
+    admit(made)
     stages = {"base": base, "bootstrap": bootstrap, "rlp": rlp, "cpt": cpt}
     for name, stage in (*stages.items(), ("finetune@rlp", finetune), ("evaluate@rlp-ft", evaluate)):
         with accelerator.session() as counts:

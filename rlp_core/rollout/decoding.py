@@ -148,7 +148,7 @@ def draw(
     if uniform is None:
         tokens = users.pick(logits.argmax(dim=1))
         return tokens, logits.new_zeros(len(tokens))
-    logits = logits / params.temperature
+    logits.div_(params.temperature)
     # float64: in float32 the cumulative sum of a large vocabulary misses its tail
     cumulative = users.pick(torch.softmax(logits.double(), dim=1).cumsum(dim=1))
     threshold = uniform[:, None] * cumulative[:, -1:]
