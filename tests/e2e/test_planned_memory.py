@@ -1,6 +1,6 @@
 """What a plan says, beside the peak of a process that does it.
 
-Each job runs in a process of its own, whose peak is the kernel's figure (`ru_maxrss`), less what it
+Each job runs in a process of its own, whose peak is the kernel's figure (`VmHWM`), less what it
 held when it had imported everything and trained a tiny model. malloc is told to give large blocks
 back at once (`MALLOC_MMAP_THRESHOLD_`, `MALLOC_TRIM_THRESHOLD_`) and to keep one arena: what it
 would keep for later is no part of what the code holds.
@@ -103,10 +103,10 @@ JOBS = {
         **LARGE,
         vocabulary=1024,
         documents=1,
-        tokens=128,
+        tokens=256,
         thoughts=8,
-        thought_tokens=48,
-        budget=200,
+        thought_tokens=96,
+        budget=500,
         rank=8,
     ),
     "most of it the decoding": Job(
