@@ -101,7 +101,7 @@ def _fastest(work: Callable[[], object], device: str, seconds: float) -> float:
 
     def wait() -> None:
         if device != "cpu":
-            torch.cuda.synchronize(device)
+            torch.get_device_module(device).synchronize(device)
 
     work()
     wait()

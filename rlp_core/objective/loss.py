@@ -15,7 +15,9 @@ from torch import Tensor
 from rlp_core.objective.config import TOKEN_MEANS, TokenMean
 
 
-def token_weights(lengths: Tensor, mode: TokenMean, *, thoughts: int, tokens: int) -> Tensor:
+def token_weights(
+    lengths: Tensor, mode: TokenMean, *, thoughts: int, tokens: int, total: int | None = None
+) -> Tensor:
     """Weight of each thought token in an average over the whole step.
 
     - `thought`: 1 / (|c_i| * thoughts), as in equation 8: every thought counts the same, so a
@@ -27,6 +29,7 @@ def token_weights(lengths: Tensor, mode: TokenMean, *, thoughts: int, tokens: in
         mode: which average.
         thoughts: thoughts of the whole step, of all micro-batches and processes.
         tokens: thought tokens of the whole step.
+        total: the sum of the lengths, where it is known; None asks the device for it.
 
     Returns:
         [sum of lengths], fp32; over the whole step they sum to 1.
@@ -37,9 +40,10 @@ def token_weights(lengths: Tensor, mode: TokenMean, *, thoughts: int, tokens: in
     if thoughts < lengths.shape[0]:
         raise ValueError(f"{lengths.shape[0]} thoughts are more than the step's {thoughts}")
     if mode == "thought":
-        return torch.repeat_interleave(1 / (lengths.float() * thoughts), lengths)
+        each = 1 / (lengths.float() * thoughts)
+        return torch.repeat_interleave(each, lengths, output_size=total)
     if mode == "token":
-        count = int(lengths.sum())
+        count = int(lengths.sum()) if total is None else total
         if tokens < count:
             raise ValueError(f"{count} thought tokens are more than the step's {tokens}")
         return torch.full((count,), 1 / tokens, device=lengths.device)

@@ -9,13 +9,17 @@ import torch
 from torch import Tensor
 
 
-def owners(lengths: Tensor) -> Tensor:
-    """[R] lengths to [sum of lengths]: the row of each element."""
-    return torch.repeat_interleave(torch.arange(lengths.shape[0], device=lengths.device), lengths)
+def owners(lengths: Tensor, total: int | None = None) -> Tensor:
+    """[R] lengths to [sum of lengths]: the row of each element.
+
+    Whoever knows the sum and gives it as `total` spares the wait for the device that knows it.
+    """
+    rows = torch.arange(lengths.shape[0], device=lengths.device)
+    return torch.repeat_interleave(rows, lengths, output_size=total)
 
 
-def steps(lengths: Tensor) -> Tensor:
+def steps(lengths: Tensor, total: int | None = None) -> Tensor:
     """[R] lengths to [sum of lengths]: the place of each element in its row, from 0."""
     first = lengths.cumsum(0) - lengths
-    total = owners(lengths)
-    return torch.arange(total.shape[0], device=lengths.device) - first[total]
+    owner = owners(lengths, total)
+    return torch.arange(owner.shape[0], device=lengths.device) - first[owner]

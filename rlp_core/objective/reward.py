@@ -39,8 +39,10 @@ def discounted_sum(logprobs: Tensor, lengths: Tensor, discount: float) -> Tensor
         [R].
     """
     weight = torch.as_tensor(discount, dtype=logprobs.dtype, device=logprobs.device)
-    weighted = logprobs * weight.pow(steps(lengths))
-    return logprobs.new_zeros(lengths.shape[0]).index_add(0, owners(lengths), weighted)
+    weighted = logprobs * weight.pow(steps(lengths, logprobs.shape[0]))
+    return logprobs.new_zeros(lengths.shape[0]).index_add(
+        0, owners(lengths, logprobs.shape[0]), weighted
+    )
 
 
 def clip_reward(reward: Tensor, limit: float | None) -> Tensor:

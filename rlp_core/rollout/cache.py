@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -21,15 +23,19 @@ class BranchCache:
     at once. Where rows part or end (`keep`), those that stay close up in place, layer by layer,
     and a new row takes the slot of one that went: beside the cache there is never more than a
     copy of one layer's keys or values.
+
+    Tokens are fed in blocks: within one no shape changes, and nothing is read back from the
+    device. What decides the shapes, `trunk_of` and `visible`, is known to the host.
     """
 
     def __init__(
         self,
         prefill: BranchAttention | FlexAttention,
         trunk_starts: Sequence[int],
-        trunks: Tensor,
-        positions: Tensor,
+        trunks: npt.NDArray[np.int64],
+        positions: npt.NDArray[np.int64],
         room: int,
+        device: torch.device,
     ) -> None:
         """Begin with empty branches.
 
@@ -39,23 +45,27 @@ class BranchCache:
             trunks: [rows] the trunk of each row; rows of one trunk stand together.
             positions: [rows] how many tokens of the trunk each row sees.
             room: tokens a branch may have.
+            device: where the keys and values lie.
         """
+        self.device = device
         self.trunk_of, self.visible, self.filled = trunks, positions, 0
         self.longest = int(positions.max())
         assert prefill.kept or self.longest == 0
-        column = torch.arange(self.longest, device=positions.device)
-        starts = torch.tensor(trunk_starts, device=positions.device)
         # beyond a short trunk the index points at some other row: the bias hides it
-        index = (starts[:, None] + column).clamp_max(max(0, self._rows(prefill) - 1)).flatten()
+        index = np.asarray(trunk_starts, dtype=np.int64)[:, None] + np.arange(self.longest)
+        index = index.clip(max=max(0, self._rows(prefill) - 1))
+        at = self._moved(index.ravel())
         self.trunk: dict[int, tuple[Tensor, Tensor]] = {}
         for layer in sorted(prefill.kept):  # taken over one by one: no second copy of them all
             key, value = prefill.kept.pop(layer)
             self.trunk[layer] = (
-                self._grid(key, index, len(starts)),
-                self._grid(value, index, len(starts)),
+                self._grid(key, at, len(index)),
+                self._grid(value, at, len(index)),
             )
+        self.documents = len(index)
         self.own: dict[int, tuple[Tensor, Tensor]] = {}
-        self.room, self.bytes_read = room, 0
+        self.room, self.bytes_read, self.reach, self.hides = room, 0, 0, False
+        self.column = torch.zeros(1, dtype=torch.long, device=device)
         self._arrange()
 
     @staticmethod
@@ -67,45 +77,47 @@ class BranchCache:
         picked = kept.index_select(0, index).view(count, self.longest, *kept.shape[1:])
         return picked.transpose(1, 2).contiguous()
 
+    def _moved(self, values: npt.NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
+
     def _arrange(self) -> None:
         """Lay the rows out in the grid anew."""
-        documents, counts = torch.unique_consecutive(self.trunk_of, return_counts=True)
-        if len(documents) < len(next(iter(self.trunk.values()), ((),))[0]):
-            for layer, (key, value) in self.trunk.items():
-                self.trunk[layer] = (key[documents], value[documents])
-            self.trunk_of = torch.repeat_interleave(
-                torch.arange(len(documents), device=counts.device), counts
-            )
-        self.cells = (len(counts), int(counts.max()))
-        ends = counts.cumsum(0)
-        rank = (
-            torch.arange(len(self.trunk_of), device=counts.device) - (ends - counts)[self.trunk_of]
+        documents, row_of, counts = np.unique(
+            self.trunk_of, return_inverse=True, return_counts=True
         )
-        self.slot = self.trunk_of * self.cells[1] + rank
-        even = bool((counts == self.cells[1]).all())
+        if len(documents) < self.documents:
+            kept = self._moved(documents)
+            for layer, (key, value) in self.trunk.items():
+                self.trunk[layer] = (key[kept], value[kept])
+            self.trunk_of, self.documents = row_of, len(documents)
+        self.cells = (len(counts), int(counts.max()))
+        rank = np.arange(len(row_of)) - (counts.cumsum() - counts)[row_of]
+        slot = row_of * self.cells[1] + rank
+        self.slot: Tensor | None = None
         self.grid: Tensor | None = None
-        if not even:
-            self.grid = torch.zeros(
-                self.cells[0] * self.cells[1], dtype=torch.long, device=counts.device
-            )
-            self.grid[self.slot] = torch.arange(len(self.slot), device=counts.device)
-        column = torch.arange(self.longest, device=counts.device)
-        unseen = column >= self.visible[:, None]
-        self.bias = torch.zeros(unseen.shape, device=counts.device).masked_fill_(
-            unseen, -torch.inf
-        )[:, None, None]
+        if (counts != self.cells[1]).any():
+            grid = np.zeros(self.cells[0] * self.cells[1], dtype=np.int64)
+            grid[slot] = np.arange(len(slot))
+            self.slot, self.grid = self._moved(slot), self._moved(grid)
+        column = torch.arange(self.longest, device=self.device)
+        self.positions = self._moved(self.visible)
+        unseen = column >= self.positions[:, None]
+        self.bias = torch.zeros(unseen.shape, device=self.device).masked_fill_(unseen, -torch.inf)[
+            :, None, None
+        ]
 
-    def keep(self, rows: Tensor) -> None:
+    def keep(self, rows: npt.NDArray[np.int64]) -> None:
         """Go on with some rows; one that stands there twice parts in two.
 
         Args:
             rows: [new rows] where each comes from; those of one trunk stand together.
         """
         self.trunk_of, self.visible = self.trunk_of[rows], self.visible[rows]
+        kept = self._moved(rows)
         for layer, (keys, values) in self.own.items():
-            keys = self._closed_up(keys, rows)
+            keys = self._closed_up(keys, kept)
             self.own[layer] = (keys, values)  # the old keys are let go before the values follow
-            self.own[layer] = (keys, self._closed_up(values, rows))
+            self.own[layer] = (keys, self._closed_up(values, kept))
         self._arrange()
 
     def _closed_up(self, own: Tensor, rows: Tensor) -> Tensor:
@@ -116,9 +128,30 @@ class BranchCache:
         own[: len(rows), :, : self.filled] = filled
         return own
 
-    def advance(self) -> None:
-        """The next token of every row is about to be read."""
-        self.filled += 1
+    def begin(self, block: int) -> None:
+        """The next `block` tokens of every row are about to be read, one after another."""
+        self.reach, self.hides = self.filled + block, block > 1
+        if self.hides:
+            for own in self.own.values():
+                self._clear(own, self.filled)
+            before = self.bias.new_zeros(len(self.bias), 1, 1, self.filled)
+            later = self.bias.new_full((len(self.bias), 1, 1, block), -torch.inf)
+            self.mask = torch.cat([self.bias, before, later], dim=-1)
+
+    def _clear(self, own: tuple[Tensor, Tensor], first: int) -> None:
+        """Leave nothing in the slots of tokens to come: even 0 times NaN is NaN."""
+        for part in own:
+            part[:, :, first : self.reach] = 0
+
+    def advance(self, column: Tensor) -> None:
+        """The next token of every row is about to be read.
+
+        Args:
+            column: [1] how many tokens were read before it, on the device.
+        """
+        self.column, self.filled = column, self.filled + 1
+        if self.hides:
+            self.mask.index_fill_(3, column + self.longest, 0)
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
@@ -129,12 +162,15 @@ class BranchCache:
         if layer not in self.own:
             empty = key.new_empty(rows, groups, self.room, size)
             self.own[layer] = (empty, torch.empty_like(empty))
+            if self.hides:
+                self._clear(self.own[layer], 0)
         if layer not in self.trunk:  # all rows begin at position 0: no trunk was read
             nothing = key.new_zeros(self.cells[0], groups, 0, size)
             self.trunk[layer] = (nothing, nothing)
         keys, values = self.own[layer]
-        keys[:rows, :, self.filled - 1], values[:rows, :, self.filled - 1] = key, value
-        keys, values = keys[:rows, :, : self.filled], values[:rows, :, : self.filled]
+        self._write(keys[:rows], key)
+        self._write(values[:rows], value)
+        keys, values = keys[:rows, :, : self.reach], values[:rows, :, : self.reach]
         per_row = query.view(rows, groups, -1, size)
         trunk_keys, trunk_values = self.trunk[layer]
         self.bytes_read += 2 * (trunk_keys.nbytes + keys.nbytes)
@@ -142,11 +178,21 @@ class BranchCache:
         score = torch.cat([across, per_row @ keys.mT], dim=-1).float().mul_(scale)
         if softcap:
             score = torch.tanh(score / softcap).mul_(softcap)
-        score[..., : self.longest] += self.bias
+        if self.hides:
+            score += self.mask
+        else:
+            score[..., : self.longest] += self.bias
         weight = torch.softmax(score, dim=-1).to(value.dtype)
         seen = self._to_grid(weight[..., : self.longest]) @ trunk_values
         out = self._to_rows(seen, per_row.shape[2]) + weight[..., self.longest :] @ values
         return out.reshape(rows, heads, size)
+
+    def _write(self, own: Tensor, new: Tensor) -> None:
+        """Put the tokens that are read now into their slots."""
+        if self.hides:
+            own.index_copy_(2, self.column, new[:, :, None])
+        else:  # the same, where the host's own count will do: four times as fast on a CPU
+            own[:, :, self.filled - 1] = new
 
     def _to_grid(self, rows: Tensor) -> Tensor:
         """[rows, groups, repeat, x] to [documents, groups, cells * repeat, x]."""
@@ -161,4 +207,4 @@ class BranchCache:
         count, width = self.cells
         cells = grid.view(count, grid.shape[1], width, repeat, grid.shape[-1]).transpose(1, 2)
         cells = cells.reshape(count * width, grid.shape[1], repeat, grid.shape[-1])
-        return cells if self.grid is None else cells.index_select(0, self.slot)
+        return cells if self.slot is None else cells.index_select(0, self.slot)

@@ -15,18 +15,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rlp_core.policy.logits import token_logprobs
 from rlp_core.policy.model import embedding_rows, embeddings
 from rlp_core.rollout.attention import kernel_of
 from rlp_core.rollout.branches import pack
 from rlp_core.rollout.cache import BranchCache
+from rlp_core.rollout.decoding import draw, logits_at, moved, readings
 from rlp_core.rollout.sampling import (
     Completions,
     Prompt,
     SamplingParams,
     Uniforms,
     check_prompts,
-    sample_tokens,
+    spent,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,18 @@ if TYPE_CHECKING:
 COMPACT = 0.75
 """Rows are compacted when no more than this share of them is alive, or some row parts."""
 
-THINK, CLOSE, SCORE, DONE = range(4)
+BLOCK = 16
+"""Tokens between two looks at which thoughts ended, on a device that has to be waited for."""
+
+
+def block_length(device: torch.device) -> int:
+    """Tokens of a block, by where the model lies.
+
+    A CPU computes in step with the host: a look costs nothing there, and rows that equal thoughts
+    share save work. Elsewhere a look means to wait until the device has caught up, and rows cost
+    little: decoding is bound by reading the weights.
+    """
+    return 1 if device.type == "cpu" else BLOCK
 
 
 @torch.no_grad()
@@ -46,24 +57,27 @@ def sample(
     params: SamplingParams,
     uniforms: Uniforms,
     rows: int,
+    block: int | None = None,
 ) -> Completions:
     """Draw `n` thoughts at every prompt and score the targets after them.
 
     Args:
         model: attends through the branches; no dropout is active in it.
         trunks: documents; only the tokens before the last position of each are read.
-        starts: where to think; those of one document stand together.
+        prompts: where to think; those of one document stand together.
         params: how.
         uniforms: the numbers that decide; unused when the temperature is 0.
         rows: thoughts in flight at once; documents stay whole.
+        block: tokens between two looks at which thoughts ended; None: `block_length`.
 
     Raises:
         ValueError: a prompt lies beyond its document.
     """
     check_prompts(trunks, prompts)
+    block = block or block_length(model.device)
     order, batches = _batches(prompts, params.n, rows)
     found = [
-        _Batch(model, trunks, [(i, prompts[i]) for i in batch], params, uniforms).run()
+        _Batch(model, trunks, [(i, prompts[i]) for i in batch], params, uniforms, block).run()
         for batch in batches
     ]
     result = Completions()
@@ -75,9 +89,7 @@ def sample(
             first = rank[index] * params.n
             values.extend(flat[first : first + params.n])
     result.bytes_read = sum(part.bytes_read for part in found)
-    for phase in ("decode", "score"):
-        counts = [part.spent.get(phase, (0, 0, 0)) for part in found]
-        result.spent[phase] = tuple(sum(column) for column in zip(*counts, strict=True))
+    result.spent = spent(prompts, result, params.n)
     return result
 
 
@@ -114,8 +126,14 @@ class _Batch:
     """The thoughts that are in flight together.
 
     A row of the network is a *prefix*: thoughts of one prompt that have drawn the same tokens so
-    far share it, and part where their draws differ. Arrays named after thoughts have one entry
-    per thought, `token` and `position` one per row; `owner` leads from thought to row.
+    far share it, and part where their draws differ. Tokens are fed in blocks. Between two blocks
+    the host reads which thoughts ended, and lays the rows out anew; within one (`_step`) it reads
+    nothing, and no shape changes. In a block of one token rows are shared as long as their
+    thoughts are alike; in a longer one every thought that draws has a row of its own.
+
+    Tensors named after thoughts have one entry per thought. `start` says all of a thought's state:
+    the step at which it begins to score, which is the one after it drew its close; as long as it
+    has not, that after the forced close.
     """
 
     def __init__(
@@ -125,136 +143,160 @@ class _Batch:
         prompts: Sequence[tuple[int, Prompt]],
         params: SamplingParams,
         uniforms: Uniforms,
+        block: int,
     ) -> None:
-        self.model, self.params, self.uniforms = model, params, uniforms
-        used = list(dict.fromkeys(prompt.trunk for _, prompt in prompts))
-        ends = {
-            trunk: max(prompt.position for _, prompt in prompts if prompt.trunk == trunk)
-            for trunk in used
-        }
-        read = [trunks[t][: ends[t]] for t in used]
+        self.model, self.params, self.uniforms, self.block = model, params, uniforms, block
+        ends: dict[int, int] = {}
+        for _, prompt in prompts:
+            ends[prompt.trunk] = max(ends.get(prompt.trunk, 0), prompt.position)
+        place = {trunk: index for index, trunk in enumerate(ends)}
+        read = [trunks[trunk][:end] for trunk, end in ends.items()]
         packed = pack(read, (), model.device, kernel_of(model))
         packed.attention.keep = True
         if packed.ids.shape[1]:
             packed.states(model)
-        device, n = model.device, params.n
-        self.position = torch.tensor([s.position for _, s in prompts], device=device)
+        self.device, self.vocabulary = model.device, embedding_rows(model)
+        device, n = self.device, params.n
+        self.prompts = [prompt for _, prompt in prompts]
+        self.ids = np.array([i * n + c for i, _ in prompts for c in range(n)])
+        self.owner = np.repeat(np.arange(len(prompts)), n)
+        self.wanted = np.repeat([len(p.targets) for p in self.prompts], n)
+        horizon = max(1, int(self.wanted.max()))
+        room = params.max_tokens + 1 + horizon
         self.cache = BranchCache(
             packed.attention,
             packed.trunk_starts,
-            torch.tensor([used.index(s.trunk) for _, s in prompts], device=device),
-            self.position,
-            room=params.max_tokens + 2 + max(len(s.targets) for _, s in prompts),
+            np.array([place[p.trunk] for p in self.prompts]),
+            np.array([p.position for p in self.prompts]),
+            room,
+            device,
         )
-        self.token = torch.tensor([s.opening for _, s in prompts], device=device)
-        self.ids = np.array([i * n + c for i, _ in prompts for c in range(n)])
-        self.targets = [prompt.targets for _, prompt in prompts for _ in range(n)]
-        count = len(self.targets)
-        self.owner = np.repeat(np.arange(len(prompts)), n)
-        self.state = np.full(count, THINK)
-        self.scored = np.zeros(count, dtype=np.int64)
-        self.found = Completions(*([[] for _ in range(count)] for _ in range(4)))  # type: ignore[arg-type]
-        self.found.stopped = [False] * count
-        self.index = 0
+        targets = [(*p.targets, *[0] * (horizon - len(p.targets))) for p in self.prompts]
+        self.targets = torch.tensor(targets, device=device).repeat_interleave(n, dim=0)
+        opening = [p.opening for p in self.prompts]
+        self.following = torch.tensor(opening, device=device).repeat_interleave(n)
+        self.ended = params.max_tokens + (self.wanted > 0)  # the host's copy of `start`
+        self.start = moved(self.ended.copy(), device)
+        self.step = torch.zeros(1, dtype=torch.long, device=device)
+        self.tokens = torch.zeros(room, len(self.owner), dtype=torch.long, device=device)
+        self.values = torch.zeros(room, len(self.owner), device=device)
+        self._lead(np.arange(len(self.owner)))
 
     def run(self) -> Completions:
         """Feed token after token until every thought is done."""
+        done = 0  # the host's copy of `step`
         while True:
-            self.cache.advance()
-            output = self.model.base_model(
-                input_ids=self.token[None],
-                position_ids=self.position[None],
-                use_cache=False,
-                branches=self.cache,
-            )
-            following = self._take(output.last_hidden_state[0])
-            self.index += 1
-            alive = np.flatnonzero(self.state != DONE)
+            block = self._length(done)
+            numbers = self._plan(done, block)
+            self.cache.begin(block)
+            for offset in range(block):
+                self._step(None if numbers is None else numbers[offset])
+            done += block
+            self.ended, following = torch.stack([self.start, self.following]).cpu().numpy()
+            alive = np.flatnonzero(done < self.ended + self.wanted)
             if not len(alive):
-                self.found.bytes_read = self.index * read_weights(self.model)
-                self.found.bytes_read += self.cache.bytes_read
-                return self.found
-            self.position = self.position + 1
-            self._regroup(alive, following)
+                return self._completions(done)
+            self._regroup(alive, following, done)
 
-    def _take(self, hidden: Tensor) -> npt.NDArray[np.int64]:
-        """Draw, close or score with the states of this step; returns each thought's next token."""
-        following = np.zeros(len(self.state), dtype=np.int64)
-        thinking, closing, scoring = (
-            np.flatnonzero(self.state == state) for state in (THINK, CLOSE, SCORE)
+    def _length(self, done: int) -> int:
+        """Tokens of the next block: the same is done with each of them."""
+        if not done:
+            return 1  # the opening is common to all thoughts of a prompt
+        limits = [int((self.ended + self.wanted).max())]
+        limits += [self.params.max_tokens, self.params.min_tokens]
+        return min(self.block, *(limit - done for limit in limits if limit > done))
+
+    def _plan(self, done: int, block: int) -> Tensor | None:
+        """Say who draws and scores in the next tokens; returns the [block, thoughts] numbers."""
+        thinks = done < np.minimum(self.ended, self.params.max_tokens)
+        scores = (done < self.ended + self.wanted) & (self.wanted > 0)
+        if block == 1:
+            scores &= self.ended <= done
+        drawing = np.flatnonzero(thinks)
+        self.may_stop = done >= self.params.min_tokens
+        self.readings = readings(
+            self.owner,
+            len(self.cache.visible),
+            drawing,
+            np.flatnonzero(scores),
+            together=block > 1,
+            vocabulary=self.vocabulary,
+            device=self.device,
         )
-        if len(thinking):
-            following[thinking] = self._think(hidden, thinking)
-        if len(closing):
-            self._spend("score", np.unique(self.owner[closing]), 0)
-        following[closing] = self.params.stop_token_id
-        self._go_on_to_score(closing)
-        if len(scoring):
-            following[scoring] = self._score(hidden, scoring)
-        return following
+        if not self.params.temperature or not len(drawing):
+            return None
+        numbers = np.zeros((block, len(self.owner)))
+        for offset in range(block):
+            numbers[offset, drawing] = self.uniforms(done + offset, self.ids[drawing])
+        return torch.from_numpy(numbers).to(self.device)
 
-    def _think(self, hidden: Tensor, who: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        rows, of = np.unique(self.owner[who], return_inverse=True)
-        self._spend("decode", rows, len(rows))
-        uniform = self.uniforms(self.index, self.ids[who]) if self.params.temperature else None
-        drawn, logprob = sample_tokens(
-            self.model, _at(hidden, rows), self.params, uniform, self.index, of
+    def _step(self, uniform: Tensor | None) -> None:
+        """Feed one token to every row: draw, close or score with what it predicts.
+
+        Args:
+            uniform: [thoughts] numbers that decide; None where nothing is drawn by chance.
+        """
+        self.cache.advance(self.step)
+        output = self.model.base_model(
+            input_ids=self.following.index_select(0, self.lead)[None],
+            position_ids=(self.cache.positions + self.step)[None],
+            use_cache=False,
+            branches=self.cache,
         )
-        for thought, token, value in zip(who, drawn, logprob, strict=True):
-            self.found.tokens[thought].append(int(token))
-            self.found.logprobs[thought].append(float(value))
-        stopped = drawn == self.params.stop_token_id
-        for thought in who[stopped]:
-            self.found.stopped[thought] = True
-        self._go_on_to_score(who[stopped])
-        if self.index + 1 == self.params.max_tokens:
-            forced = who[~stopped]
-            self.state[forced] = [CLOSE if self.targets[t] else DONE for t in forced]
-        return drawn
+        hidden = output.last_hidden_state[0]
+        scored = (self.step - self.start).clamp_(0, self.targets.shape[1] - 1)
+        target = self.targets.gather(1, scored[:, None]).squeeze(1)
+        token = torch.full_like(target, self.params.stop_token_id)  # the forced close is no draw
+        value, predicted = torch.zeros_like(self.values[:2])
+        for reading in self.readings:
+            logits = logits_at(self.model, hidden, reading)
+            if (users := reading.scores) is not None:
+                found = users.logprobs(logits, target.index_select(0, users.who))
+                predicted.index_copy_(0, users.who, found)
+            if (users := reading.draws) is not None:
+                number = None if uniform is None else uniform.index_select(0, users.who)
+                drawn, logprobs = draw(logits, users, self.params, number, self.may_stop)
+                token.index_copy_(0, users.who, drawn)
+                value.index_copy_(0, users.who, logprobs)
+        scores = self.start <= self.step
+        torch.where(scores, target, token, out=self.following)
+        self.tokens.index_copy_(0, self.step, self.following[None])
+        self.values.index_copy_(0, self.step, torch.where(scores, predicted, value)[None])
+        closed = torch.where(self.following == self.params.stop_token_id, self.step + 1, self.start)
+        torch.minimum(self.start, closed, out=self.start)
+        self.step.add_(1)
 
-    def _go_on_to_score(self, who: npt.NDArray[np.int64]) -> None:
-        self.state[who] = [SCORE if self.targets[t] else DONE for t in who]
-
-    def _score(self, hidden: Tensor, who: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        rows, first, of = np.unique(self.owner[who], return_index=True, return_inverse=True)
-        self._spend("score", rows, len(rows))
-        wanted = np.array([self.targets[t][self.scored[t]] for t in who])
-        target = torch.from_numpy(wanted[first]).to(hidden.device)
-        value = token_logprobs(self.model, _at(hidden, rows), target).tolist()
-        for thought, row in zip(who, of, strict=True):
-            self.found.predicted[thought].append(value[row])
-        self.scored[who] += 1
-        ended = [t for t in who if self.scored[t] == len(self.targets[t])]
-        self.state[ended] = DONE
-        return wanted
-
-    def _regroup(self, alive: npt.NDArray[np.int64], following: npt.NDArray[np.int64]) -> None:
+    def _regroup(
+        self, alive: npt.NDArray[np.int64], following: npt.NDArray[np.int64], done: int
+    ) -> None:
         """Give the thoughts that go on their rows: shared where owner and next token agree."""
-        vocabulary = embedding_rows(self.model)
-        keys, rows = np.unique(
-            self.owner[alive] * vocabulary + following[alive], return_inverse=True
-        )
-        parents, token = np.divmod(keys, vocabulary)
-        device = self.token.device
-        whole = len(np.unique(parents)) == len(parents)
-        if whole and len(parents) > COMPACT * len(self.position):
-            self.token = torch.zeros_like(self.position)
-            self.token[torch.from_numpy(parents).to(device)] = torch.from_numpy(token).to(device)
-            return
-        kept = torch.from_numpy(parents).to(device)
-        self.token = torch.from_numpy(token).to(device)
-        self.position = self.position[kept]
-        self.owner[alive] = rows
-        self.cache.keep(kept)
+        keys = self.owner[alive] * self.vocabulary + following[alive]
+        if self.block > 1:
+            thinks = done < np.minimum(self.ended, self.params.max_tokens)[alive]
+            keys = keys * (len(self.owner) + 1) + thinks * (alive + 1)
+        _, first, rows = np.unique(keys, return_index=True, return_inverse=True)
+        parents = self.owner[alive[first]]
+        parts = len(np.unique(parents)) < len(parents)
+        if parts or len(parents) <= COMPACT * len(self.cache.visible):
+            self.owner[alive] = rows
+            self.cache.keep(parents)
+        self._lead(alive)
 
-    def _spend(self, phase: str, rows: npt.NDArray[np.int64], logits: int) -> None:
-        """Count the tokens that were fed for a phase, what they saw, and the rows of logits."""
-        seen = int((self.position[torch.from_numpy(rows).to(self.position.device)] + 1).sum())
-        tokens, pairs, scored = self.found.spent.get(phase, (0, 0, 0))
-        self.found.spent[phase] = (tokens + len(rows), pairs + seen, scored + logits)
+    def _lead(self, alive: npt.NDArray[np.int64]) -> None:
+        """Say which thought's token each row is fed."""
+        lead = np.zeros(len(self.cache.visible), dtype=np.int64)
+        lead[self.owner[alive]] = alive
+        self.lead = moved(lead, self.device)
 
-
-def _at(hidden: Tensor, rows: npt.NDArray[np.int64]) -> Tensor:
-    if len(rows) == len(hidden):
-        return hidden
-    return hidden.index_select(0, torch.from_numpy(rows).to(hidden.device))
+    def _completions(self, done: int) -> Completions:
+        """What was drawn, read from the device at once."""
+        tokens, values = self.tokens[:done].T.tolist(), self.values[:done].T.tolist()
+        found = Completions()
+        for thought, end in enumerate(self.ended.tolist()):
+            length = min(end, self.params.max_tokens)
+            found.tokens.append(tokens[thought][:length])
+            found.stopped.append(found.tokens[-1][-1] == self.params.stop_token_id)
+            found.logprobs.append(values[thought][:length])
+            found.predicted.append(values[thought][end : end + int(self.wanted[thought])])
+        found.bytes_read = done * read_weights(self.model) + self.cache.bytes_read
+        return found

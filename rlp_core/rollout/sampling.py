@@ -1,35 +1,19 @@
-"""What is to be drawn, and one token of it.
-
-Sampling is by inverse transform from counted uniforms, at pure temperature: no top-k, no top-p, so
-the probability that a token was drawn with is the one that the update sees.
-"""
+"""What is to be drawn, and what was."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-
-from rlp_core.policy.logits import logits_of
-from rlp_core.policy.model import embedding_rows
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 Uniforms = Callable[[int, npt.NDArray[np.int64]], npt.NDArray[np.float64]]
 """Token index and rows, each in [0, prompts * n), to the uniform number of each of these rows.
 
-It is asked for the rows that still draw, and for no other: a step's numbers cost what is drawn,
-however many batches it is drawn in.
+It is asked for the rows that may still draw: on a CPU for no other, so that a step's numbers cost
+what is drawn, however many batches it is drawn in; elsewhere for a block of tokens at once.
 """
-
-CELLS = 1 << 25
-"""Logits at once: rows times vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -111,47 +95,33 @@ def check_prompts(trunks: Sequence[Sequence[int]], prompts: Sequence[Prompt]) ->
             )
 
 
-def sample_tokens(
-    model: PreTrainedModel,
-    hidden: Tensor,
-    params: SamplingParams,
-    uniform: npt.NDArray[np.float64] | None,
-    index: int,
-    of: npt.NDArray[np.int64] | None = None,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Tokens and their log-probabilities at the sampling temperature, in chunks of rows.
+def spent(prompts: Sequence[Prompt], drawn: Completions, n: int) -> dict[str, tuple[int, ...]]:
+    """`Completions.spent` of `n` drawn thoughts a prompt, whatever rows they were drawn in.
 
-    Args:
-        model: gives the head.
-        hidden: [rows, width], the states that predict.
-        params: temperature, closing delimiter and least length.
-        uniform: [draws] numbers in [0, 1); None takes the likeliest token.
-        index: how many tokens the thoughts have already.
-        of: [draws] the row that each draw is from; None: one draw per row.
+    What thoughts of a prompt have in common at their beginning counts once, and so do equal ones.
     """
-    of = np.arange(len(hidden)) if of is None else of
-    size = max(1, CELLS // embedding_rows(model))
-    tokens, logprobs = np.empty(len(of), np.int64), np.zeros(len(of), np.float32)
-    for start in range(0, len(hidden), size):
-        logits = logits_of(model, hidden[start : start + size])
-        mine = np.flatnonzero((of >= start) & (of < start + len(logits)))
-        row = torch.from_numpy(of[mine] - start).to(hidden.device)
-        if index < params.min_tokens:
-            logits[:, params.stop_token_id] = -torch.inf
-        if uniform is None:
-            token = logits.argmax(dim=1)[row]
-        else:
-            logits = logits / params.temperature
-            token = _inverse_transform(logits, uniform[mine], row)
-            chosen = logits[row, token] - logits.logsumexp(dim=1)[row]
-            logprobs[mine] = chosen.cpu().numpy()
-        tokens[mine] = token.cpu().numpy()
-    return tokens, logprobs
+    decode, score = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
+    for index, prompt in enumerate(prompts):
+        own = slice(index * n, (index + 1) * n)
+        before: list[int] = []
+        for tokens, stopped in sorted(zip(drawn.tokens[own], drawn.stopped[own], strict=True)):
+            # fed are the opening and all drawn tokens but the last
+            shared = min(_common(before, tokens) + 1, len(before), len(tokens))
+            fed = len(tokens) - shared
+            decode += (fed, _seen(prompt.position + shared, fed), fed)
+            if prompt.targets and tokens != before:
+                fed = len(prompt.targets) + (not stopped)
+                score += (fed, _seen(prompt.position + len(tokens), fed), len(prompt.targets))
+            before = tokens
+    return {"decode": tuple(decode.tolist()), "score": tuple(score.tolist())}
 
 
-def _inverse_transform(logits: Tensor, uniform: npt.NDArray[np.float64], row: Tensor) -> Tensor:
-    # float64: in float32 the cumulative sum of a large vocabulary misses its tail
-    cumulative = torch.softmax(logits.double(), dim=1).cumsum(dim=1)[row]
-    threshold = torch.from_numpy(uniform).to(cumulative)[:, None] * cumulative[:, -1:]
-    found = torch.searchsorted(cumulative, threshold, right=True).squeeze(1)
-    return found.clamp_max(logits.shape[1] - 1)
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Tokens that both begin with."""
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _seen(before: int, fed: int) -> int:
+    """What tokens see that are fed one after another: what stood before, and themselves."""
+    return fed * before + fed * (fed + 1) // 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -61,11 +62,13 @@ def score(
     training = model.training
     model.eval()
     order = sorted(range(len(rows)), key=lambda i: (len(rows[i]), i))
-    result: list[list[float]] = [[] for _ in rows]
+    parts = []
     for start in range(0, len(order), micro_batch):
         batch = order[start : start + micro_batch]
-        flat = logprobs_in(model, [rows[i] for i in batch], [places[i] for i in batch]).tolist()
-        for i in batch:
-            result[i], flat = flat[: len(places[i])], flat[len(places[i]) :]
+        parts.append(logprobs_in(model, [rows[i] for i in batch], [places[i] for i in batch]))
     model.train(training)
+    flat = iter(torch.cat(parts).tolist() if parts else [])
+    result: list[list[float]] = [[] for _ in rows]
+    for i in order:
+        result[i] = list(islice(flat, len(places[i])))
     return result

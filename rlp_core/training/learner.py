@@ -136,8 +136,9 @@ class RLPLearner:
             max(1, update_token_budget // settings.max_tokens),
             self.ledger,
         )
-        on_gpu = policy.device.type == "cuda"
-        self.watch = PhaseTimer(torch.cuda.synchronize if on_gpu else None)
+        device = policy.device
+        wait = None if device.type == "cpu" else torch.get_device_module(device).synchronize
+        self.watch = PhaseTimer(wait)
         self.peak: Peak | None = None
 
     def keep_start(self) -> None:

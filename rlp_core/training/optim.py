@@ -64,7 +64,7 @@ class Stepper:
             [p.grad for p in self.parameters if p.grad is not None]
         )
 
-    def step(self, norm: Tensor | None = None) -> float:
+    def step(self, norm: Tensor | None = None) -> Tensor:
         """Step all parameters from their gradients, clear these, and return their norm.
 
         Args:
@@ -78,7 +78,7 @@ class Stepper:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.step_number += 1
-        return float(norm)
+        return norm
 
     def skip(self) -> None:
         """Pass over a step: clear the gradients and leave the parameters as they are."""

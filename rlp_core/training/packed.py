@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,21 +33,28 @@ class BranchReading:
 class PackedRows:
     """A part of the step as packed tensors. Letters: R thoughts, M thought tokens, C targets.
 
+    All that has a size which values decide is made by the host, which knows them.
+
     Attributes:
-        thought: [M] rows of the states that predict the thought tokens.
+        distinct: [D] rows of the states that predict thought tokens, each once: equal thoughts
+            share theirs.
+        row: [M] which of them predicts each thought token.
         tokens: [M] these tokens.
         behaviour: [M] their log-probabilities when they were drawn.
         fresh: [M] whether they were drawn in this step.
+        stale: [S] those that were not.
         lengths: [R] tokens of each thought.
         target: [C] rows of the states that predict the text after the thoughts.
         following: [C] that text.
         targets: [R] how much of it there is for each thought.
     """
 
-    thought: Tensor
+    distinct: Tensor
+    row: Tensor
     tokens: Tensor
     behaviour: Tensor
     fresh: Tensor
+    stale: Tensor
     lengths: Tensor
     target: Tensor
     following: Tensor
@@ -71,14 +79,24 @@ class PackedRows:
         starts = engine.starts_of(fed, sum(map(len, read.trunks)))
         begins = [starts[branch] for branch in read.read_by]
         ends = [starts[branch] + fed[branch] for branch in read.read_by]
+        predicting = [b + i for b, n in zip(begins, lengths, strict=True) for i in range(n)]
+        distinct, row = np.unique(predicting, return_inverse=True)
+        fresh = [g.step == step for g, i in thoughts for _ in g.tokens[i]]
         columns: list[list[int] | list[float] | list[bool]] = [
-            [b + i for b, n in zip(begins, lengths, strict=True) for i in range(n)],
+            distinct.tolist(),
+            row.tolist(),
             [token for g, i in thoughts for token in g.tokens[i]],
             [value for g, i in thoughts for value in g.logprobs[i]],
-            [g.step == step for g, i in thoughts for _ in g.tokens[i]],
+            fresh,
+            [i for i, drawn_now in enumerate(fresh) if not drawn_now],
             lengths,
             [row for end, n in zip(ends, targets, strict=True) for row in range(end - n, end)],
             [token for g, _ in thoughts for token in g.position.following],
             targets,
         ]
-        return PackedRows(*(torch.tensor(column, device=device) for column in columns))
+        return PackedRows(
+            *(
+                torch.tensor(column, device=device, dtype=None if column else torch.long)
+                for column in columns
+            )
+        )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from rlp_core.policy.compute import Compute
 from rlp_core.policy.recompute import recomputing
@@ -88,12 +89,12 @@ class SupervisedTrainer:
         torch.manual_seed(int(generator(self.seed, self.stream, number, _DRAWS).integers(2**63)))
         self.compute.model.train()
         with recomputing(self.compute.model, self.recompute):
-            loss = _accumulate(self.compute, chosen, self.micro_batch)
-        norm = self.stepper.step()
+            parts = _accumulate(self.compute, chosen, self.micro_batch)
+        *losses, norm = torch.stack([*parts, self.stepper.step()]).tolist()
         self.compute.refresh()
         self.compute.model.eval()
         return StepResult(
-            {"loss": loss, "grad_norm": norm}, tokens, self.ledger.total_flops - before
+            {"loss": sum(losses), "grad_norm": norm}, tokens, self.ledger.total_flops - before
         )
 
     def state(self) -> State:
@@ -124,14 +125,14 @@ def steps_within(model: PreTrainedModel, data: Sequence[Example], batch: int, bu
     return int(budget * len(data) / (ledger.total_flops * batch)) + 1
 
 
-def _accumulate(compute: Compute, chosen: Sequence[Example], micro_batch: int) -> float:
-    """Gradients of the mean loss over all places of the step; returns the loss, in nats."""
-    total, places = 0.0, sum(len(example.places) for example in chosen)
+def _accumulate(compute: Compute, chosen: Sequence[Example], micro_batch: int) -> list[Tensor]:
+    """Gradients of the mean loss over all places of the step; returns its parts, in nats."""
+    losses, places = [], sum(len(example.places) for example in chosen)
     for start in range(0, len(chosen), micro_batch):
         part = chosen[start : start + micro_batch]
         logprobs = logprobs_in(compute.model, [e.tokens for e in part], [e.places for e in part])
         loss = -logprobs.sum() / places
         loss.backward()
         compute.collect()
-        total += float(loss.detach())
-    return total
+        losses.append(loss.detach())
+    return losses

@@ -56,9 +56,14 @@ class SamplingConstraints:
     marks: Delimiters
     min_tokens: int
 
-    def banned(self, lengths: Tensor) -> tuple[Tensor, int] | None:
-        """[M] tokens in whose place the close could not be drawn, and the close."""
-        return (steps(lengths) < self.min_tokens, self.marks.close) if self.min_tokens else None
+    def banned(self, lengths: Tensor, total: int) -> tuple[Tensor, int] | None:
+        """[M] tokens in whose place the close could not be drawn, and the close.
+
+        `total` is the sum of the lengths.
+        """
+        if not self.min_tokens:
+            return None
+        return steps(lengths, total) < self.min_tokens, self.marks.close
 
 
 @dataclass(frozen=True)
@@ -103,17 +108,46 @@ class UpdateMetrics:
     values: list[Tensor] = field(default_factory=list)
     returns: list[Tensor] = field(default_factory=list)
 
-    def __add__(self, other: UpdateMetrics) -> UpdateMetrics:
-        names = dict.fromkeys((*self.terms, *other.terms))
-        return UpdateMetrics(
-            self.tokens + other.tokens,
-            {name: self.terms.get(name, 0.0) + other.terms.get(name, 0.0) for name in names},
-            self.surprise + other.surprise,
-            max(self.mismatch, other.mismatch),
-            self.ratios + other.ratios,
-            self.values + other.values,
-            self.returns + other.returns,
-        )
+
+@dataclass(frozen=True)
+class PartMetrics:
+    """What a part of an update tells of itself, before the host has read it.
+
+    Attributes:
+        tokens: thought tokens.
+        terms: of the loss.
+        surprise: as in `UpdateMetrics`, and so `mismatch`.
+        mismatch: its largest in this part.
+        ratios: [S] of replayed tokens.
+        values: [M] of the value head, or None.
+        returns: [M] what these were to predict, or None.
+    """
+
+    tokens: int
+    terms: dict[str, Tensor]
+    surprise: Tensor
+    mismatch: Tensor
+    ratios: Tensor
+    values: Tensor | None
+    returns: Tensor | None
+
+
+def told(parts: Sequence[PartMetrics]) -> UpdateMetrics:
+    """All parts together, read from the device at once."""
+    names = list(parts[0].terms)
+    rows = [torch.stack([*p.terms.values(), p.surprise, p.mismatch]) for p in parts]
+    read = torch.cat([*rows, *(part.ratios for part in parts)]).tolist()
+    width = len(names) + 2
+    columns = [read[i : len(parts) * width : width] for i in range(width)]
+    return UpdateMetrics(
+        sum(part.tokens for part in parts),
+        {name: sum(column) for name, column in zip(names, columns[:-2], strict=True)},
+        sum(columns[-2]),
+        max(columns[-1]),
+        read[len(parts) * width :],
+        [part.values for part in parts if part.values is not None],
+        [part.returns for part in parts if part.returns is not None],
+    )
 
 
 @dataclass(frozen=True)
@@ -141,22 +175,22 @@ def accumulate(update: Update, groups: Sequence[RolloutGroup], budget: int) -> U
         sum(len(group.tokens) for group in groups),
         sum(len(tokens) for group in groups for tokens in group.tokens),
     )
-    metrics = UpdateMetrics()
+    told_by: list[PartMetrics] = []
     lead = len(update.constraints.marks.lead)
     for part in parts(groups, budget, lead):
         if cost(part, lead) > budget and can_share(update.models.policy.model):
-            metrics = metrics + _in_micro_batches(update, part, whole, budget)
+            told_by += _in_micro_batches(update, part, whole, budget)
             continue
         read = _reading(update, part)
         count_tree(update.ledger, "update", read.trunks, read.branches, 0, TRAINING)
         states = partial(engine.states, trunks=read.trunks, branches=read.branches)
-        metrics = metrics + _backward(update, part, whole, read, states)
-    return metrics
+        told_by.append(_backward(update, part, whole, read, states))
+    return told(told_by)
 
 
 def _in_micro_batches(
     update: Update, groups: Sequence[RolloutGroup], whole: GlobalCounts, budget: int
-) -> UpdateMetrics:
+) -> list[PartMetrics]:
     """Gradients of one trunk's thoughts, some of them at a time; the trunk is read once."""
     policy, reference = update.models.policy.model, update.models.reference
     trunks, _ = trunks_of([group.position for group in groups], update.constraints.marks.lead)
@@ -166,7 +200,7 @@ def _in_micro_batches(
         with torch.no_grad():
             shared[id(reference)] = SharedTrunks(reference, trunks)
         count_tree(update.ledger, "reference", trunks, (), 0)
-    metrics = UpdateMetrics()
+    told_by = []
     for some in micro_batches(groups, budget):
         read = replace(_reading(update, some), trunks=[])
         count_tree(update.ledger, "update", (), read.branches, 0, TRAINING)
@@ -174,10 +208,10 @@ def _in_micro_batches(
         def states(model: PreTrainedModel, read: BranchReading = read) -> Tensor:
             return shared[id(model)].states(read.branches)
 
-        metrics = metrics + _backward(update, some, whole, read, states)
+        told_by.append(_backward(update, some, whole, read, states))
     shared[id(policy)].backward()
     update.models.policy.collect()
-    return metrics
+    return told_by
 
 
 def _backward(
@@ -186,7 +220,7 @@ def _backward(
     whole: GlobalCounts,
     read: BranchReading,
     states: Callable[[PreTrainedModel], Tensor],
-) -> UpdateMetrics:
+) -> PartMetrics:
     """Add the gradient of some groups' loss to the parameters."""
     part_loss, metrics = _part(update, groups, whole, read, states)
     part_loss.backward()
@@ -256,7 +290,7 @@ def _part(
     whole: GlobalCounts,
     read: BranchReading,
     states: Callable[[PreTrainedModel], Tensor],
-) -> tuple[Tensor, UpdateMetrics]:
+) -> tuple[Tensor, PartMetrics]:
     """The loss of some groups, as a share of the whole step's, and what is told of it.
 
     `states` gives the last hidden states of what `read` names: its trunks, then its branches.
@@ -266,11 +300,11 @@ def _part(
     rows = PackedRows.of(groups, read, update.step, model.device)
     hidden = states(model)
     # equal thoughts share their rows: the head is applied to each row once
-    distinct, of = torch.unique(rows.thought, return_inverse=True)
+    distinct, of = rows.distinct, rows.row
     scored = len(distinct) + (len(rows.following) if config.ntp_weight else 0)
     count_tree(update.ledger, "update", (), (), scored, TRAINING)
     tokens = _distinct(rows.tokens, of, len(distinct))
-    banned = update.constraints.banned(rows.lengths)
+    banned = update.constraints.banned(rows.lengths, len(rows.tokens))
     if banned is not None:
         banned = (_distinct(banned[0], of, len(distinct)), banned[1])
     once = hidden.index_select(0, distinct)
@@ -279,7 +313,11 @@ def _part(
     )
     logprobs, entropy = (part[of] if len(part) else part for part in found)
     weight = loss.token_weights(
-        rows.lengths, config.token_mean, thoughts=whole.thoughts, tokens=whole.tokens
+        rows.lengths,
+        config.token_mean,
+        thoughts=whole.thoughts,
+        tokens=whole.tokens,
+        total=len(rows.tokens),
     )
     trust = _importance_weights(rows, logprobs.detach(), config.importance_limit)
     terms: dict[str, Tensor] = {}
@@ -306,7 +344,8 @@ def _part(
     if config.ntp_weight:
         after = token_logprobs(model, hidden.index_select(0, rows.target), rows.following)
         share = 1 / (rows.targets * whole.thoughts)
-        terms["ntp"] = -(after * share.repeat_interleave(rows.targets)).sum()
+        share = share.repeat_interleave(rows.targets, output_size=len(after))
+        terms["ntp"] = -(after * share).sum()
     total = torch.stack([config.coefficients[name] * terms[name] for name in terms]).sum()
     return total, _metrics(rows, logprobs.detach(), terms, values, returns)
 
@@ -331,7 +370,8 @@ def _importance_weights(rows: PackedRows, old: Tensor, limit: float) -> Tensor:
 def _thought_advantages(groups: Sequence[RolloutGroup], rows: PackedRows) -> Tensor:
     """[M] advantages: each token has that of its thought."""
     known = [value for group in groups for value in group.advantages]
-    return torch.tensor(known, device=rows.lengths.device).repeat_interleave(rows.lengths)
+    each = torch.tensor(known, device=rows.lengths.device)
+    return each.repeat_interleave(rows.lengths, output_size=len(rows.tokens))
 
 
 def _token_advantages(
@@ -355,15 +395,15 @@ def _metrics(
     terms: dict[str, Tensor],
     values: Tensor | None,
     returns: Tensor | None,
-) -> UpdateMetrics:
+) -> PartMetrics:
     """What a part tells of itself."""
     gap = logprobs - rows.behaviour
-    return UpdateMetrics(
+    return PartMetrics(
         len(rows.tokens),
-        {name: float(term.detach()) for name, term in terms.items()},
-        -float(logprobs.sum()),
-        float(gap[rows.fresh].abs().max()) if rows.fresh.any() else 0.0,
-        torch.exp(gap[~rows.fresh]).tolist(),
-        [] if values is None else [values.detach()],
-        [] if returns is None else [returns],
+        {name: term.detach() for name, term in terms.items()},
+        -logprobs.sum(),
+        torch.where(rows.fresh, gap.abs(), 0).max(),
+        torch.exp(gap.index_select(0, rows.stale)),
+        None if values is None else values.detach(),
+        returns,
     )

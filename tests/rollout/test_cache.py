@@ -47,15 +47,16 @@ def made(documents: int, rows: int, length: int = 6) -> BranchCache:
     shape = (documents * length, GROUPS, SIZE)
     for layer in range(LAYERS):
         packed.attention.kept[layer] = (torch.randn(shape), torch.randn(shape))
-    trunks = torch.arange(documents).repeat_interleave(rows)
-    return BranchCache(
-        packed.attention, packed.trunk_starts, trunks, torch.full_like(trunks, length), ROOM
-    )
+    trunks = np.arange(documents).repeat(rows)
+    lengths = np.full(len(trunks), length)
+    device = torch.device("cpu")
+    return BranchCache(packed.attention, packed.trunk_starts, trunks, lengths, ROOM, device)
 
 
 def feed(cache: BranchCache) -> list[torch.Tensor]:
     """One token to every row of every layer; returns the layers' keys."""
-    cache.advance()
+    cache.begin(1)
+    cache.advance(torch.tensor([cache.filled]))
     fed = [torch.randn(len(cache.trunk_of), GROUPS, SIZE) for _ in range(LAYERS)]
     for layer, key in enumerate(fed):
         cache.attend(layer, key, key, -key, 1.0, 0.0)
@@ -75,7 +76,7 @@ def test_rows_part_end_and_come_back_with_what_they_were_fed(data):
                 past[layer][row].append(value)
         count = len(cache.trunk_of)
         kept = sorted(data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=9)))
-        cache.keep(torch.tensor(kept))
+        cache.keep(np.array(kept))
         past = [[list(rows[row]) for row in kept] for rows in past]
         for layer, (keys, values) in cache.own.items():
             expected = torch.stack([torch.stack(row, 1) for row in past[layer]])
@@ -97,7 +98,7 @@ def test_nothing_but_a_layers_keys_or_values_is_ever_there_twice(filled, rows):
         before = memory.now()
         own = sum(keys.nbytes + values.nbytes for keys, values in cache.own.values())
         memory.peak = before
-        cache.keep(torch.tensor(rows))
+        cache.keep(np.array(rows))
         after, peak = memory.now(), memory.peak
         grown = sum(keys.nbytes + values.nbytes for keys, values in cache.own.values())
     layer = max(own, grown) / LAYERS
@@ -119,7 +120,7 @@ def test_thoughts_that_end_free_their_trunk_too_without_a_second_copy():
         feed(cache)
         before = memory.peak = memory.now()
         layer = sum(part.nbytes for part in cache.trunk[0])
-        cache.keep(torch.arange(1, 8))
+        cache.keep(np.arange(1, 8))
         assert memory.peak <= before + 1.1 * layer
         assert memory.now() < before
 
@@ -144,3 +145,25 @@ def test_decoding_holds_as_many_slots_as_rows_ever_stood_at_once(monkeypatch):
     )  # fmt: skip
     assert slots == list(np.maximum.accumulate(rows))
     assert min(rows[-2:]) < max(rows)
+
+
+def test_slots_of_tokens_to_come_are_not_seen_whatever_lies_in_them():
+    """In a block attention spans slots that are not filled yet, even over NaN."""
+    torch.manual_seed(0)
+    one, other = made(documents=2, rows=2), made(documents=2, rows=2)
+    other.trunk = one.trunk
+    fed = torch.randn(7, len(one.trunk_of), GROUPS, SIZE)
+    results: list[list[torch.Tensor]] = []
+    for cache, blocks in ((one, [1] * 7), (other, [1, 4, 2])):
+        results.append([])
+        for block in blocks:
+            for own in cache.own.values():
+                for part in own:
+                    part[:, :, cache.filled :] = torch.nan
+            cache.begin(block)
+            for _ in range(block):
+                key = fed[cache.filled]
+                cache.advance(torch.tensor([cache.filled]))
+                results[-1].append(cache.attend(0, key, key, -key, 1.0, 0.0))
+    for single, blocked in zip(*results, strict=True):
+        torch.testing.assert_close(blocked, single)

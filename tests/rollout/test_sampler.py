@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlp_core.rollout import attention, sampler, sampling
+from rlp_core.rollout import attention, decoding, sampler
 from rlp_core.rollout.sampler import Completions, Prompt, SamplingParams, sample
-from tests.rollout import trees
+from tests.rollout import step_by_step, trees
 from tests.rollout.samples import OPEN, STOP, Case, assert_same, cases, next_logprobs, textbook
 
 CASE = Case(
@@ -29,18 +30,67 @@ MODES = {
 }
 
 
-def draw(case, params=MODES["plain"], rows=64, family="qwen3", seed=0):
+def draw(case, params=MODES["plain"], rows=64, family="qwen3", seed=0, block=None):
     return sample(
         trees.branching(family), case.trunks, case.prompts, params, case.uniforms(params.n, seed),
-        rows,
+        rows, block,
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("block", [1, 4])
 @pytest.mark.parametrize("family", trees.FAMILIES)
 @pytest.mark.parametrize("mode", MODES)
-def test_it_draws_what_the_textbook_draws(family, mode):
+def test_it_draws_what_the_textbook_draws(family, mode, block):
     params = MODES[mode]
-    assert_same(draw(CASE, params, family=family), textbook(trees.plain(family), CASE, params))
+    found = draw(CASE, params, family=family, block=block)
+    assert_same(found, textbook(trees.plain(family), CASE, params))
+
+
+@given(
+    case=cases(),
+    n=st.integers(1, 5),
+    length=st.integers(2, 9),
+    temperature=st.sampled_from([0.0, 0.5, 1.0]),
+    least=st.integers(0, 1),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=40, derandomize=True)
+def test_on_a_cpu_it_draws_what_plain_lists_draw_to_the_bit(
+    case, n, length, temperature, least, seed
+):
+    params = SamplingParams(n, STOP, length, temperature, least)
+    longest = {t: max(p.position for p in case.prompts if p.trunk == t)
+               for t in {p.trunk for p in case.prompts}}  # fmt: skip
+    prompts = sorted(case.prompts, key=lambda p: (longest[p.trunk], p.trunk))
+    case = Case(case.trunks, prompts)
+    model, numbers = trees.branching("qwen3"), case.uniforms(n, seed)
+    expected = step_by_step.sample(model, case.trunks, prompts, params, numbers)
+    found = sample(model, case.trunks, prompts, params, numbers, 10**6)
+    for name in ROWS:
+        assert getattr(found, name) == getattr(expected, name), name
+
+
+@given(
+    case=cases(),
+    block=st.integers(2, 9),
+    mode=st.sampled_from([*MODES]),
+    seed=st.integers(0, 99),
+    compact=st.sampled_from([0.0, 0.75, 1.0]),
+)
+@settings(max_examples=60, derandomize=True)
+def test_the_length_of_a_block_changes_no_token_and_no_count(case, block, mode, seed, compact):
+    """Rows that equal thoughts share or do not share, looks at each token or once in many."""
+    expected = draw(case, MODES[mode], seed=seed, block=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampler, "COMPACT", compact)
+        found = draw(case, MODES[mode], seed=seed, block=block)
+    assert_same(found, expected)
+    assert found.spent == expected.spent
+
+
+def test_a_block_is_one_token_where_a_look_is_free():
+    assert sampler.block_length(torch.device("cpu")) == 1
+    assert sampler.block_length(torch.device("cuda")) > 1
 
 
 # Derandomised: where a uniform falls within rounding of a boundary, about once in a million
@@ -254,7 +304,7 @@ def test_the_ends_of_the_interval_draw_a_token_that_is_possible(number):
 
 def test_logits_in_small_chunks_draw_the_same(monkeypatch):
     expected = draw(CASE)
-    monkeypatch.setattr(sampling, "CELLS", 2 * trees.VOCABULARY)
+    monkeypatch.setattr(decoding, "CELLS", 2 * trees.VOCABULARY)
     assert draw(CASE).tokens == expected.tokens
 
 

@@ -46,12 +46,14 @@ def gae(
     from rlp_core.objective.packing import owners
 
     last = lengths.cumsum(0) - 1
-    after = last[owners(lengths)] - torch.arange(values.shape[0], device=values.device)
+    after = last[owners(lengths, values.shape[0])] - torch.arange(
+        values.shape[0], device=values.device
+    )
     gained = torch.roll(values, -1) * discount
     gained[last] = reward
     advantages = gained - values
-    shift, decay = 1, discount * lam
-    while shift < int(lengths.max()) and decay:
+    shift, decay, longest = 1, discount * lam, int(lengths.max())
+    while shift < longest and decay:
         further = torch.roll(advantages, -shift).where(after >= shift, 0)
         advantages = advantages + decay * further
         shift, decay = 2 * shift, decay * decay
