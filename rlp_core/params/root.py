@@ -34,10 +34,11 @@ class Runtime(Section):
     update_token_budget: Positive = Field(
         default=16384, description="Tokens of an RLP update through the network at once."
     )
-    attention: Literal["blocks", "flex"] = Field(
-        default="blocks",
-        description="How branches attend: products of plain matrices, or one fused kernel on a "
-        "GPU.",
+    attention: Literal["auto", "blocks", "flash", "flex"] = Field(
+        default="auto",
+        description="How branches attend: `blocks`, products of plain matrices; `flash`, PyTorch's "
+        "kernel for a CPU; `flex`, one fused kernel on a GPU. `auto` is `flash` on a CPU, unless "
+        "the model caps its scores, and `blocks` elsewhere.",
     )
     deterministic: bool = Field(
         default=True,

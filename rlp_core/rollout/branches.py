@@ -82,7 +82,7 @@ def pack(
         trunks: documents.
         branches: what goes on from them.
         device: where the row is wanted.
-        kernel: `blocks`, or `flex` for one fused kernel.
+        kernel: `blocks`, `flash` or `flex`.
 
     Raises:
         ValueError: an empty branch, or a position beyond its trunk.
@@ -112,7 +112,7 @@ def pack(
         segments = [*trunk_segments, *across, *own]
         attention = _fused(trunks, branches, positions, segments, device)
     else:
-        attention = BranchAttention.of(trunk_segments, across, own, device)
+        attention = BranchAttention.of(trunk_segments, across, own, device, kernel)
     return Packed(
         torch.tensor([ids], dtype=torch.long, device=device),
         torch.tensor([positions], dtype=torch.long, device=device),
@@ -136,8 +136,8 @@ def _fused(
     limit = [position + 1 for position in positions[:first]]
     limit += [b.position for b in branches for _ in b.tokens]
     columns = (trunk, branch, positions, limit)
-    rows = (torch.tensor(column, device=device) for column in columns)
-    return FlexAttention.of(*rows, segments)
+    of_trunk, of_branch, position, limits = (torch.tensor(c, device=device) for c in columns)
+    return FlexAttention.of(of_trunk, of_branch, position, limits, segments)
 
 
 def own_segments(

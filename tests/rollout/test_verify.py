@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from rlp_core.rollout import attention, branch_attention, verify
+from rlp_core.rollout.branch_attention import KERNELS
 from rlp_core.rollout.branches import Branch
 from tests.rollout import trees
 
@@ -19,9 +20,10 @@ def test_a_sound_model_agrees(family):
     assert worst == verify.difference(trees.branching(family), TRUNKS, BRANCHES)
 
 
-def test_in_bf16_rounding_is_allowed_for():
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_in_bf16_rounding_is_allowed_for(kernel):
     model = trees.build(trees.FAMILIES["llama"], spread=4.0)
-    assert attention.enable(model)
+    assert attention.enable(model, kernel)
     good, worst = verify.agrees(model.bfloat16(), TRUNKS, BRANCHES)
     assert good
     assert worst > 0
@@ -35,10 +37,11 @@ SABOTAGE = {
 }
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("how", SABOTAGE)
-def test_attention_that_is_wrong_does_not_agree(monkeypatch, how):
-    monkeypatch.setattr(branch_attention, "_merge", SABOTAGE[how])
-    good, worst = verify.agrees(trees.branching("qwen3"), TRUNKS, BRANCHES)
+def test_attention_that_is_wrong_does_not_agree(monkeypatch, how, kernel):
+    monkeypatch.setattr(branch_attention, "merge", SABOTAGE[how])
+    good, worst = verify.agrees(trees.branching("qwen3", kernel), TRUNKS, BRANCHES)
     assert not good
     assert not worst <= verify.TOLERANCE[torch.float32]
 

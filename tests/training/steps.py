@@ -54,11 +54,13 @@ def settings(**changes: Any) -> LearnerConfig:
     return LearnerConfig(**(values | changes))
 
 
-def trainer(seed: int = 5, branching: bool = True, **changes: Any) -> RLPLearner:
+def trainer(
+    seed: int = 5, branching: bool = True, kernel: str = "auto", **changes: Any
+) -> RLPLearner:
     """Policy, baseline, start and value head all differ, so that a mix-up shows."""
     policy = models.model(seed)
     if branching:
-        assert enable(policy)
+        assert enable(policy, kernel)
     fixed = {name: changes.pop(name) for name in RUNTIME if name in changes}
     chosen = settings(**changes)
     made = RLPLearner(
