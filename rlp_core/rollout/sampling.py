@@ -141,17 +141,27 @@ def sample_tokens(
         if uniform is None:
             token = logits.argmax(dim=1)[row]
         else:
-            logits = logits / params.temperature
-            token = _inverse_transform(logits, uniform[mine], row)
-            chosen = logits[row, token] - logits.logsumexp(dim=1)[row]
+            once = np.array_equal(of[mine] - start, np.arange(len(logits)))
+            token, chosen = _inverse_transform(
+                logits / params.temperature, uniform[mine], None if once else row
+            )
             logprobs[mine] = chosen.cpu().numpy()
         tokens[mine] = token.cpu().numpy()
     return tokens, logprobs
 
 
-def _inverse_transform(logits: Tensor, uniform: npt.NDArray[np.float64], row: Tensor) -> Tensor:
+def _inverse_transform(
+    logits: Tensor, uniform: npt.NDArray[np.float64], row: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The token of each draw, and its log-probability in fp32; `row` None: one of each row."""
     # float64: in float32 the cumulative sum of a large vocabulary misses its tail
-    cumulative = torch.softmax(logits.double(), dim=1).cumsum(dim=1)[row]
+    probability = torch.softmax(logits, dim=1, dtype=torch.float64)
+    cumulative = probability.cumsum(dim=1)
+    if row is not None:
+        cumulative = cumulative[row]
     threshold = torch.from_numpy(uniform).to(cumulative)[:, None] * cumulative[:, -1:]
-    found = torch.searchsorted(cumulative, threshold, right=True).squeeze(1)
-    return found.clamp_max(logits.shape[1] - 1)
+    found = torch.searchsorted(cumulative, threshold, right=True)
+    token = found.clamp_max(logits.shape[1] - 1)
+    token = token.squeeze(1)
+    drawn = probability.gather(1, token[:, None])[:, 0] if row is None else probability[row, token]
+    return token, drawn.log().float()
