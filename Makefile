@@ -24,6 +24,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DVC_NO_ANALYTICS := 1
 
+# Tests run side by side, in so many processes of one thread each; `make test JOBS=0` runs them in one.
+JOBS ?= 2
+TESTS = OMP_NUM_THREADS=1 python -m pytest -n $(JOBS) --dist worksteal
+
 .PHONY: help install run repro ui test test-fast check docs format params-reference clean \
 	purge worker moved
 
@@ -60,11 +64,11 @@ ui: install  ## the pages of MLflow and Prefect over what the runs left
 worker: install  ## a worker for the Prefect server that PREFECT_API_URL names
 	@python -m flows.worker
 
-test: install  ## all tests
-	@python -m pytest $(PYTEST)
+test: install  ## all tests, in JOBS=2 processes
+	@$(TESTS) $(PYTEST)
 
 test-fast: install  ## the tests that run no whole stages
-	@python -m pytest -m "not e2e" $(PYTEST)
+	@$(TESTS) -m "not e2e" $(PYTEST)
 
 check: install  ## lint, format, types, who imports whom
 	ruff check

@@ -18,6 +18,7 @@ from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.files import read_jsonl, write_json
 from rlp_core.params import Params
+from rlp_core.policy.ends import ends_of
 from rlp_core.policy.model import load
 from rlp_core.rollout.engine import prepare
 from rlp_core.stages.bootstrap import STREAM
@@ -111,7 +112,8 @@ def _bootstrap(workspace: Path, params: Any, changes: dict[str, Any]) -> tuple[A
     codec = Codec.of(
         tokenizer,
         (params.thought.open, params.thought.close),
-        prompts.text_of(params.thought.prompt),
+        *prompts.words(params.thought.prompt),
+        ends=ends_of(model, tokenizer),
     )
     if not own:
         return model, codec

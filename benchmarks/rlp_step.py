@@ -174,15 +174,19 @@ def update_against_dense(work: Work, repeats: int, seed: int = 0) -> dict[str, A
 
 
 @contextmanager
-def _densely(made: RLPLearner, dense: bool) -> Iterator[None]:
+def _densely(made: RLPLearner, densely: bool) -> Iterator[None]:
+    from rlp_core.rollout import dense, engine
     from rlp_core.rollout.attention import NAME
 
-    if dense:
+    through_branches = engine.states
+    if densely:
         made.policy.set_attn_implementation("sdpa")
+        engine.states = dense.states
     try:
         yield
     finally:
         made.policy.set_attn_implementation(NAME)
+        engine.states = through_branches
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         value_loss,
     )
     from rlp_core.objective.reward_terms import FinishedThought, reward_term
+    from rlp_core.policy.config import LoraConfig
     from rlp_core.thoughts import Thought, generate_thoughts, information_gain
     from rlp_core.trainer import RLPTrainer
     from rlp_core.training.config import AuditConfig, OptimizerConfig, ReplayConfig
@@ -40,6 +41,7 @@ _HOME = {
     "FinishedThought": "objective.reward_terms",
     "HealthConfig": "monitoring.config",
     "HeldoutConfig": "monitoring.config",
+    "LoraConfig": "policy.config",
     "OptimizerConfig": "training.config",
     "RLPCallback": "callbacks",
     "RLPConfig": "config",
@@ -70,6 +72,7 @@ __all__ = [
     "FinishedThought",
     "HealthConfig",
     "HeldoutConfig",
+    "LoraConfig",
     "OptimizerConfig",
     "RLPCallback",
     "RLPConfig",

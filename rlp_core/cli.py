@@ -15,6 +15,7 @@ import click
 
 from rlp_core import quiet
 from rlp_core.errors import RlpError, UsageError, did_you_mean
+from rlp_core.extras import missing
 
 
 class _Group(click.Group):
@@ -26,6 +27,12 @@ class _Group(click.Group):
         except RlpError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            told = missing(error)
+            if told is None:
+                raise
+            click.echo(f"error: {told}", err=True)
+            ctx.exit(told.exit_code)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -186,6 +193,42 @@ def doctor(root: Path) -> None:
         click.echo(f"{mark}  {finding.name:{width}}  {finding.text}")
     if not all(finding.fine for finding in findings):
         sys.exit(1)
+
+
+@main.group(cls=_Group)
+def model() -> None:
+    """Bring models in."""
+
+
+@model.command("import")
+@click.argument("source")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--revision", default="", help="Commit, tag or branch of a model on the hub.")
+@click.option(
+    "--tokenizer",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder with the tokenizer to use instead of the source's own.",
+)
+@click.option("--replace", is_flag=True, help="Take the place of a model that is there already.")
+@click.pass_obj
+def import_model(
+    root: Path, source: str, folder: Path, revision: str, tokenizer: Path | None, replace: bool
+) -> None:
+    """Write FOLDER, which `base.checkpoint` can name, from SOURCE.
+
+    SOURCE is the name of a model on the hub, a folder, or a .gguf file. Weights become fp32
+    safetensors. Nothing is downloaded unless HF_HUB_OFFLINE=0.
+    """
+    from rlp_core.importing import import_model as bring_in
+
+    done = bring_in(source, root / folder, revision=revision, tokenizer=tokenizer, replace=replace)
+    origin = done.origin
+    written = ", ".join(f"{count} {kind}" for kind, count in origin.quantisation.items())
+    click.echo(f"{origin.name}: {origin.architecture}, {done.parameters:,} parameters")
+    if written:
+        click.echo(f"tensors were {written}; they are fp32 now")
+    click.echo(f"an answer ends at {', '.join(done.ends)}" if done.ends else "no end of text known")
+    click.echo(f"{folder}: {done.bytes / 1e6:.0f} MB, read back and equal")
 
 
 @main.command()

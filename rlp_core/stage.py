@@ -32,6 +32,7 @@ from rlp_core.errors import (
     UsageError,
     did_you_mean,
 )
+from rlp_core.extras import missing
 from rlp_core.files import write_json
 from rlp_core.interruption import end_at_sigterm
 from rlp_core.params import Params, load
@@ -125,6 +126,12 @@ def main(arguments: list[str] | None = None) -> int:
     except RlpError as error:
         print(f"error in stage {name}: {error}", file=sys.stderr)
         code = error.exit_code
+    except ModuleNotFoundError as error:
+        told = missing(error)
+        if told is None:
+            raise
+        print(f"error in stage {name}: {told}", file=sys.stderr)
+        code = told.exit_code
     except KeyboardInterrupt:
         print(
             f"stage {name}: interrupted; the next run goes on or starts anew",

@@ -63,6 +63,7 @@ def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Itera
             delimiters, or a text that is empty or too long for it.
     """
     from rlp_core.data.tokenizer import Codec
+    from rlp_core.policy.ends import ends_of
     from rlp_core.policy.model import choose_device, load
     from rlp_core.rollout.engine import complete, prepare
     from rlp_core.rollout.rng import uniform
@@ -73,10 +74,12 @@ def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Itera
         thinking = Thinking.read(folder)
     model, tokenizer = load(folder)
     assert thinking is not None  # there is no such folder: `load` has said so
-    codec = Codec.of(tokenizer, (thinking.open, thinking.close), thinking.prompt)
+    pair = (thinking.open, thinking.close)
+    ends = ends_of(model, tokenizer)
+    codec = Codec.of(tokenizer, pair, thinking.prompt, thinking.lead, ends)
     context = codec.context(asked.text)
     given = None if asked.following is None else codec.encode(asked.following)
-    _check(model, context, given, thinking.max_tokens)
+    _check(model, context, given, thinking.max_tokens + len(codec.lead))
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model)
 
@@ -91,12 +94,12 @@ def think(folder: Path, asked: Asked, thinking: Thinking | None = None) -> Itera
         return found.tokens
 
     thoughts = drawn(
-        [[*context, codec.open_id]],
+        [[*context, *codec.opening]],
         SamplingParams(asked.thoughts, codec.close_id, thinking.max_tokens, asked.temperature),
         0,
     )
     closed = [t if t[-1] == codec.close_id else [*t, codec.close_id] for t in thoughts]
-    reasoned = [[*context, codec.open_id, *thought] for thought in closed]
+    reasoned = [[*context, *codec.opening, *thought] for thought in closed]
     answers = SamplingParams(1, codec.end_id, ANSWER_TOKENS, asked.temperature)
     said = drawn([context], answers, 2) + drawn(reasoned, answers, 1)
     targets = [given or _answer_of(codec, tokens) for tokens in said]
@@ -141,7 +144,7 @@ def _check(
 def _answer_of(codec: Codec, tokens: list[int]) -> list[int]:
     """Tokens up to and including the one that ends the answer."""
     for index, token in enumerate(tokens, start=1):
-        if token == codec.end_id or "\n" in codec.decode(tokens[:index]):
+        if token in codec.end_ids or "\n" in codec.decode(tokens[:index]):
             return tokens[:index]
     return tokens
 

@@ -13,6 +13,7 @@ from rlp_core import prompts
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import UsageError
+from rlp_core.policy.ends import ends_of
 from rlp_core.rollout.engine import branching, complete, prepare
 from rlp_core.rollout.rng import uniform
 from rlp_core.rollout.sampling import SamplingParams
@@ -85,7 +86,7 @@ def generate_thoughts(
     rows = np.arange(len(contexts) * n)
     found = complete(
         model,
-        [[*context, codec.open_id] for context in contexts],
+        [[*context, *codec.opening] for context in contexts],
         SamplingParams(n, codec.close_id, how.max_tokens, temperature),
         lambda token, asked: uniform(seed, rows[asked], token),
         batch_size,
@@ -104,7 +105,7 @@ def information_gain(
     tokenizer: PreTrainedTokenizerBase,
     text: str,
     position: int,
-    thought: str,
+    thought: str | Thought,
     *,
     baseline: PreTrainedModel | None = None,
     horizon: int = 1,
@@ -120,7 +121,8 @@ def information_gain(
         tokenizer: the model's, a fast one that knows the delimiters as tokens of their own.
         text: the whole text.
         position: index of a character: it is thought before the token that holds it.
-        thought: what is thought, without delimiters; may be empty.
+        thought: what is thought, without delimiters; may be empty. Of a drawn one the very tokens
+            are read, which its text need not become again.
         baseline: the model that did not think, such as the EMA; None: the model itself.
         horizon: H, tokens whose gain counts; fewer where the text ends.
         discount: weight of each further token.
@@ -142,7 +144,7 @@ def information_gain(
             fix=f"give a position from 1 to {len(text) - 1} that is not in the first token",
         )
     before, following = tokens[: at[0]], tokens[at[0] : at[0] + horizon]
-    reasoned = [*before, codec.open_id, *codec.encode(thought), codec.close_id]
+    reasoned = [*before, *codec.opening, *_inner(codec, thought), codec.close_id]
     predicted = _sum(model, reasoned, following, discount)
     if baseline is not None and not branching(baseline):
         prepare(baseline)
@@ -154,8 +156,15 @@ def _codec(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, how: Thou
     if not branching(model):
         prepare(model)
     model.eval()
-    pair = (how.open, how.close)
-    return Codec.of(cast("PreTrainedTokenizerFast", tokenizer), pair, prompts.text_of(how.prompt))
+    pair, fast = (how.open, how.close), cast("PreTrainedTokenizerFast", tokenizer)
+    return Codec.of(fast, pair, *prompts.words(how.prompt), ends=ends_of(model, fast))
+
+
+def _inner(codec: Codec, thought: str | Thought) -> list[int]:
+    """Tokens of a thought between its delimiters."""
+    if isinstance(thought, str):
+        return codec.encode(thought)
+    return thought.tokens[:-1] if thought.closed else thought.tokens
 
 
 def _sum(model: PreTrainedModel, before: list[int], following: list[int], discount: float) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rlp_core import prompts
 from rlp_core.callbacks import Callbacks, RLPCallback
@@ -21,13 +21,16 @@ from rlp_core.data.thought import ThoughtConfig
 from rlp_core.errors import ConfigError, UsageError
 from rlp_core.monitoring.monitored import MonitoredLearner
 from rlp_core.monitoring.progress import MetricSink, StepLog, tail_means
+from rlp_core.policy import lora
 from rlp_core.policy import model as models
 from rlp_core.rollout.engine import prepare
 from rlp_core.training import loop
 from rlp_core.training.checkpoint import Checkpoints, State
+from rlp_core.training.config import Verify
 from rlp_core.training.corpus import tokenize_corpus
 from rlp_core.training.inputs import as_records, check_model, codec_for, run_key
 from rlp_core.training.learner import RLPLearner
+from rlp_core.training.saving import SHARE
 from rlp_core.training.selfcheck import verify_branches
 
 if TYPE_CHECKING:
@@ -62,8 +65,9 @@ class RLPTrainer:
         update_token_budget: int = 16384,
         attention: str = "auto",
         ema_device: str = "",
-        verify: bool = True,
+        verify: Verify = "error",
         save_seconds: float = 60.0,
+        save_share: float = SHARE,
         log_every: int = 10,
         sink: MetricSink | None = None,
         checkpoints: Checkpoints | None = None,
@@ -86,8 +90,11 @@ class RLPTrainer:
             update_token_budget: tokens through the network at once in an update.
             attention: `auto`, `blocks`, `flash` on a CPU, or `flex` on a GPU.
             ema_device: where the EMA lies; empty: beside the model.
-            verify: compare branch attention with the dense path before training.
-            save_seconds: seconds between checkpoints; 0: after every step.
+            verify: compare branch attention with the dense path before training; a difference that
+                rounding does not explain is an `error`, or a warning (`warn`); or `off`.
+            save_seconds: seconds between checkpoints, at least; 0: after every step.
+            save_share: of the time that checkpoints may take; they are fewer where they would
+                take more.
             log_every: steps between lines of the log where there is no terminal for a bar.
             sink: takes every step's metrics and speed, such as an experiment tracker.
             checkpoints: where state is kept, instead of a folder in `output_dir`.
@@ -99,17 +106,20 @@ class RLPTrainer:
             PluginError: a callback is none.
         """
         self.config, self.thought = config or RLPConfig(), thought or ThoughtConfig()
-        self.seed, self.verify = seed, verify
-        self.save_seconds = save_seconds
+        self.seed, self.verify = seed, _known_verdict(verify)
+        self.save_seconds, self.save_share = save_seconds, save_share
         records = as_records(documents)
+        spoken = len(tokenizer) if tokenizer is not None else 0
         self.codec = codec_for(model, tokenizer, self.thought)
         self.model, self.tokenizer = model, self.codec.tokenizer
-        check_model(model, self.config, self.thought)
+        check_model(model, self.config, self.thought, len(self.codec.lead))
         heldout = self.config.heldout
         self.corpus = tokenize_corpus(
             self.codec, records, self.config, heldout.documents if heldout.every else 0
         )
         self.corpus.require_positions()
+        if self.config.lora.rank:
+            self._adapt(model, grown=len(self.codec.tokenizer) > spoken)
         prepare(model, attention)
         self.learner = RLPLearner(
             model,
@@ -160,7 +170,8 @@ class RLPTrainer:
         Raises:
             UsageError: it has trained already.
             ConfigError: there is no checkpoint to go on from.
-            TrainingError: the run has collapsed; the message says where its last good model is.
+            TrainingError: the run has collapsed; the message says where its last good model is. Or
+                branches differ from the dense path.
             PluginError: a callback, an estimator or a reward term failed.
         """
         if self.log is not None:
@@ -170,17 +181,19 @@ class RLPTrainer:
                 fix="make a new RLPTrainer of the model; its baseline begins from the model anew",
             )
         self._check_checkpoints(resume_from_checkpoint)
+        if self.config.steps:
+            verify_branches(self.learner, self.verify)
         self.log = StepLog("rlp", self.config.steps, self._sink, self._log_every)
-        if self.verify and self.config.steps:
-            verify_branches(self.learner)
         self.callbacks.call("on_train_begin")
         try:
             loop.run(
                 _Told(self.watch, self),
                 self.config.steps,
                 self.log,
-                self._told_checkpoints(),
+                self.checkpoints,
                 self.save_seconds,
+                self.save_share,
+                self._saved,
             )
         finally:
             self.log.end()
@@ -204,7 +217,9 @@ class RLPTrainer:
             the model gained on it without thinking; and `heldout_thought_tokens`.
 
         Raises:
-            ConfigError: none are held back, or none leaves a position to think at.
+            ConfigError: none are held back, or none leaves a position to think at; or it has
+                trained without keeping the model that it began with, which the KL term, the
+                audit, and held-out texts have it keep.
             DataError: as of the constructor.
         """
         if documents is None and not self.corpus.heldout:
@@ -213,6 +228,16 @@ class RLPTrainer:
                 where="RLPTrainer.evaluate",
                 fix="give documents, or set heldout=HeldoutConfig(every=N) in RLPConfig",
             )
+        if self.learner.start is None:
+            if self.log is not None:
+                raise ConfigError(
+                    "the model that the run began with was not kept: there is nothing to compare "
+                    "with",
+                    where="RLPTrainer.evaluate",
+                    fix="set heldout=HeldoutConfig(every=N) in RLPConfig, or call evaluate before "
+                    "train() too",
+                )
+            self.learner.keep_start()
         if documents is None:
             return self.watch.evaluate()
         corpus = tokenize_corpus(self.codec, as_records(documents), self.config, 0)
@@ -222,14 +247,31 @@ class RLPTrainer:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model as transformers do, its tokenizer, and how it thinks (`thought.json`).
 
-        `AutoModelForCausalLM.from_pretrained` and `rlp think` read the folder.
+        `AutoModelForCausalLM.from_pretrained` and `rlp think` read the folder. With
+        `LoraConfig(saved="adapter")` it holds the adapters alone, and `AutoPeftModelForCausalLM`
+        reads it.
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        models.save(self.model, self.tokenizer, target)
+        models.save(self.model, self.tokenizer, target, self.config.lora.saved)
         said = self.thought
-        prompt = prompts.text_of(said.prompt)
-        Thinking(said.open, said.close, said.max_tokens, prompt).write(target)
+        words = prompts.words(said.prompt)
+        Thinking(said.open, said.close, said.max_tokens, *words).write(target)
+
+    def _adapt(self, model: PreTrainedModel, grown: bool) -> None:
+        """Put adapters into the model; where they are saved alone, their model must be a saved one.
+
+        `grown` says whether the delimiters were new to it.
+        """
+        own = self.config.lora
+        if own.saved == "adapter" and (grown or not model.name_or_path):
+            why = "the delimiters are new to the model" if grown else "the model was never saved"
+            raise ConfigError(
+                f"adapters alone are to be saved, and {why}: they would fit no model that exists",
+                where="RLPConfig(lora=LoraConfig(saved='adapter'))",
+                fix="save the model and load it with from_pretrained first, or take saved='merged'",
+            )
+        lora.prepare_adapters(model, own, self.seed, model.name_or_path or "")
 
     def stop(self) -> None:
         """End training after the present step; for callbacks."""
@@ -258,9 +300,9 @@ class RLPTrainer:
             print(f"rlp: removes the checkpoint of step {found[0]} of an earlier run like this one")
             kept.clear()
 
-    def _told_checkpoints(self) -> Checkpoints | None:
-        kept = self.checkpoints
-        return None if kept is None else _ToldCheckpoints(kept.folder, self)
+    def _saved(self, step: int) -> None:
+        assert self.checkpoints is not None
+        self.callbacks.call("on_save", step, self.checkpoints.folder)
 
 
 class _Told:
@@ -287,18 +329,6 @@ class _Told:
         self.watch.restore(state)
 
 
-class _ToldCheckpoints(Checkpoints):
-    """Checkpoints that the callbacks are told of."""
-
-    def __init__(self, folder: Path, trainer: RLPTrainer) -> None:
-        super().__init__(folder)
-        self.trainer = trainer
-
-    def save(self, step: int, state: State) -> None:
-        super().save(step, state)
-        self.trainer.callbacks.call("on_save", step, self.folder)
-
-
 def _nothing_to_resume(why: str) -> ConfigError:
     return ConfigError(
         f"there is no checkpoint to go on from: {why}",
@@ -306,3 +336,14 @@ def _nothing_to_resume(why: str) -> ConfigError:
         fix="train without it, or give the output_dir, model, documents, settings and seed of the "
         "run that was ended",
     )
+
+
+def _known_verdict(value: Verify) -> Verify:
+    known = get_args(Verify)
+    if value not in known:
+        raise ConfigError(
+            f"verify = {value!r} is none of {', '.join(known)}",
+            where="RLPTrainer(verify=...)",
+            fix="write 'error' or 'warn' for what was True, 'off' for what was False",
+        )
+    return value

@@ -68,6 +68,11 @@ class Workspace:
         """A validated part."""
         return self.validated / f"{name}.jsonl"
 
+    @property
+    def seams(self) -> Path:
+        """What stands right behind the thoughts of the validated parts: `rlp_core.data.seam`."""
+        return self.validated / "seams.json"
+
     def model(self, arm: str) -> Path:
         """The Hugging Face folder of an arm."""
         return self.root / "models" / arm

@@ -55,6 +55,23 @@ def by_hand(context: list[int], target: list[int]) -> float:
     )
 
 
+def test_a_prompt_before_thoughts_is_read_with_them(tmp_path: Path) -> None:
+    save(models.model(6), models.tokenizer(), tmp_path)
+    Thinking(*models.DELIMITERS, 5, lead="Think.\n").write(tmp_path)
+    assert Thinking.read(tmp_path).lead == "Think.\n"
+    said = think(tmp_path, TEXT, "--next", "2\n", "--thoughts", "1", "--temperature", "0")
+    assert said.exit_code == 0, said.output
+    lines, codec = said.output.splitlines(), models.codec()
+    context, target = codec.context(TEXT), codec.encode("2\n")
+    start = [*context, *codec.encode("Think.\n"), codec.open_id]
+    thought = greedy(start, codec.close_id, 5)
+    closed = thought if codec.close_id in thought else [*thought, codec.close_id]
+    assert lines[2].startswith(codec.decode([codec.open_id, *closed]))
+    after, without, _ = map(float, WEIGHED.fullmatch(lines[3]).groups())
+    assert after == pytest.approx(math.exp(by_hand([*start, *closed], target)), rel=5e-3)
+    assert without == pytest.approx(math.exp(by_hand(context, target)), rel=5e-3)
+
+
 def test_a_thought_is_weighed_by_what_really_follows(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

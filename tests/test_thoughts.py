@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlp_core import ThoughtConfig, generate_thoughts, information_gain
+from rlp_core import ThoughtConfig, generate_thoughts, information_gain, prompts
 from rlp_core.errors import ConfigError, UsageError
-from rlp_core.objective.reference import reward
+from rlp_core.objective.reference import log_probabilities, logprob, reward
 from tests import models
 from tests.training.steps import plain
 
@@ -35,11 +37,46 @@ def test_the_gain_is_equation_4_of_the_textbook(position: int, thought: str, hor
     assert found == pytest.approx(expected, abs=2e-5)
 
 
+def test_a_prompt_before_thoughts_is_read_before_them_alone(model) -> None:
+    codec, how = models.codec(), ThoughtConfig(max_tokens=6, prompt="look-ahead")
+    lead = codec.encode(prompts.words("look-ahead").lead)
+    tokens, at = codec.document(TEXT, [[11, 12]])
+    before, following = tokens[: at[0]], tokens[at[0]]
+    reasoned = [*before, *lead, codec.open_id, *codec.encode("7-5=2"), codec.close_id]
+    expected = [
+        float(logprob(plain(model), row, following, 1.0).detach()) for row in (reasoned, before)
+    ]
+    found = information_gain(model, codec.tokenizer, TEXT, 11, "7-5=2", how=how)
+    assert found == pytest.approx(expected[0] - expected[1], abs=2e-5)
+    [drawn] = generate_thoughts(
+        model, codec.tokenizer, [TEXT[:11]], temperature=0.0, thought=how
+    )[0]  # fmt: skip
+    context = [*codec.context(TEXT[:11]), *lead, codec.open_id]
+    for token in drawn.tokens:
+        assert token == int(log_probabilities(plain(model), context, 1.0).argmax())
+        context.append(token)
+
+
 def test_without_a_baseline_it_is_over_the_model_itself(model) -> None:
     tokenizer = models.codec().tokenizer
     own = information_gain(model, tokenizer, TEXT, 11, "7-5=2")
     assert own == information_gain(model, tokenizer, TEXT, 11, "7-5=2", baseline=model)
     assert own != information_gain(model, tokenizer, TEXT, 11, "")
+
+
+def test_a_drawn_thought_is_weighed_by_its_very_tokens() -> None:
+    policy, ema, codec = models.model(5), models.model(6), models.codec()
+    tokens, at = codec.document(TEXT, [[11, 12]])
+    cut = generate_thoughts(policy, codec.tokenizer, [TEXT[:11]], n=8, thought=THOUGHT)[0]
+    inside = [one.tokens for one in cut]
+    assert not any(one.closed for one in cut)
+    assert any(codec.encode(one.text) != one.tokens for one in cut)  # else its text would do
+    whole = [replace(one, tokens=[*one.tokens, codec.close_id], closed=True) for one in cut]
+    for one, ids in zip([*cut, *whole], [*inside, *inside], strict=True):
+        reasoned = [*tokens[: at[0]], codec.open_id, *ids, codec.close_id]
+        expected = reward(plain(policy), plain(ema), tokens, at[0], reasoned, 1, 1.0)
+        found = information_gain(policy, codec.tokenizer, TEXT, 11, one, baseline=ema)
+        assert found == pytest.approx(expected, abs=2e-5)
 
 
 @pytest.mark.parametrize("position", [0, -1, len(TEXT), 99])

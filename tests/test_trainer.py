@@ -176,6 +176,19 @@ def test_evaluation_is_of_held_out_documents_or_of_ones_own() -> None:
         made().evaluate()
 
 
+def test_evaluation_after_training_needs_the_model_that_the_run_began_with() -> None:
+    unread: dict[str, Any] = {"audit": {"every": 0}}
+    trainer = made(**unread)
+    trainer.train()
+    with pytest.raises(ConfigError, match=r"(?s)was not kept.*heldout=HeldoutConfig"):
+        trainer.evaluate(TEXTS[:2])
+    asked = made(**unread)
+    before = asked.evaluate(TEXTS[:2])
+    asked.train()
+    assert before["heldout_direct"] == 0.0
+    assert asked.evaluate(TEXTS[:2])["heldout_direct"] != 0.0
+
+
 def test_the_folder_is_read_by_transformers_and_says_how_it_thinks(tmp_path) -> None:
     trainer = made()
     trainer.train()
@@ -252,6 +265,13 @@ def test_an_argument_that_is_unknown_or_impossible_is_told(argument: Any, messag
     with pytest.raises(ConfigError, match=message) as caught:
         RLPConfig(**argument)
     assert caught.value.where == "RLPConfig(...)"
+
+
+@pytest.mark.parametrize("verify", [True, False, "maybe"])
+def test_a_verdict_that_is_unknown_is_told_what_to_write(verify: Any) -> None:
+    with pytest.raises(ConfigError, match="none of error, warn, off") as raised:
+        RLPTrainer(models.model(5), models.codec().tokenizer, TEXTS, thought=THOUGHT, verify=verify)
+    assert "'off' for what was False" in raised.value.fix
 
 
 def test_records_with_marked_answers_are_thought_at_their_answers() -> None:

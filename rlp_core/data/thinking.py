@@ -23,12 +23,14 @@ class Thinking:
         close: token that closes it.
         max_tokens: the longest thought that it was trained to think, `close` counted.
         prompt: words that stand before every text; empty: none.
+        lead: words that stand before every thought; empty: none.
     """
 
     open: str
     close: str
     max_tokens: int
     prompt: str = ""
+    lead: str = ""
 
     def write(self, folder: Path) -> None:
         """Add the file to a model's folder."""
@@ -63,6 +65,6 @@ class Thinking:
             raise DataError(
                 f"the file is damaged: {error}",
                 where=str(path),
-                fix='it holds "open", "close", "max_tokens" and "prompt"; copy it again',
+                fix='it holds "open", "close", "max_tokens", "prompt" and "lead"; copy it again',
             ) from error
         return found

@@ -22,17 +22,29 @@ class ThoughtConfig(Arguments):
     prompt: str = Field(
         default="",
         description="How the model is asked to think: an entry of `rlp prompts list`, put before "
-        "every document and counted in its tokens; empty: not asked.",
+        "every document, and then counted in its tokens, or before every thought; empty: not "
+        "asked.",
     )
 
     @field_validator("prompt")
     @classmethod
     def _known_prompt(cls, name: str) -> str:
         try:
-            prompts.text_of(name)
+            prompts.words(name)
         except ConfigError as error:
             raise ValueError(f"{error.what}; {error.fix}") from error
         return name
+
+    @model_validator(mode="after")
+    def _none_in_the_prompt(self) -> ThoughtConfig:
+        """The prompt's words are text: a delimiter in them would look like one and be none."""
+        for mark in (self.open, self.close):
+            if any(mark in text for text in prompts.words(self.prompt)):
+                raise ValueError(
+                    f"the prompt `{self.prompt}` contains the delimiter {mark!r}; it is put there "
+                    "by itself: take it out of the prompt's text"
+                )
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> ThoughtConfig:

@@ -4,9 +4,12 @@ Text is text: a control token (start, end, padding, the marks of a chat, the del
 thought) is put where it belongs by its number, and never read out of what a user wrote, however
 much that looks like one.
 
-An answer is a line: it ends at the first line end or at end of text, whichever comes first
+An answer is a line: it ends at the first line end or at a token that ends it, whichever comes first
 (`Codec.answer`). Demonstrations teach an end of text after every continuation, so a model learns
 to stop whatever the continuation's last character is.
+
+Some tokenizers put a space in front of a text (Llama 2's). That is right where a text begins, and
+wrong behind a thought, where it goes on: the space would be one that the text does not have.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlp_core.errors import ConfigError, DataError
 
@@ -124,6 +127,21 @@ def backend_of(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
     return backend
 
 
+def _check_prompt(
+    tokenizer: PreTrainedTokenizerFast, prompt_text: str, control: frozenset[int]
+) -> None:
+    """Raise ConfigError where a prompt holds what a control token looks like: it would be text."""
+    texts = map(str, tokenizer.convert_ids_to_tokens(sorted(control)))
+    held = [text for text in texts if text and text in prompt_text]
+    if held:
+        raise ConfigError(
+            f"the prompt holds {held[0]!r}, a control token of the model, which would be read as "
+            "the characters it is written with",
+            where=f"thought.prompt, and the tokenizer of {_name(tokenizer)}",
+            fix="say it in other words; delimiters, start and end are put where they belong",
+        )
+
+
 def _name(tokenizer: PreTrainedTokenizerFast) -> str:
     return tokenizer.name_or_path or "the model"
 
@@ -151,7 +169,40 @@ def _reader(backend: Tokenizer, control: frozenset[int]) -> Tokenizer:
     tree = json.loads(backend.to_str())
     for token in tree["added_tokens"]:
         token["special"] = token["special"] or token["id"] in control
-    reader = Tokenizer.from_str(json.dumps(tree))
+    return _made_reader(Tokenizer, tree)
+
+
+def _reader_going_on(reader: Tokenizer) -> Tokenizer:
+    """The same for text that goes on, without a space put in front; itself where it puts none."""
+    tree = json.loads(reader.to_str())
+    if not sum(_drop_prefix_space(tree[name]) for name in ("normalizer", "pre_tokenizer")):
+        return reader
+    if (tree["normalizer"] or {}).get("type") == "Prepend":
+        tree["normalizer"] = None
+    return _made_reader(type(reader), tree)
+
+
+def _drop_prefix_space(part: dict[str, Any] | None) -> bool:
+    """Switch off what puts a space in front of a text, and say whether there was such a thing."""
+    if part is None:
+        return False
+    if part["type"] == "Sequence":
+        name = "normalizers" if "normalizers" in part else "pretokenizers"
+        found = sum(_drop_prefix_space(inner) for inner in part[name]) > 0
+        part[name] = [inner for inner in part[name] if inner["type"] != "Prepend"]
+        return found
+    if part["type"] == "Metaspace" and part.get("prepend_scheme", "always") != "never":
+        part["prepend_scheme"] = "never"
+        part.pop("add_prefix_space", None)  # what older files call the same
+        return True
+    if part["type"] == "ByteLevel" and part["add_prefix_space"]:
+        part["add_prefix_space"] = False
+        return True
+    return bool(part["type"] == "Prepend")
+
+
+def _made_reader(kind: type[Tokenizer], tree: dict[str, Any]) -> Tokenizer:
+    reader = kind.from_str(json.dumps(tree))
     reader.no_padding()
     reader.no_truncation()
     reader.encode_special_tokens = True  # "encode" their text, that is, not match them
@@ -167,8 +218,10 @@ class Codec:
         open_id: token that opens a thought.
         close_id: token that closes it.
         prefix: what every text begins with: the start-of-text token, where there is one, and the
-            prompt that asks for thoughts, where there is one. None of it is learnt or thought in.
-        end_id: end-of-text token.
+            prompt that stands there, where there is one. None of it is learnt or thought in.
+        lead: the prompt that stands before every thought, where there is one; it is never learnt.
+        end_ids: tokens that end an answer. The first ends every text that is learnt; a chat model
+            may have others, such as the end of its turn.
         pad_id: padding; never attended to.
         control: tokens that no text stands for; `encode` never gives one of them.
     """
@@ -177,25 +230,34 @@ class Codec:
     open_id: int
     close_id: int
     prefix: tuple[int, ...]
-    end_id: int
+    end_ids: tuple[int, ...]
     pad_id: int
     control: frozenset[int]
+    lead: tuple[int, ...]
     _reader: Tokenizer = field(repr=False, compare=False)
+    _reader_going_on: Tokenizer = field(repr=False, compare=False)
 
     @staticmethod
     def of(
-        tokenizer: PreTrainedTokenizerFast, delimiters: tuple[str, str], prompt_text: str = ""
+        tokenizer: PreTrainedTokenizerFast,
+        delimiters: tuple[str, str],
+        start: str = "",
+        lead: str = "",
+        ends: Iterable[int] = (),
     ) -> Codec:
-        """Look up the delimiters, and set what every text begins with.
+        """Look up the delimiters, and set what texts and thoughts begin with.
 
         Args:
             tokenizer: any fast Hugging Face tokenizer.
             delimiters: what opens and closes a thought.
-            prompt_text: words put before every text, after the start-of-text token.
+            start: words put before every text, after the start-of-text token.
+            lead: words put before every thought.
+            ends: tokens that end an answer, as `policy.ends.ends_of` finds them; the first is the
+                one that is taught. None: the tokenizer's end-of-text token.
 
         Raises:
             ConfigError: a delimiter is not one token of its own, the tokenizer is not a fast one,
-                or there is no end-of-text token.
+                there is no end-of-text token, or the prompt holds a control token's text.
         """
         backend = backend_of(tokenizer)
         known = tokenizer.get_added_vocab()
@@ -211,28 +273,39 @@ class Codec:
                 )
             _check_delimiter(tokenizer, text)
         opening, closing = (int(known[text]) for text in delimiters)
-        if tokenizer.eos_token_id is None:
+        end_ids = tuple(ends)
+        if not end_ids and tokenizer.eos_token_id is not None:
+            end_ids = (int(tokenizer.eos_token_id),)
+        if not end_ids:
             raise ConfigError(
-                "the tokenizer has no end-of-text token",
+                "neither tokenizer nor model has an end-of-text token",
                 where=f"tokenizer of {_name(tokenizer)}",
                 fix="set eos_token in its tokenizer_config.json",
             )
-        end = int(tokenizer.eos_token_id)
-        start = tokenizer.bos_token_id
+        begin = tokenizer.bos_token_id
         pad = tokenizer.pad_token_id
-        control = _control_ids(backend, (opening, closing, end))
+        control = _control_ids(backend, (opening, closing, *end_ids))
+        for text in (start, lead):
+            _check_prompt(tokenizer, text, control)
         reader = _reader(backend, control)
-        prompt = reader.encode(prompt_text, add_special_tokens=False).ids
+        before = [reader.encode(text, add_special_tokens=False).ids for text in (start, lead)]
         return Codec(
             tokenizer,
             opening,
             closing,
-            (*(() if start is None else (int(start),)), *prompt),
-            end,
-            end if pad is None else int(pad),
+            (*(() if begin is None else (int(begin),)), *before[0]),
+            end_ids,
+            end_ids[0] if pad is None else int(pad),
             control,
+            tuple(before[1]),
             reader,
+            _reader_going_on(reader),
         )
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends every text that is learnt."""
+        return self.end_ids[0]
 
     @property
     def first(self) -> int:
@@ -242,16 +315,23 @@ class Codec:
         """
         return max(1, len(self.prefix))
 
+    @property
+    def opening(self) -> tuple[int, ...]:
+        """What a thought begins with: the prompt before it, and the delimiter."""
+        return (*self.lead, self.open_id)
+
     def encode(self, text: str) -> list[int]:
-        """Tokens of a text, without anything around them; none is a control token.
+        """Tokens of a text that stands behind others; none is a control token.
+
+        A thought, what follows it, an answer: no space is put in front of it that it does not have.
 
         Raises:
             DataError: the tokenizer cannot write this text without a control token.
         """
-        return list(self._read(text).ids)
+        return list(self._read(text, self._reader_going_on).ids)
 
-    def _read(self, text: str) -> Encoding:
-        found = self._reader.encode(text, add_special_tokens=False)
+    def _read(self, text: str, reader: Tokenizer) -> Encoding:
+        found = reader.encode(text, add_special_tokens=False)
         wrong = self.control.intersection(found.ids) - {self.tokenizer.unk_token_id}
         if wrong:
             token = self.tokenizer.convert_ids_to_tokens(min(wrong))
@@ -273,15 +353,15 @@ class Codec:
     def answer(self, tokens: Iterable[int]) -> str:
         """What counts as the answer in what a model went on with.
 
-        The one rule: an answer ends at the first line end or at the end-of-text token, whichever
-        comes first; space around it does not count.
+        The one rule: an answer ends at the first line end or at the first of the tokens that end
+        one, whichever comes first; space around it does not count.
         """
-        before = self.decode(takewhile(lambda token: token != self.end_id, tokens))
+        before = self.decode(takewhile(lambda token: token not in self.end_ids, tokens))
         return before.split("\n", 1)[0].strip()
 
     def context(self, text: str) -> list[int]:
-        """Tokens of a text that goes on: prefix, text."""
-        return [*self.prefix, *self.encode(text)]
+        """Tokens of a text's beginning: prefix, text."""
+        return [*self.prefix, *self._read(text, self._reader).ids]
 
     def document(
         self, text: str, spans: list[list[int]], max_tokens: int | None = None, *, ends: bool = True
@@ -299,7 +379,7 @@ class Codec:
             The tokens (prefix, text, end of text), and for each span that lies within them the
             index of its first token.
         """
-        encoded = self._read(text)
+        encoded = self._read(text, self._reader)
         shift = len(self.prefix)
         tokens = [*self.prefix, *encoded.ids, *([self.end_id] if ends else [])][:max_tokens]
         marked = []

@@ -244,7 +244,7 @@ class Evaluator:
         rollout = np.tile(np.arange(copies), len(contexts))
         return complete(
             self.model,
-            [[*context, self.codec.open_id] for context in contexts],
+            [[*context, *self.codec.opening] for context in contexts],
             SamplingParams(copies, self.codec.close_id, self.thought_tokens, temperature),
             lambda t, rows: uniform(self.seed, purpose, item[rows], place[rows], rollout[rows], t),
             self.decode_batch_size,
@@ -327,6 +327,6 @@ def _reasoned(
     """Contexts with their thoughts, closed: what an answer is drawn from."""
     codec = evaluator.codec
     return [
-        [*contexts[i // copies], codec.open_id, *tokens, *([] if stopped else [codec.close_id])]
+        [*contexts[i // copies], *codec.opening, *tokens, *([] if stopped else [codec.close_id])]
         for i, (tokens, stopped) in enumerate(zip(drawn.tokens, drawn.stopped, strict=True))
     ]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 
 from rlp_core import prompts
 from rlp_core.data.records import Document
@@ -21,6 +22,9 @@ from rlp_core.data.thought import ThoughtConfig
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import DataError, MissingInputError
 from rlp_core.files import folder_sha256, replacing_folder, sha256, write_json
+from rlp_core.policy import lora
+from rlp_core.policy.config import LoraConfig
+from rlp_core.policy.sharing import frozen
 from rlp_core.training.checkpoint import Checkpoints, State
 from rlp_core.training.config import LearnerConfig
 from rlp_core.training.positions import TokenizedDocument
@@ -33,6 +37,7 @@ KEPT = 3
 """Dumps of one run: the first few faults tell most, and a broken run must not fill the disk."""
 
 _DUMP, _STATE, _MODEL, _MANIFEST = "dump.json", "state", "model", "manifest.json"
+_FROZEN = "frozen.safetensors"
 
 
 class DumpedDocuments(Sequence[TokenizedDocument]):
@@ -130,7 +135,8 @@ class DumpWriter:
 
         Args:
             step: what to keep.
-            model: its configuration alone is written; the weights are in the state.
+            model: its configuration alone is written; the weights are in the state. Where only
+                some of them are trained, those that are frozen are written too.
             codec: its tokenizer is written.
 
         Returns:
@@ -146,6 +152,8 @@ class DumpWriter:
         with replacing_folder(target) as folder:
             model.config.save_pretrained(folder / _MODEL)
             codec.tokenizer.save_pretrained(folder / _MODEL)
+            if lora.adapted(model):
+                save_file(frozen(model), folder / _MODEL / _FROZEN)
             Checkpoints(folder / _STATE).save(step.number, step.state)
             write_json(folder / _DUMP, _to_json(step))
             manifest = {
@@ -182,20 +190,24 @@ def read_dump(folder: Path) -> StepDump:
         ) from error
 
 
-def model_of_dump(folder: Path, thought: ThoughtConfig) -> tuple[PreTrainedModel, Codec]:
+def model_of_dump(
+    folder: Path, thought: ThoughtConfig, adapters: LoraConfig
+) -> tuple[PreTrainedModel, Codec]:
     """The model of a dump with weights yet to be restored, and its codec; fp32, on the CPU."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    from rlp_core.policy.ends import ends_of
 
     config = AutoConfig.from_pretrained(folder / _MODEL)
     tokenizer = AutoTokenizer.from_pretrained(folder / _MODEL)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.eval()
-    codec = Codec.of(
-        cast("PreTrainedTokenizerFast", tokenizer),
-        (thought.open, thought.close),
-        prompts.text_of(thought.prompt),
-    )
+    if adapters.rank:
+        lora.attach(model, adapters, seed=0)
+        model.load_state_dict(load_file(folder / _MODEL / _FROZEN), strict=False)
+    fast, pair = cast("PreTrainedTokenizerFast", tokenizer), (thought.open, thought.close)
+    codec = Codec.of(fast, pair, *prompts.words(thought.prompt), ends=ends_of(model, fast))
     return model, codec
 
 

@@ -69,6 +69,8 @@ class MonitoredLearner:
         self.best: float | None = None
         self.kept: dict[str, dict[str, Tensor]] = {"best": {}, "good": {}}
         self.good_step: int | None = None
+        if heldout.every:
+            trainer.keep_start()
 
     def step(self, number: int) -> StepResult:
         """One update, watched.
@@ -101,12 +103,19 @@ class MonitoredLearner:
 
         Args:
             documents: each with a position to think at; None: those that are held back.
+
+        Raises:
+            ValueError: the run keeps no frozen start (`RLPLearner.keep_start`).
         """
         trainer = self.trainer
         spent = trainer.ledger.state()
         positions = trainer.positions(self.documents if documents is None else documents, HELDOUT)
         groups = trainer.draw(positions, HELDOUT)
-        models = {"ema": trainer.ema.model, "start": trainer.start, "direct": trainer.policy}
+        models = {
+            "ema": trainer.ema_compute.model,
+            "start": trainer.began_as,
+            "direct": trainer.compute.model,
+        }
         scores = {
             name: fmean(trainer.worker.score(model, positions, "heldout"))
             for name, model in models.items()
@@ -128,31 +137,31 @@ class MonitoredLearner:
 
     def state(self) -> State:
         """The trainer's state and what the watch remembers."""
-        parts = {name: State(dict(tensors)) for name, tensors in self.kept.items()}
         remembered: dict[str, Any] = {
             "monitor": self.monitor.state(),
             "best": self.best,
             "good_step": self.good_step,
         }
-        return State.join(
-            {"trainer": self.trainer.state(), **parts, "watch": State(values=remembered)}
-        )
+        fixed = {name: kept for name, kept in self.kept.items() if kept}
+        watch = State(values=remembered, fixed=fixed)
+        return State.join({"trainer": self.trainer.state(), "watch": watch})
 
     def restore(self, state: State) -> None:
         """Take up what `state` gave."""
         self.trainer.restore(state.part("trainer"))
-        self.kept = {name: dict(state.part(name).tensors) for name in self.kept}
-        remembered: Any = state.part("watch").values
+        watch = state.part("watch")
+        self.kept = {name: watch.fixed.get(name, {}) for name in self.kept}
+        remembered: Any = watch.values
         self.monitor.restore(remembered["monitor"])
         self.best, self.good_step = remembered["best"], remembered["good_step"]
 
     def _take(self, kept: dict[str, Tensor]) -> None:
         """Put kept weights in place of the policy's."""
-        restore_module(self.trainer.policy, State(kept))
+        restore_module(self.trainer.policy, State(kept), self.trainer.trained)
         self.trainer.compute.refresh()
 
     def _copy(self) -> dict[str, Tensor]:
-        tensors = module_state(self.trainer.policy).tensors
+        tensors = module_state(self.trainer.policy, self.trainer.trained).tensors
         return {name: tensor.to("cpu", copy=True) for name, tensor in tensors.items()}
 
     def _keep_best(self, gain: float) -> None:

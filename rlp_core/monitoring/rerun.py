@@ -76,7 +76,7 @@ class StepRerun:
         yield f"the run saw: {_told(step.metrics)}"
         yield f"this run sees: {self.raised or _told(self.metrics)}"
         yield ""
-        yield _phase("state before", len(state), len(step.state.tensors), "tensors", state)
+        yield _phase("state before", len(state), len(step.state.everything), "tensors", state)
         yield self._rows_phase("baseline", [row.baseline for row in self.rows], "target")
         yield self._rows_phase("thoughts", [row.thought_logprob for row in self.rows], "policy")
         yield self._rows_phase("rewards", [row.reward for row in self.rows], "")
@@ -126,7 +126,8 @@ def rerun(folder: Path) -> StepRerun:
     rows: list[RerunRow] = []
     metrics: dict[str, float] = {}
     raised = ""
-    with watching({"policy": trainer.policy, "target": trainer.ema.model}) as trace:
+    models = {"policy": trainer.compute.model, "target": trainer.ema_compute.model}
+    with watching(models) as trace:
         try:
             rows = sorted(_rows(trainer, step.number), key=lambda row: (row.finite, row.reward))
             metrics = trainer.step(step.number).metrics
@@ -139,9 +140,11 @@ def rerun(folder: Path) -> StepRerun:
 def _trainer(step: StepDump, folder: Path) -> RLPLearner:
     """The trainer as it was before the step, on the CPU."""
     from rlp_core.monitoring.dump import model_of_dump
+    from rlp_core.rollout.attention import enable
     from rlp_core.training.learner import RLPLearner
 
-    model, codec = model_of_dump(folder, step.thought)
+    model, codec = model_of_dump(folder, step.thought, step.settings.lora)
+    enable(model)  # as the run's own; its weights may be what is not finite
     try:
         trainer = RLPLearner(
             model, codec, step.settings, step.thought, step.seed, step.documents, **step.runtime
@@ -174,7 +177,7 @@ def _bad_tensors(state: State) -> list[str]:
     """Tensors of a state that hold NaN or infinity."""
     from rlp_core.monitoring.probe import finite
 
-    return [name for name, tensor in state.tensors.items() if not finite(tensor)]
+    return [name for name, tensor in state.everything.items() if not finite(tensor)]
 
 
 def _told(metrics: dict[str, float]) -> str:

@@ -74,6 +74,7 @@ class ReferenceModels:
             for an estimator of a token. The value loss reaches the policy's trunk through it.
         open_id: opens a thought.
         close_id: closes it.
+        lead: the prompt before `open_id`, where there is one.
     """
 
     policy: PreTrainedModel
@@ -82,6 +83,7 @@ class ReferenceModels:
     close_id: int
     frozen: PreTrainedModel | None = None
     value: Callable[[Tensor], Tensor] | None = None
+    lead: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ def step_loss(
     every: list[tuple[list[int], ReferenceThought]] = []
     ntp: list[Tensor] = []
     for position in positions:
-        start = [*position.document[: position.position], models.open_id]
+        start = [*position.document[: position.position], *models.lead, models.open_id]
         rewards.append([])
         for c in position.thoughts:
             reasoned = start + c.sampled + [models.close_id] * c.forced
@@ -241,7 +243,7 @@ def _advantages(
         ]
     result: list[list[list[float]]] = []
     for position, group in zip(positions, clipped, strict=True):
-        start = [*position.document[: position.position], models.open_id]
+        start = [*position.document[: position.position], *models.lead, models.open_id]
         result.append([])
         for c, final in zip(position.thoughts, group, strict=True):
             with torch.no_grad():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rlp_core.config import RLPConfig
 from rlp_core.contracts.config import Validate
@@ -12,8 +12,9 @@ from rlp_core.data.config import Prepare
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.evaluation.comparison_config import Compare, Promote
 from rlp_core.evaluation.config import Evaluate
+from rlp_core.policy.config import LoraConfig
 from rlp_core.section import Count, NonNegative, Positive, Section
-from rlp_core.training.config import Base, Cpt, Supervised
+from rlp_core.training.config import Base, Cpt, Supervised, Verify
 
 
 class Runtime(Section):
@@ -49,16 +50,32 @@ class Runtime(Section):
     ema_device: str = Field(
         default="", description="Where the baseline model lies; empty: beside the policy."
     )
-    verify: bool = Field(
-        default=True, description="Compare branch attention with the dense path at the start."
+    verify: Verify = Field(
+        default="error",
+        description="Compare branch attention with the dense path at the start; a difference that "
+        "rounding does not explain is an error or a warning.",
     )
     log_every: Positive = Field(description="Steps between lines of the log.")
     checkpoint_seconds: NonNegative = Field(
         default=60.0,
-        description="Seconds between saves of a training stage's state; 0: after each step.",
+        description="Seconds between saves of a training stage's state, at least; 0: after each "
+        "step.",
+    )
+    checkpoint_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.05,
+        description="Share of the time that saves may take: a large state is saved less often. It "
+        "bounds nothing where `checkpoint_seconds` is 0.",
     )
     experiment: str = Field(default="rlp", min_length=1, description="MLflow experiment.")
     tracking: bool = Field(default=True, description="Whether to log to MLflow at all.")
+
+    @field_validator("verify", mode="before")
+    @classmethod
+    def _check_verify(cls, value: object) -> object:
+        if isinstance(value, bool):
+            now = "`error` or `warn`" if value else "`off`"
+            raise ValueError(f"renamed, write {now}")
+        return value
 
 
 class Params(Section):
@@ -88,6 +105,22 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _adapters_stand_on_the_base(self) -> Params:
+        """Adapters that are saved alone are read with `models/base`, and with nothing else."""
+        before = {"rlp": "bootstrap", "cpt": "bootstrap", "finetune": "rlp and cpt"}
+        for stage, earlier in before.items():
+            own: LoraConfig = getattr(self, stage).lora
+            if not own.rank or own.saved == "merged":
+                continue
+            for name in earlier.split(" and "):
+                if getattr(self, name).lora != own:
+                    raise ValueError(
+                        f"`{stage}.lora` saves adapters alone, which go on from those of {earlier} "
+                        f"on models/base: `{name}.lora` must be the same"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _fits_the_context(self) -> Params:
         """A model built here has a longest sequence; nothing that is read may exceed it."""
         if self.base.architecture is None:
@@ -101,14 +134,20 @@ class Params(Section):
         return self
 
 
-def sequence_lengths(params: Params) -> dict[str, int]:
-    """The longest sequences that stages put through the model, by the keys that set them."""
-    thought = params.thought.max_tokens + 2  # both delimiters
+def sequence_lengths(params: Params, lead: int = 0) -> dict[str, int]:
+    """The longest sequences that stages put through the model, by the keys that set them.
+
+    Args:
+        params: all of them.
+        lead: tokens of the prompt before a thought; a tokenizer tells them.
+    """
+    thought = params.thought.max_tokens + 2 + lead  # both delimiters
+    more = f" + {lead} of thought.prompt" if lead else ""
     return {
         "bootstrap.max_tokens": params.bootstrap.max_tokens,
         "finetune.max_tokens": params.finetune.max_tokens,
-        "rlp.max_tokens + thought.max_tokens + 2": params.rlp.max_tokens + thought,
-        "evaluate.max_tokens + thought.max_tokens + 2 + evaluate.answer_tokens": (
+        f"rlp.max_tokens + thought.max_tokens + 2{more}": params.rlp.max_tokens + thought,
+        f"evaluate.max_tokens + thought.max_tokens + 2{more} + evaluate.answer_tokens": (
             params.evaluate.max_tokens + thought + params.evaluate.answer_tokens
         ),
     }

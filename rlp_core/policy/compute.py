@@ -7,10 +7,11 @@ written here and nowhere else.
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 import torch
+
+from rlp_core.policy.sharing import copy_sharing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -19,20 +20,34 @@ if TYPE_CHECKING:
 class Compute:
     """The model that computes: the master itself in fp32, a copy of it in bf16."""
 
-    def __init__(self, master: PreTrainedModel, dtype: torch.dtype) -> None:
+    def __init__(
+        self, master: PreTrainedModel, dtype: torch.dtype, like: Compute | None = None
+    ) -> None:
         """Build the copy where one is needed.
 
         Args:
             master: its parameters are fp32 and stay so.
             dtype: float32 or bfloat16.
+            like: that of the model which `master` is an average of. What is frozen there is shared
+                with it, where both lie on one device, and what is trained there is what moves
+                here; None: what moves is what takes gradients.
         """
         self.master = master
         self.model = master
-        if dtype != torch.float32:
-            self.model = copy.deepcopy(master)
-            # parameters alone: in bf16 the buffer of rotary frequencies would misplace far tokens
-            for parameter in self.model.parameters():
-                parameter.data = parameter.data.to(dtype)
+        trained = master if like is None else like.master
+        self.moves = [parameter.requires_grad for parameter in trained.parameters()]
+        if dtype == torch.float32:
+            return
+        if like is not None and like.model.device == master.device:
+            self.model = copy_sharing(like.model).requires_grad_(False)
+            self.refresh()
+            return
+        # parameters alone: in bf16 the buffer of rotary frequencies would misplace far tokens
+        lowered = {
+            id(p): torch.nn.Parameter(p.detach().to(dtype), p.requires_grad)
+            for p in master.parameters()
+        }
+        self.model = copy_sharing(master, lowered)
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -53,4 +68,6 @@ class Compute:
                 own.grad = None
 
     def _pairs(self) -> list[tuple[torch.nn.Parameter, torch.nn.Parameter]]:
-        return list(zip(self.model.parameters(), self.master.parameters(), strict=True))
+        """Those that are trained: what is frozen is as it was when the copy was made."""
+        both = zip(self.model.parameters(), self.master.parameters(), self.moves, strict=True)
+        return [(own, master) for own, master, moves in both if moves]

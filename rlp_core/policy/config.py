@@ -6,10 +6,29 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rlp_core.section import Positive, Section
+from rlp_core.section import Arguments, Count, Positive, PositiveReal, Section
 
 Precision = Literal["float32", "bfloat16"]
 """What computes; master parameters and EMA are float32 whatever it is."""
+
+
+class LoraConfig(Arguments):
+    """Low-rank adapters in place of training all weights (LoRA, arXiv 2106.09685)."""
+
+    rank: Count = Field(
+        default=0, description="Inner size of each adapter; 0: none, all weights are trained."
+    )
+    alpha: PositiveReal = Field(default=32.0, description="An adapter counts `alpha / rank` times.")
+    targets: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Linear layers that get one, by the last part of their names, such as q_proj; "
+        "empty: all but the head.",
+    )
+    saved: Literal["merged", "adapter"] = Field(
+        default="merged",
+        description="What the arm's folder holds: all weights, the adapters merged into them; or "
+        "the adapters alone, which `peft` reads with the model that they began from.",
+    )
 
 
 class Architecture(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,8 @@ from transformers import (
 from transformers.utils import logging
 
 from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
-from rlp_core.policy import checks, older
+from rlp_core.policy import adapter_folder, checks, lora, older
+from rlp_core.policy.ends import check_vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -82,7 +83,9 @@ def build(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen3F
     return model
 
 
-def load(source: str | Path, revision: str = "") -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def load(
+    source: str | Path, revision: str = "", *, keep_adapters: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Load model and tokenizer from a folder or a hub, in fp32, without remote code.
 
     What the checkpoint drops out is switched off, and said: see `checks.switch_off_dropout`.
@@ -90,15 +93,19 @@ def load(source: str | Path, revision: str = "") -> tuple[PreTrainedModel, PreTr
     Args:
         source: a folder, or a repository on a hub.
         revision: commit on the hub; empty for a folder.
+        keep_adapters: leave the adapters of a folder that holds such as they are, to be trained
+            on; else they are merged into the model below them.
 
     Raises:
         MissingInputError: the folder does not exist, or lacks files of the model.
         UnavailableError: the repository is neither cached nor reachable.
         ConfigError: the weights are pickled, damaged, missing, of other shapes or not finite; the
-            model is not causal; or its tokenizer has more tokens than it embeds.
+            model is not causal; or its tokenizer is another model's.
     """
     folder = Path(source)
     local = folder.is_dir()
+    if local and adapter_folder.is_adapter(folder):
+        return _load_adapters(folder, keep_adapters)
     if local:
         checks.check_folder(folder)
     elif isinstance(source, Path) or source.startswith((".", "/", "~")):
@@ -108,13 +115,7 @@ def load(source: str | Path, revision: str = "") -> tuple[PreTrainedModel, PreTr
             fix="run the stage that makes it, or `dvc pull` it",
         )
     model, tokenizer = _read(source, None if local else revision or None, local)
-    rows = embedding_rows(model)
-    if len(tokenizer) > rows:
-        raise ConfigError(
-            f"the tokenizer has {len(tokenizer)} tokens, the model embeds only {rows}",
-            where=str(source),
-            fix="take model and tokenizer from the same release",
-        )
+    check_vocabulary(model, tokenizer, embedding_rows(model), str(source))
     bad = [name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()]
     if bad:
         raise ConfigError(
@@ -127,6 +128,19 @@ def load(source: str | Path, revision: str = "") -> tuple[PreTrainedModel, PreTr
     if dropped:
         named = ", ".join(f"{name} = {rate}" for name, rate in sorted(dropped.items()))
         print(f"dropout of the checkpoint is switched off: {named} ({source})", flush=True)
+    return model, tokenizer
+
+
+def _load_adapters(folder: Path, keep: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    model, _ = load(adapter_folder.check(folder))
+    adapter_folder.put_into(model, folder)
+    if not keep:
+        lora.merge(model)
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:
+        raise _cannot_load(folder, True, error) from error
+    check_vocabulary(model, tokenizer, embedding_rows(model), str(folder))
     return model, tokenizer
 
 
@@ -162,12 +176,28 @@ def _read(
     return model, tokenizer
 
 
-def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def save(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    saved: Literal["merged", "adapter"] = "merged",
+) -> None:
     """Write safetensors, configuration and tokenizer into an existing folder.
 
     Transformers 4.57 and 5 read it alike.
+
+    Args:
+        model: stays as it is.
+        tokenizer: its own.
+        folder: where.
+        saved: what is written of a model with adapters: all weights, or they alone.
     """
-    model.save_pretrained(folder)
+    if lora.adapted(model) and saved == "adapter":
+        adapter_folder.write(model, tokenizer, folder)
+        older.make_tokenizer_readable(folder)
+        return
+    whole = lora.merged(model) if lora.adapted(model) else model
+    whole.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     older.make_readable(folder)
 
@@ -210,6 +240,15 @@ def parameter_count(model: PreTrainedModel) -> tuple[int, int]:
     first, last = embeddings(model)
     total = sum(p.numel() for p in model.parameters())
     return total - last.numel() - (0 if first is last else first.numel()), last.numel()
+
+
+def frozen_count(model: PreTrainedModel) -> tuple[int, int]:
+    """Those of `parameter_count` that are not trained: no gradient of them is made."""
+    first, last = embeddings(model)
+    table = 0 if first is last or first.requires_grad else first.numel()
+    total = sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    head = 0 if last.requires_grad else last.numel()
+    return total - head - table, head
 
 
 def _cannot_load(

@@ -21,6 +21,11 @@ def make_readable(folder: Path) -> None:
     config = folder / "config.json"
     tree = _read(config)
     _write(config, old_rope_names(tree) | tree)
+    make_tokenizer_readable(folder)
+
+
+def make_tokenizer_readable(folder: Path) -> None:
+    """As `make_readable`, of the tokenizer alone."""
     tokenizer = folder / "tokenizer_config.json"
     tree = _read(tokenizer)
     if tree.get("tokenizer_class") == "TokenizersBackend":

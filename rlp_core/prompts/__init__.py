@@ -1,15 +1,15 @@
 """How a model is asked to think: one YAML file each, `rlp_core/prompts/NAME.yaml`.
 
-`thought.prompt` names one. Its text is put before every document and context, in training and
-inference alike (`Codec.prefix` in rlp_core/data/tokenizer.py); no loss falls on it, and no thought
-stands in it.
+`thought.prompt` names one. Its text is put before every document and context, or right before every
+thought, in training and inference alike (`Codec.prefix` and `Codec.lead` in
+rlp_core/data/tokenizer.py); no loss falls on it, and no thought stands in it.
 """
 
 from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
@@ -25,12 +25,25 @@ class PromptTemplate(Section):
 
     title: str = Field(min_length=1, description="What it does, in one line.")
     source: str = Field(min_length=1, description="Where its words come from.")
-    place: Literal["start"] = Field(
-        description="Where it stands: `start`, right after the start-of-text token."
+    place: Literal["start", "thought"] = Field(
+        description="Where it stands: `start`, right after the start-of-text token; `thought`, "
+        "before the delimiter that opens a thought, and nowhere where nothing is thought."
     )
     text: str = Field(
-        min_length=1, description="Its words; with the line end that parts it from the document."
+        min_length=1, description="Its words; with the line end that parts it from what follows."
     )
+
+
+class Words(NamedTuple):
+    """What is put into the text that a model reads.
+
+    Attributes:
+        start: before every text.
+        lead: before the delimiter that opens a thought.
+    """
+
+    start: str = ""
+    lead: str = ""
 
 
 def names() -> list[str]:
@@ -55,13 +68,16 @@ def get(name: str) -> PromptTemplate:
     return _read(FOLDER / f"{name}.yaml")
 
 
-def text_of(name: str) -> str:
-    """The words of a prompt; none where no prompt is named.
+def words(name: str) -> Words:
+    """The words of a prompt by the place that they stand at; none where no prompt is named.
 
     Raises:
         ConfigError, PluginError: as `get`.
     """
-    return get(name).text if name else ""
+    if not name:
+        return Words()
+    prompt = get(name)
+    return Words(prompt.text) if prompt.place == "start" else Words(lead=prompt.text)
 
 
 @functools.cache

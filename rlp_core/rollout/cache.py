@@ -15,8 +15,12 @@ class BranchCache:
     """What a drawn token may see: its trunk before its position, and its own branch.
 
     Rows are branches. Those of one document share its keys and values, which lie in a grid of
-    [documents, rows of a document], so that one product serves them all. Finished rows are
-    compacted away, and rows part where their thoughts do (`keep`).
+    [documents, rows of a document], so that one product serves them all.
+
+    A row's own keys and values lie in a slot, and there are as many slots as rows ever stood here
+    at once. Where rows part or end (`keep`), those that stay close up in place, layer by layer,
+    and a new row takes the slot of one that went: beside the cache there is never more than a
+    copy of one layer's keys or values.
     """
 
     def __init__(
@@ -30,7 +34,7 @@ class BranchCache:
         """Begin with empty branches.
 
         Args:
-            prefill: has kept the keys and values of the packed trunks.
+            prefill: has kept the keys and values of the packed trunks; they are taken from it.
             trunk_starts: where each trunk begins in them.
             trunks: [rows] the trunk of each row; rows of one trunk stand together.
             positions: [rows] how many tokens of the trunk each row sees.
@@ -38,16 +42,18 @@ class BranchCache:
         """
         self.trunk_of, self.visible, self.filled = trunks, positions, 0
         self.longest = int(positions.max())
-        first = next(iter(prefill.kept.values()), None)
-        assert first is not None or self.longest == 0
+        assert prefill.kept or self.longest == 0
         column = torch.arange(self.longest, device=positions.device)
         starts = torch.tensor(trunk_starts, device=positions.device)
         # beyond a short trunk the index points at some other row: the bias hides it
         index = (starts[:, None] + column).clamp_max(max(0, self._rows(prefill) - 1)).flatten()
-        self.trunk: dict[int, tuple[Tensor, Tensor]] = {
-            layer: (self._grid(key, index, len(starts)), self._grid(value, index, len(starts)))
-            for layer, (key, value) in prefill.kept.items()
-        }
+        self.trunk: dict[int, tuple[Tensor, Tensor]] = {}
+        for layer in sorted(prefill.kept):  # taken over one by one: no second copy of them all
+            key, value = prefill.kept.pop(layer)
+            self.trunk[layer] = (
+                self._grid(key, index, len(starts)),
+                self._grid(value, index, len(starts)),
+            )
         self.own: dict[int, tuple[Tensor, Tensor]] = {}
         self.room, self.bytes_read = room, 0
         self._arrange()
@@ -65,10 +71,8 @@ class BranchCache:
         """Lay the rows out in the grid anew."""
         documents, counts = torch.unique_consecutive(self.trunk_of, return_counts=True)
         if len(documents) < len(next(iter(self.trunk.values()), ((),))[0]):
-            self.trunk = {
-                layer: (key[documents], value[documents])
-                for layer, (key, value) in self.trunk.items()
-            }
+            for layer, (key, value) in self.trunk.items():
+                self.trunk[layer] = (key[documents], value[documents])
             self.trunk_of = torch.repeat_interleave(
                 torch.arange(len(documents), device=counts.device), counts
             )
@@ -98,17 +102,19 @@ class BranchCache:
             rows: [new rows] where each comes from; those of one trunk stand together.
         """
         self.trunk_of, self.visible = self.trunk_of[rows], self.visible[rows]
-        self.own = {
-            layer: (self._picked(keys, rows), self._picked(values, rows))
-            for layer, (keys, values) in self.own.items()
-        }
+        for layer, (keys, values) in self.own.items():
+            keys = self._closed_up(keys, rows)
+            self.own[layer] = (keys, values)  # the old keys are let go before the values follow
+            self.own[layer] = (keys, self._closed_up(values, rows))
         self._arrange()
 
-    def _picked(self, own: Tensor, rows: Tensor) -> Tensor:
-        """Some rows of a cache; only what is filled is copied."""
-        made = own.new_zeros(len(rows), *own.shape[1:])
-        made[:, :, : self.filled] = own[:, :, : self.filled].index_select(0, rows)
-        return made
+    def _closed_up(self, own: Tensor, rows: Tensor) -> Tensor:
+        """The slots after `keep`: the same memory, or more where rows have become more."""
+        filled = own[:, :, : self.filled].index_select(0, rows)
+        if len(rows) > len(own):
+            own = own.new_empty(len(rows), *own.shape[1:])
+        own[: len(rows), :, : self.filled] = filled
+        return own
 
     def advance(self) -> None:
         """The next token of every row is about to be read."""
@@ -121,14 +127,14 @@ class BranchCache:
         rows, heads, size = query.shape
         groups = key.shape[1]
         if layer not in self.own:
-            empty = key.new_zeros(rows, groups, self.room, size)
-            self.own[layer] = (empty, torch.zeros_like(empty))
+            empty = key.new_empty(rows, groups, self.room, size)
+            self.own[layer] = (empty, torch.empty_like(empty))
         if layer not in self.trunk:  # all rows begin at position 0: no trunk was read
             nothing = key.new_zeros(self.cells[0], groups, 0, size)
             self.trunk[layer] = (nothing, nothing)
         keys, values = self.own[layer]
-        keys[:, :, self.filled - 1], values[:, :, self.filled - 1] = key, value
-        keys, values = keys[:, :, : self.filled], values[:, :, : self.filled]
+        keys[:rows, :, self.filled - 1], values[:rows, :, self.filled - 1] = key, value
+        keys, values = keys[:rows, :, : self.filled], values[:rows, :, : self.filled]
         per_row = query.view(rows, groups, -1, size)
         trunk_keys, trunk_values = self.trunk[layer]
         self.bytes_read += 2 * (trunk_keys.nbytes + keys.nbytes)

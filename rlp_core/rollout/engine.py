@@ -1,7 +1,7 @@
-"""What the loops call: through branches where the model can, densely where it cannot.
+"""What the loops call: everything goes through branches, by models that `prepare` has let.
 
-`enable` decides once per model. The dense path, one padded row per thought, is the oracle that
-`verify` and the tests compare with.
+The dense path, one padded row per thought, is no way to train: it costs the document once per
+thought. It is what `verify`, the benchmark and the tests compare with.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rlp_core.errors import ConfigError
 from rlp_core.policy.logits import check_head
-from rlp_core.rollout import attention, dense, sampler
+from rlp_core.rollout import attention, sampler
 from rlp_core.rollout.branches import Branch, pack
 from rlp_core.rollout.sampling import Completions, Prompt, SamplingParams, Uniforms
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def prepare(model: PreTrainedModel, kernel: str = "auto") -> None:
-    """Let a model attend through branches, or say that it goes the dense way.
+    """Let a model attend through branches.
 
     Args:
         model: on its device.
@@ -31,8 +31,9 @@ def prepare(model: PreTrainedModel, kernel: str = "auto") -> None:
             `blocks` elsewhere.
 
     Raises:
-        ConfigError: the model attends in sliding windows, drops attention out, or has a head that
-            is not plain; or a kernel is asked for that the device or the model does not have.
+        ConfigError: the model has attention of its own, attends in sliding windows, drops attention
+            out, or has a head that is not plain; or a kernel is asked for that the device or the
+            model does not have.
     """
     _check_kernel(model, kernel)
     check_head(model)
@@ -43,10 +44,12 @@ def prepare(model: PreTrainedModel, kernel: str = "auto") -> None:
             flush=True,
         )
     if not attention.enable(model, kernel):
-        print(
-            f"warning: {type(model).__name__} does not take its attention from the registry of "
-            "transformers; thoughts are read densely, which is many times slower",
-            flush=True,
+        raise ConfigError(
+            f"{type(model).__name__} computes its attention itself; thoughts are drawn and learnt "
+            "by an attention of this project's, which it would not call",
+            where=f"the model's code in transformers: {type(model).__name__} does not take its "
+            "attention from the registry there",
+            fix="take a model of a family that does, such as Llama, Mistral, Qwen2, Qwen3 or Gemma",
         )
 
 
@@ -73,11 +76,14 @@ def branching(model: PreTrainedModel) -> bool:
 def states(
     model: PreTrainedModel, trunks: Sequence[Sequence[int]], branches: Sequence[Branch] = ()
 ) -> Tensor:
-    """Last hidden states of all trunk tokens, then of all branch tokens: [N, width]."""
-    if branching(model):
-        kernel = attention.kernel_of(model)
-        return pack(trunks, branches, model.device, kernel).states(model)
-    return dense.states(model, trunks, branches)
+    """Last hidden states of all trunk tokens, then of all branch tokens: [N, width].
+
+    Raises:
+        ValueError: the model was not prepared: it would let every token see all those before it.
+    """
+    _require(model)
+    kernel = attention.kernel_of(model)
+    return pack(trunks, branches, model.device, kernel).states(model)
 
 
 def starts_of(lengths: Iterable[int], first: int = 0) -> list[int]:
@@ -93,9 +99,13 @@ def generate(
     uniforms: Uniforms,
     rows: int,
 ) -> Completions:
-    """`sampler.sample`, or the same drawn densely."""
-    path = sampler.sample if branching(model) else dense.sample
-    return path(model, trunks, prompts, params, uniforms, rows)
+    """`sampler.sample`.
+
+    Raises:
+        ValueError: the model was not prepared.
+    """
+    _require(model)
+    return sampler.sample(model, trunks, prompts, params, uniforms, rows)
 
 
 def complete(
@@ -115,3 +125,8 @@ def complete(
     trunks = [context[:-1] for context in contexts]
     prompts = [Prompt(i, len(c) - 1, c[-1]) for i, c in enumerate(contexts)]
     return generate(model, trunks, prompts, params, uniforms, rows)
+
+
+def _require(model: PreTrainedModel) -> None:
+    if not branching(model):
+        raise ValueError("the model does not attend through branches: call `prepare` first")

@@ -68,18 +68,20 @@ def _build(
     size = models.Shape(
         shape.width, shape.layers, shape.heads, shape.kv_heads, shape.feed_forward, shape.context
     )
-    return models.build(size, tokenizer, context.params.seed), common.codec_of(
-        context.params, tokenizer
-    )
+    model = models.build(size, tokenizer, context.params.seed)
+    codec = common.codec_of(context.params, model, tokenizer)
+    common.check_lengths(context.params, model, "base.architecture", len(codec.lead))
+    return model, codec
 
 
 def _take_checkpoint(context: StageContext) -> tuple[PreTrainedModel, Codec]:
     """A Hugging Face checkpoint, with the thought's delimiters as single tokens."""
     params, pair = context.params, common.delimiters(context.params)
     model, tokenizer = models.load(params.base.checkpoint, params.base.revision)
-    common.check_lengths(params, model, params.base.checkpoint)
     added = add_delimiters(tokenizer, pair)
+    codec = common.codec_of(params, model, tokenizer)
+    common.check_lengths(params, model, params.base.checkpoint, len(codec.lead))
     models.initialise_tokens(model, added)
     if added:
         print(f"base: {len(added)} thought delimiters added to the tokenizer of the checkpoint")
-    return model, common.codec_of(params, tokenizer)
+    return model, codec

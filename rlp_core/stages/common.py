@@ -16,8 +16,10 @@ from rlp_core.errors import ConfigError, MissingInputError
 from rlp_core.files import folder_sha256, read_jsonl, replacing_folder, sha256, write_json
 from rlp_core.monitoring.progress import StepLog, tail_means
 from rlp_core.params.root import sequence_lengths
-from rlp_core.policy import checks
+from rlp_core.policy import checks, lora
 from rlp_core.policy import model as models
+from rlp_core.policy.config import LoraConfig
+from rlp_core.policy.ends import ends_of
 from rlp_core.rollout.engine import prepare
 from rlp_core.training import loop
 from rlp_core.training.checkpoint import Checkpoints
@@ -67,19 +69,38 @@ def read_part(context: StageContext, part: str, kind: type[R]) -> list[R]:
     return records
 
 
-def open_model(context: StageContext, arm: str) -> tuple[PreTrainedModel, Codec]:
-    """Load the model of an arm onto the device, and its codec."""
+def open_model(
+    context: StageContext, arm: str, adapters: LoraConfig | None = None
+) -> tuple[PreTrainedModel, Codec]:
+    """Load the model of an arm onto the device, and its codec.
+
+    Args:
+        context: the stage.
+        arm: whose model.
+        adapters: what is trained of it; None, or of rank 0: all weights. Where adapters are
+            trained and saved as such, those that the arm's folder holds are gone on with.
+
+    Raises:
+        ConfigError: the arm's own adapters are of another make than those that are asked for.
+    """
     device = prepare_torch(context.params)
-    model, tokenizer = models.load(context.workspace.model(arm))
-    check_lengths(context.params, model, f"models/{arm}")
+    on = adapters is not None and adapters.rank > 0 and adapters.saved == "adapter"
+    model, tokenizer = models.load(context.workspace.model(arm), keep_adapters=on)
+    if adapters is not None and adapters.rank:
+        lora.prepare_adapters(model, adapters, context.params.seed, f"models/{arm}")
+    codec = codec_of(context.params, model, tokenizer)
+    check_lengths(context.params, model, f"models/{arm}", len(codec.lead))
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model, context.params.runtime.attention)
-    return model, codec_of(context.params, tokenizer)
+    return model, codec
 
 
-def check_lengths(params: Params, model: PreTrainedModel, source: str) -> None:
-    """Raise ConfigError where any stage may read more tokens at once than the model can."""
-    lengths = {"base.max_tokens": params.base.max_tokens, **sequence_lengths(params)}
+def check_lengths(params: Params, model: PreTrainedModel, source: str, lead: int) -> None:
+    """Raise ConfigError where any stage may read more tokens at once than the model can.
+
+    `lead` is the length of the prompt before a thought, in tokens.
+    """
+    lengths = {"base.max_tokens": params.base.max_tokens, **sequence_lengths(params, lead)}
     checks.check_length(model.config, lengths, source)
 
 
@@ -91,17 +112,18 @@ def delimiters(params: Params) -> tuple[str, str]:
 def thinking(params: Params) -> Thinking:
     """How the model thinks, for its folder."""
     thought = params.thought
-    prompt = prompts.text_of(thought.prompt)
-    return Thinking(thought.open, thought.close, thought.max_tokens, prompt)
+    words = prompts.words(thought.prompt)
+    return Thinking(thought.open, thought.close, thought.max_tokens, *words)
 
 
-def codec_of(params: Params, tokenizer: PreTrainedTokenizerFast) -> Codec:
+def codec_of(params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Codec:
     """The codec of a model's tokenizer, with the delimiters and the prompt of the parameters.
 
     Raises:
         ConfigError: a text may be no longer than the prompt alone.
     """
-    codec = Codec.of(tokenizer, delimiters(params), prompts.text_of(params.thought.prompt))
+    words, ends = prompts.words(params.thought.prompt), ends_of(model, tokenizer)
+    codec = Codec.of(tokenizer, delimiters(params), *words, ends=ends)
     limits = {
         f"{name}.max_tokens": getattr(params, name).max_tokens
         for name in ("base", "bootstrap", "rlp", "finetune", "evaluate")
@@ -118,10 +140,19 @@ def codec_of(params: Params, tokenizer: PreTrainedTokenizerFast) -> Codec:
     return codec
 
 
-def save_model(context: StageContext, model: PreTrainedModel, codec: Codec, arm: str) -> None:
-    """Write the model of an arm, whole or not at all, and note it in the run."""
+def save_model(
+    context: StageContext,
+    model: PreTrainedModel,
+    codec: Codec,
+    arm: str,
+    adapters: LoraConfig | None = None,
+) -> None:
+    """Write the model of an arm, whole or not at all, and note it in the run.
+
+    `adapters` says what is written of a model with adapters.
+    """
     with replacing_folder(context.workspace.model(arm)) as folder:
-        models.save(model, codec.tokenizer, folder)
+        models.save(model, codec.tokenizer, folder, adapters.saved if adapters else "merged")
         thinking(context.params).write(folder)
     context.tracker.model(path=context.workspace.model(arm), arm=arm)
     print(f"{arm}: model {folder_sha256(context.workspace.model(arm))[:12]} saved")
@@ -138,8 +169,8 @@ def train(context: StageContext, trainable: Trainable, steps: int) -> StepLog:
     Raises:
         TryAgainError: SIGTERM came; the state is saved.
     """
-    kept, log = checkpoints(context), step_log(context, steps)
-    loop.run(trainable, steps, log, kept, context.params.runtime.checkpoint_seconds)
+    kept, log, runtime = checkpoints(context), step_log(context, steps), context.params.runtime
+    loop.run(trainable, steps, log, kept, runtime.checkpoint_seconds, runtime.checkpoint_share)
     return log
 
 

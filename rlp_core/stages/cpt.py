@@ -27,7 +27,7 @@ def run(context: StageContext) -> None:
     params, settings = context.params, context.params.cpt
     budget = int(settings.compute_ratio * _spent_by_rlp(context))
     documents = common.read_part(context, "rlp", Document)
-    model, codec = common.open_model(context, "bootstrap")
+    model, codec = common.open_model(context, "bootstrap", settings.lora)
     read = [document_example(codec, document, params.rlp.max_tokens) for document in documents]
     data, lost = learnable(read), truncation(read)
     common.require_learnable(len(data), "rlp", "rlp.max_tokens")
@@ -47,7 +47,7 @@ def run(context: StageContext) -> None:
         flops_budget=budget,
     )
     log = common.train(context, trainer, steps)
-    common.save_model(context, model, codec, "cpt")
+    common.save_model(context, model, codec, "cpt", settings.lora)
     share = trainer.ledger.total_flops / budget if budget else 1.0
     extra = {"flops_budget": budget, "budget_share": share, **lost.metrics()}
     common.finish_training(context, log, trainer.ledger, extra)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rlp_core.stages import common
 from rlp_core.stages.imitation import imitate
 
 if TYPE_CHECKING:
@@ -19,4 +20,5 @@ STREAM = 4
 def run(context: StageContext) -> None:
     """Write `models/ARM-ft`, its metrics and its learning curve."""
     arm, settings = context.arm, context.params.finetune
-    imitate(context, settings, part="finetune", start=arm, end=f"{arm}-ft", stream=STREAM)
+    model, codec = common.open_model(context, arm, settings.lora)
+    imitate(context, settings, model, codec, part="finetune", end=f"{arm}-ft", stream=STREAM)

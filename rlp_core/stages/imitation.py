@@ -1,4 +1,4 @@
-"""What `bootstrap` and `finetune` share: imitate demonstrations, from one arm to another."""
+"""What `bootstrap` and `finetune` share: imitate demonstrations."""
 
 from __future__ import annotations
 
@@ -12,25 +12,35 @@ from rlp_core.training.filler import demonstrated
 from rlp_core.training.supervised import SupervisedTrainer
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from rlp_core.data.tokenizer import Codec
     from rlp_core.stage import StageContext
 
 
 def imitate(
-    context: StageContext, settings: Supervised, *, part: str, start: str, end: str, stream: int
+    context: StageContext,
+    settings: Supervised,
+    model: PreTrainedModel,
+    codec: Codec,
+    *,
+    part: str,
+    end: str,
+    stream: int,
 ) -> None:
-    """Train a copy of arm `start` on a part of demonstrations and save it as arm `end`.
+    """Train a model on a part of demonstrations and save it as an arm.
 
     Args:
         context: the stage.
         settings: its section of the parameters.
+        model: is trained.
+        codec: its tokenizer.
         part: the demonstrations.
-        start: the arm to load.
         end: the arm to write.
         stream: order of the records, apart from the other stages'.
     """
     params = context.params
     demonstrations = common.read_part(context, part, Demonstration)
-    model, codec = common.open_model(context, start)
     read = demonstrated(codec, demonstrations, settings, params.seed)
     data, lost = learnable(read), truncation(read)
     lost.tell(part, f"{part}.max_tokens")
@@ -48,5 +58,5 @@ def imitate(
         precision=settings.precision,
     )
     log = common.train(context, trainer, settings.steps)
-    common.save_model(context, model, codec, end)
+    common.save_model(context, model, codec, end, settings.lora)
     common.finish_training(context, log, trainer.ledger, lost.metrics())

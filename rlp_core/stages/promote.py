@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlp_core.data import thinking
 from rlp_core.errors import MissingInputError
 from rlp_core.evaluation import gate, item_files
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import write_json
+from rlp_core.policy.adapter_folder import is_adapter
 from rlp_core.tracking.registry import register
 
 if TYPE_CHECKING:
@@ -36,13 +43,14 @@ def run(context: StageContext) -> None:
     }
     verdict = gate.verdict(items, params, resampler)
     folder = workspace.model(verdict["winner"])
-    if not (folder / "config.json").is_file():
+    if not ((folder / "config.json").is_file() or is_adapter(folder)):
         raise MissingInputError(
             "the winner has no model here", where=str(folder), fix="run `dvc pull` or `dvc repro`"
         )
     write_json(workspace.reports / "promotion.json", verdict)
     _say(verdict)
-    registered = register(context.tracker, folder, REGISTERED_MODEL, verdict)
+    with _whole(folder) as source:
+        registered = register(context.tracker, source, REGISTERED_MODEL, verdict)
     if registered is not None:
         champion = registered.champion or "none"
         print(f"registered as {REGISTERED_MODEL} version {registered.version}; champion {champion}")
@@ -54,6 +62,25 @@ def run(context: StageContext) -> None:
     else:
         print("not registered: runtime.tracking is off")
     context.tracker.metrics({"promoted": float(verdict["promoted"])})
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A folder of the arm's name that holds all weights: a registry knows nothing of `models/base`.
+
+    It is the arm's own, or one made for the time being where the arm's holds adapters alone.
+    """
+    if not is_adapter(folder):
+        yield folder
+        return
+    from rlp_core.policy.model import load, save
+
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch) / folder.name
+        made.mkdir()
+        save(*load(folder), made)
+        shutil.copy2(folder / thinking.FILE, made)
+        yield made
 
 
 def _say(verdict: dict[str, Any]) -> None:

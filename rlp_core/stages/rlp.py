@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def run(context: StageContext) -> None:
     """Write `models/rlp`, the ledger that `cpt` reads, its metrics and its learning curve."""
     params, settings, runtime = context.params, context.params.rlp, context.params.runtime
-    model, codec = common.open_model(context, "bootstrap")
+    model, codec = common.open_model(context, "bootstrap", settings.lora)
     key = context.scratch.name[:16] if context.scratch is not None else "run"
     trainer = RLPTrainer(
         model,
@@ -32,6 +32,7 @@ def run(context: StageContext) -> None:
         ema_device=runtime.ema_device,
         verify=runtime.verify,
         save_seconds=runtime.checkpoint_seconds,
+        save_share=runtime.checkpoint_share,
         log_every=runtime.log_every,
         sink=context.tracker,
         checkpoints=common.checkpoints(context),
@@ -40,7 +41,7 @@ def run(context: StageContext) -> None:
     if runtime.tracking and settings.steps:
         trainer.learner.peak = roofline.measure(runtime.threads, str(model.device), seconds=0.1)
     trainer.train()
-    common.save_model(context, model, codec, "rlp")
+    common.save_model(context, model, codec, "rlp", settings.lora)
     ledger = trainer.learner.ledger
     write_json(context.workspace.report("rlp") / "ledger.json", ledger.as_dict())
     assert trainer.log is not None  # it has trained

@@ -16,7 +16,9 @@ from rlp_core.contracts import report
 from rlp_core.contracts.text import has_unpaired_surrogate
 from rlp_core.contracts.validation import Validation, validate, validated_manifest
 from rlp_core.contracts.verdict import metrics
+from rlp_core.data import seam
 from rlp_core.files import replacing_folder, sha256, write_json, write_jsonl, write_text
+from rlp_core.workspace import DEMONSTRATION_PARTS
 
 if TYPE_CHECKING:
     from rlp_core.stage import StageContext
@@ -52,6 +54,9 @@ def run(context: StageContext) -> None:
     with replacing_folder(workspace.validated) as validated:
         written = [_write_passed(validated, v.part.name, v.passed) for v in found.parts]
         write_json(validated / "manifest.json", validated_manifest(found.manifest, written))
+        passed = {v.part.name: v.passed for v in found.parts}
+        seam.write(validated / workspace.seams.name, passed)
+    _tell_unlike_prompts(passed)
     for name, _, digest in written:
         context.tracker.dataset(
             name=name, path=workspace.part(name), digest=digest, context=context.name
@@ -70,6 +75,12 @@ def _write_escaped(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         line = json.dumps(row, ensure_ascii=False)
         lines.append(json.dumps(row) if has_unpaired_surrogate(line) else line)
     write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def _tell_unlike_prompts(passed: dict[str, list[dict[str, Any]]]) -> None:
+    demonstrations = [row for part in DEMONSTRATION_PARTS for row in passed[part]]
+    for line in seam.unlike_prompts(demonstrations, passed["problems"]):
+        print(f"warning: validate: {line}")
 
 
 def _tell(found: Validation, folder: Path, docs: Path) -> None:

@@ -129,9 +129,9 @@ def _score(
 ) -> list[list[float]]:
     """S of the text after each control."""
     marks = worker.marks
-    trunks, index = trunks_of([group.position for group in groups])
+    trunks, index = trunks_of([group.position for group in groups], marks.lead)
     branches = [
-        Branch(trunk, group.position.index,
+        Branch(trunk, group.position.index + len(marks.lead),
                [marks.open, *control, marks.close, *group.position.following[:-1]])
         for trunk, group, each in zip(index, groups, controls, strict=True)
         for control in each

@@ -63,7 +63,7 @@ def demonstration_example(codec: Codec, demo: Demonstration, max_tokens: int) ->
     `max_tokens` is dropped whole: half of one would teach thoughts that never close, or lead to
     nothing.
     """
-    context = [*codec.context(demo.context), codec.open_id]
+    context = [*codec.context(demo.context), *codec.opening]
     tokens = [
         *context,
         *codec.encode(demo.thought),

@@ -9,9 +9,12 @@ from pydantic import Field, field_validator, model_validator
 from rlp_core.objective import estimators
 from rlp_core.objective.config import ObjectiveConfig
 from rlp_core.objective.estimators import ema_reaches_gradient
-from rlp_core.policy.config import Architecture, Precision
+from rlp_core.policy.config import Architecture, LoraConfig, Precision
 from rlp_core.section import Arguments, Count, NonNegative, Positive, PositiveReal, Section, Share
 from rlp_core.workspace import output_at
+
+Verify = Literal["error", "warn", "off"]
+"""What a difference of branches from the dense path is; `off`: they are not compared."""
 
 
 class OptimizerConfig(Arguments):
@@ -84,6 +87,9 @@ class LearnerConfig(ObjectiveConfig):
         default="float32",
         description="What samples, scores and is updated; master parameters and EMA stay in "
         "float32.",
+    )
+    lora: LoraConfig = Field(
+        default=LoraConfig(), description="Adapters; policy, EMA and start then share one base."
     )
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.99, description="tau of the baseline model. The paper: 0.999."
@@ -188,6 +194,7 @@ class Supervised(Section):
     precision: Precision = Field(
         default="float32", description="What computes; the parameters stay in float32."
     )
+    lora: LoraConfig = Field(default=LoraConfig(), description="Adapters.")
     optimizer: OptimizerConfig = Field(description="How to step.")
 
 
@@ -201,4 +208,5 @@ class Cpt(Section):
     precision: Precision = Field(
         default="float32", description="What computes; the parameters stay in float32."
     )
+    lora: LoraConfig = Field(default=LoraConfig(), description="Adapters.")
     optimizer: OptimizerConfig = Field(description="How to step.")

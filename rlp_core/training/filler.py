@@ -91,13 +91,14 @@ def _filler(
     """
     text, _ = codec.document(demo.context + demo.continuation, [])
     inner = [*codec.encode(thought), codec.close_id]
-    whole = len(text) + 1 + len(inner)
+    whole = len(text) + len(codec.opening) + len(inner)
     room = min(len(text), max_tokens)
     if room <= codec.first:
         return dropped(whole)
     position = codec.first + int(where * (room - codec.first))
-    tokens = [*text[:position], codec.open_id, *inner, *text[position:]][:max_tokens]
-    first = position + 1 + (len(inner) if thought else 0)
-    if position + 1 + len(inner) >= max_tokens:
+    tokens = [*text[:position], *codec.opening, *inner, *text[position:]][:max_tokens]
+    opened = position + len(codec.opening)
+    first = opened + (len(inner) if thought else 0)
+    if opened + len(inner) >= max_tokens:
         return dropped(whole)  # the thought would stand unclosed, or lead to nothing
     return Example(tokens, range(first, len(tokens)), whole)

@@ -118,10 +118,17 @@ class RolloutGroup:
 
 @dataclass(frozen=True)
 class Delimiters:
-    """The tokens that open and close a thought."""
+    """What stands around a thought.
+
+    Attributes:
+        open: the token that opens it.
+        close: the token that closes it.
+        lead: the prompt before `open`, where there is one.
+    """
 
     open: int
     close: int
+    lead: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class RolloutWorker:
     """Samples thoughts at the positions of a run and scores the text there.
 
     Attributes:
-        marks: the delimiters.
+        marks: what stands around a thought.
         discount: weight of each further target.
         seed: the run's.
         decode_batch_size: thoughts in flight at once.
@@ -156,9 +163,10 @@ class RolloutWorker:
         A thought depends on (seed, step, document, position, rollout, token) and on the model
         alone.
         """
-        trunks, index = trunks_of(positions)
+        lead = self.marks.lead
+        trunks, index = trunks_of(positions, lead)
         prompts = [
-            Prompt(i, position.index, self.marks.open, tuple(position.following))
+            Prompt(i, position.index + len(lead), self.marks.open, tuple(position.following))
             for i, position in zip(index, positions, strict=True)
         ]
         group = params.n
@@ -175,7 +183,7 @@ class RolloutWorker:
             ),
             self.decode_batch_size,
         )
-        _count(self.ledger, trunks, positions, drawn, group)
+        _count(self.ledger, trunks, prompts, drawn)
         self.ledger.bytes_read = drawn.bytes_read
         groups = []
         for i, position in enumerate(positions):
@@ -224,21 +232,29 @@ class RolloutWorker:
 def _count(
     ledger: Ledger,
     trunks: Sequence[Sequence[int]],
-    positions: Sequence[ThinkPosition],
+    prompts: Sequence[Prompt],
     drawn: Completions,
-    group: int,
 ) -> None:
     """Trunks are read once, what thoughts have in common at their beginning once too."""
     ledger.rows("prefill", map(len, trunks), 0)
     for phase, (tokens, pairs, scored) in drawn.spent.items():
         ledger.fed(phase, tokens, pairs, scored)
+    group = len(drawn.tokens) // len(prompts)
     for i, thought in enumerate(drawn.tokens):
-        position = positions[i // group]
-        ledger.usual_recipe(position.index, len(thought), len(position.targets))
+        prompt = prompts[i // group]
+        ledger.usual_recipe(prompt.position, len(thought), len(prompt.targets))
 
 
-def trunks_of(positions: Sequence[ThinkPosition]) -> tuple[list[list[int]], list[int]]:
-    """Each text once, cut after its last place; and which of them each place belongs to."""
+def trunks_of(
+    positions: Sequence[ThinkPosition], lead: tuple[int, ...] = ()
+) -> tuple[list[list[int]], list[int]]:
+    """Each text once, cut after its last place; and which of them each place belongs to.
+
+    With a prompt before the thoughts, `lead`, it is each place of each text instead, the text up to
+    there and the prompt: all thoughts of a place share it.
+    """
+    if lead:
+        return _prompted(positions, lead)
     ends: dict[int, int] = {}
     documents: dict[int, TokenizedDocument] = {}
     for position in positions:
@@ -248,6 +264,21 @@ def trunks_of(positions: Sequence[ThinkPosition]) -> tuple[list[list[int]], list
     order = {key: i for i, key in enumerate(documents)}
     trunks = [documents[key].tokens[: ends[key]] for key in documents]
     return trunks, [order[id(position.document)] for position in positions]
+
+
+def _prompted(
+    positions: Sequence[ThinkPosition], lead: tuple[int, ...]
+) -> tuple[list[list[int]], list[int]]:
+    known: dict[tuple[int, int], int] = {}
+    trunks: list[list[int]] = []
+    index = []
+    for position in positions:
+        key = (id(position.document), position.index)
+        if key not in known:
+            known[key] = len(trunks)
+            trunks.append([*position.context, *lead])
+        index.append(known[key])
+    return trunks, index
 
 
 def discounted(logprobs: Iterable[float], discount: float) -> float:
@@ -280,14 +311,14 @@ def branches_of(
 
     Args:
         groups: those of one text stand together.
-        marks: the delimiters.
+        marks: what stands around a thought.
         reasoned: feed the close and the targets too, so that the text after a thought can be
             learnt; else only what predicts the thought's own tokens.
 
     Returns:
         The branches, and for each thought in order the branch that reads it.
     """
-    _, index = trunks_of([group.position for group in groups])
+    _, index = trunks_of([group.position for group in groups], marks.lead)
     branches: list[Branch] = []
     read_by: list[int] = []
     for trunk, group in zip(index, groups, strict=True):
@@ -300,6 +331,7 @@ def branches_of(
                 if reasoned:
                     fed += [] if stopped else [marks.close]
                     fed += group.position.following
-                branches.append(Branch(trunk, group.position.index, fed[:-1]))
+                place = group.position.index + len(marks.lead)
+                branches.append(Branch(trunk, place, fed[:-1]))
             read_by.append(known[key])
     return branches, read_by

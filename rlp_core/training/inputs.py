@@ -16,6 +16,8 @@ from rlp_core.data.thought import ThoughtConfig
 from rlp_core.data.tokenizer import Codec, add_delimiters, backend_of
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.policy import checks
+from rlp_core.policy.ends import check_vocabulary, ends_of
+from rlp_core.policy.lora import adapted
 from rlp_core.policy.model import embedding_rows, initialise_tokens
 from rlp_core.training.checkpoint import module_state
 from rlp_core.training.config import LearnerConfig
@@ -75,32 +77,41 @@ def codec_for(
         )
     backend_of(cast("PreTrainedTokenizerFast", tokenizer))
     fast = cast("PreTrainedTokenizerFast", tokenizer)
-    if len(fast) > embedding_rows(model):
-        raise ConfigError(
-            f"the tokenizer has {len(fast)} tokens, the model embeds only {embedding_rows(model)}",
-            where="RLPTrainer(model, tokenizer, ...)",
-            fix="take model and tokenizer from the same release",
-        )
+    check_vocabulary(model, fast, embedding_rows(model), "RLPTrainer(model, tokenizer, ...)")
     pair = (thought.open, thought.close)
     added = add_delimiters(fast, pair)
     initialise_tokens(model, added)
     if added:
         told = f"the delimiters {' and '.join(pair)} are new to the tokenizer"
         print(f"rlp: {told}: added, with the mean embedding of the others", flush=True)
-    return Codec.of(fast, pair, prompts.text_of(thought.prompt))
+    return Codec.of(fast, pair, *prompts.words(thought.prompt), ends=ends_of(model, fast))
 
 
-def check_model(model: PreTrainedModel, config: LearnerConfig, thought: ThoughtConfig) -> None:
+def check_model(
+    model: PreTrainedModel, config: LearnerConfig, thought: ThoughtConfig, lead: int = 0
+) -> None:
     """Make a model fit to be trained, and say what was changed.
+
+    Args:
+        model: to be trained.
+        config: the objective and the loop.
+        thought: how a thought is written.
+        lead: tokens of the prompt before a thought.
 
     Raises:
         ConfigError: it is no causal model, or a sequence may be longer than it can read.
     """
     name = model.name_or_path or type(model).__name__
+    if hasattr(model, "peft_config") and not adapted(model):
+        raise ConfigError(
+            "the model is wrapped by peft already",
+            where="RLPTrainer(model, ...)",
+            fix="give the plain model, and RLPConfig(lora=LoraConfig(rank=16)) for adapters",
+        )
     checks.check_causal(model, name)
-    longest = config.max_tokens + thought.max_tokens + 2
-    lengths = {"max_tokens + thought.max_tokens + 2": longest}
-    checks.check_length(model.config, lengths, name)
+    longest = config.max_tokens + thought.max_tokens + 2 + lead
+    keys = "max_tokens + thought.max_tokens + 2" + (f" + {lead} of the prompt" if lead else "")
+    checks.check_length(model.config, {keys: longest}, name)
     if config.min_thought_tokens >= thought.max_tokens:
         raise ConfigError(
             f"min_thought_tokens = {config.min_thought_tokens} must be below thought.max_tokens = "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from rlp_core.objective.estimators import ema_reaches_gradient
 from rlp_core.objective.reward import clip_reward
 from rlp_core.policy.compute import Compute
 from rlp_core.policy.ema import EmaTarget
+from rlp_core.policy.sharing import copy_sharing, trained_names
 from rlp_core.policy.value import ValueHead
 from rlp_core.rollout.sampling import SamplingParams
 from rlp_core.training.audit import audit
@@ -57,13 +57,22 @@ STREAM = 3
 """Keeps the order of documents apart from other stages' of the same seed."""
 
 
+def needs_start(settings: LearnerConfig) -> bool:
+    """Whether a step itself uses the frozen start: for its KL term, or in its audit."""
+    return settings.kl_weight > 0 or settings.audit.every > 0
+
+
 class RLPLearner:
     """Holds what changes during a run, and steps it; `loop.run` drives it.
 
     Attributes:
         policy: theta, fp32.
-        ema: phi.
-        start: a frozen copy of the policy as it began.
+        compute: theta in the type that computes.
+        ema: phi, fp32.
+        ema_compute: phi in the type that computes, so that S_ema differs from S_pred by what the
+            models know and not by how they round.
+        start: a frozen copy of the policy as it began, in the type that computes, where something
+            uses it (`keep_start`).
         ledger: what was spent.
     """
 
@@ -102,9 +111,14 @@ class RLPLearner:
             "update_token_budget": update_token_budget,
         }
         self.vocabulary = len(codec.tokenizer)
+        self.trained = trained_names(policy)
         self.compute = Compute(policy, getattr(torch, settings.precision))
         self.ema = EmaTarget(policy, settings.ema_decay, ema_device)
-        self.start = copy.deepcopy(policy).requires_grad_(False)
+        self.ema_compute = Compute(self.ema.model, getattr(torch, settings.precision), self.compute)
+        self.start: PreTrainedModel | None = None
+        self._start_state = State()  # the same tensors at every save, so that it knows them again
+        if needs_start(settings):
+            self.keep_start()
         self.stepper = Stepper(policy, settings.optimizer, settings.steps)
         self.value: ValueHead | None = None
         if settings.per_token:
@@ -115,7 +129,7 @@ class RLPLearner:
         self.buffer = ReplayBuffer(settings.replay.capacity, settings.replay.max_age, seed)
         self.ledger = Ledger(policy)
         self.worker = RolloutWorker(
-            Delimiters(codec.open_id, codec.close_id),
+            Delimiters(codec.open_id, codec.close_id, codec.lead),
             settings.discount,
             seed,
             decode_batch_size,
@@ -125,6 +139,28 @@ class RLPLearner:
         on_gpu = policy.device.type == "cuda"
         self.watch = PhaseTimer(torch.cuda.synchronize if on_gpu else None)
         self.peak: Peak | None = None
+
+    def keep_start(self) -> None:
+        """Keep a frozen copy of the policy as it is now: call this before the first step.
+
+        The objective and the audit have it done by their settings; whoever evaluates on held-out
+        texts asks for it. A second call changes nothing.
+        """
+        if self.start is None:
+            # nobody trains it, so it needs no master: it is the copy that computes
+            self.start = copy_sharing(self.compute.model).requires_grad_(False)
+            self._start_state = self._fixed(self.start)
+
+    @property
+    def began_as(self) -> PreTrainedModel:
+        """The frozen start.
+
+        Raises:
+            ValueError: the run keeps none.
+        """
+        if self.start is None:
+            raise ValueError("this run keeps no copy of the model that it began with")
+        return self.start
 
     def step(self, number: int) -> StepResult:
         """One update; a pure function of the state and the number.
@@ -181,7 +217,7 @@ class RLPLearner:
         if self.settings.position_selection == "surprising":
             # held-out texts are thought in at the same positions whatever the baseline has become
             held = number == HELDOUT
-            surprise = self._surprise(documents, self.start if held else self.ema.model)
+            surprise = self._surprise(documents, self.began_as if held else self.ema_compute.model)
         found = []
         for index, document in enumerate(documents):
             chosen = select_positions(
@@ -233,7 +269,7 @@ class RLPLearner:
         """Score the baseline where this step measures it, and set the advantages."""
         if number % self.settings.ema_every == 0:
             positions = [group.position for group in groups]
-            scores = self.worker.score(self.ema.model, positions, "ema")
+            scores = self.worker.score(self.ema_compute.model, positions, "ema")
             for group, value in zip(groups, scores, strict=True):
                 group.baseline = value
         if self.settings.reward_terms:
@@ -278,7 +314,7 @@ class RLPLearner:
         return audit(
             self.worker,
             self.compute.model,
-            self.start,
+            self.began_as,
             groups[: self.settings.audit.positions],
             self.vocabulary,
         )
@@ -286,9 +322,9 @@ class RLPLearner:
     def state(self) -> State:
         """All that the next step depends on."""
         parts = {
-            "policy": module_state(self.policy),
-            "ema": module_state(self.ema.model),
-            "start": module_state(self.start),
+            "policy": module_state(self.policy, self.trained),
+            "ema": module_state(self.ema.model, self.trained),
+            "start": self._start_state,
             "stepper": self.stepper.state(),
             "ledger": self.ledger.state(),
             "buffer": self.buffer.state(),
@@ -300,9 +336,9 @@ class RLPLearner:
 
     def restore(self, state: State) -> None:
         """Take up what `state` gave."""
-        restore_module(self.policy, state.part("policy"))
-        restore_module(self.ema.model, state.part("ema"))
-        restore_module(self.start, state.part("start"))
+        restore_module(self.policy, state.part("policy"), self.trained)
+        restore_module(self.ema.model, state.part("ema"), self.trained)
+        self._restore_start(state.part("start"))
         self.stepper.restore(state.part("stepper"))
         self.ledger.restore(state.part("ledger"))
         known = {document.number: document for document in self.documents}
@@ -311,6 +347,21 @@ class RLPLearner:
             restore_module(self.value, state.part("value"))
             restore_optimizer(self.value_optimizer, state.part("value_optimizer"))
         self.compute.refresh()
+        self.ema_compute.refresh()
+
+    def _restore_start(self, state: State) -> None:
+        """Take up the frozen start, where this learner uses one.
+
+        A run that began to use one between two processes has the right one already: the model
+        that both began with.
+        """
+        if self.start is None:
+            return
+        if "model" in state.fixed:
+            restore_module(self.start, State(state.fixed["model"]), self.trained)
+            self._start_state = self._fixed(self.start)
+        elif needs_start(self.settings):
+            raise ValueError("the state lacks the model that the run began with")
 
     def _due(self, every: int, number: int) -> bool:
         """Whether something is done at this step that is done now and then."""
@@ -348,4 +399,9 @@ class RLPLearner:
             self.value_optimizer.zero_grad(set_to_none=True)
         self.compute.refresh()
         self.ema.update(self.policy)
+        self.ema_compute.refresh()
         return {"grad_norm": norm, "skipped": 0.0}
+
+    def _fixed(self, model: PreTrainedModel) -> State:
+        """A model that nobody changes."""
+        return State(fixed={"model": module_state(model, self.trained).tensors})

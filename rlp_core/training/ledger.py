@@ -2,8 +2,9 @@
 
 FLOPs are those that the mathematics needs (paper, section 11): 2 per parameter and token forward,
 4 per head dimension, head, layer and pair of token and visible token for attention, twice the
-forward again for the backward pass. Padding is not counted, so the figure does not depend on how
-a batch was cut, and the two arms that are to be compared are counted alike.
+forward again for the backward pass, of which the half that makes the gradients of weights falls
+away where these are frozen. Padding is not counted, so the figure does not depend on how a batch
+was cut, and the two arms that are to be compared are counted alike.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from rlp_core.policy.model import parameter_count
+from rlp_core.policy.model import frozen_count, parameter_count
 from rlp_core.training.checkpoint import State
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Ledger:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.body, self.head = parameter_count(model)
+        self.frozen_body, self.frozen_head = frozen_count(model)
         config = model.config
         head_dim = getattr(config, "head_dim", None) or (
             config.hidden_size // config.num_attention_heads
@@ -49,10 +51,8 @@ class Ledger:
             passes: 1 forward only, `TRAINING` with the backward pass.
         """
         for length in lengths:
-            self.tokens[phase] += length
-            pairs = length * (length + 1) // 2
-            self.flops[phase] += passes * (2 * self.body * length + self.per_pair * pairs)
-        self.flops[phase] += passes * 2 * self.head * scored
+            self._add(phase, length, length * (length + 1) // 2, 0, passes)
+        self._add(phase, 0, 0, scored, passes)
 
     def fed(self, phase: str, tokens: int, pairs: int, scored: int) -> None:
         """Count tokens that were fed one by one.
@@ -63,8 +63,7 @@ class Ledger:
             pairs: of token and visible token, summed over them.
             scored: rows of logits that were made.
         """
-        self.tokens[phase] += tokens
-        self.flops[phase] += 2 * self.body * tokens + self.per_pair * pairs + 2 * self.head * scored
+        self._add(phase, tokens, pairs, scored, 1)
 
     def branches(
         self,
@@ -84,10 +83,8 @@ class Ledger:
             passes: 1 forward only, `TRAINING` with the backward pass.
         """
         for context, length in zip(contexts, lengths, strict=True):
-            pairs = length * context + length * (length + 1) // 2
-            self.tokens[phase] += length
-            self.flops[phase] += passes * (2 * self.body * length + self.per_pair * pairs)
-        self.flops[phase] += passes * 2 * self.head * scored
+            self._add(phase, length, length * context + length * (length + 1) // 2, 0, passes)
+        self._add(phase, 0, 0, scored, passes)
 
     def usual_recipe(self, context: int, thought: int, targets: int) -> None:
         """Count what one thought costs where every thought is a row of its own.
@@ -98,9 +95,21 @@ class Ledger:
         whole = context + 1 + thought
         rows = [(whole, 2 + TRAINING), (whole + targets, 1), (context + targets, 1)]
         for length, passes in rows:
-            pairs = length * (length + 1) // 2
-            self.usual += passes * (2 * self.body * length + self.per_pair * pairs)
-        self.usual += 2 * self.head * ((2 + TRAINING) * thought + 2 * targets)
+            self.usual += self._flops(length, length * (length + 1) // 2, 0, passes)
+        for scored, passes in ((2 * thought + 2 * targets, 1), (thought, TRAINING)):
+            self.usual += self._flops(0, 0, scored, passes)
+
+    def _add(self, phase: str, tokens: int, pairs: int, scored: int, passes: int) -> None:
+        self.tokens[phase] += tokens
+        self.flops[phase] += self._flops(tokens, pairs, scored, passes)
+
+    def _flops(self, tokens: int, pairs: int, scored: int, passes: int) -> int:
+        """Of tokens through the body, of pairs in attention, and of rows of logits."""
+        spent: int = 2 * self.body * tokens + self.per_pair * pairs + 2 * self.head * scored
+        if passes != TRAINING:
+            return passes * spent
+        unmade: int = 2 * self.frozen_body * tokens + 2 * self.frozen_head * scored
+        return passes * spent - unmade
 
     @property
     def redundancy(self) -> float:

@@ -6,13 +6,14 @@ and goes on from a checkpoint ends with the same bytes as one that was left alon
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from rlp_core.errors import TryAgainError
 from rlp_core.interruption import deferring_sigterm
 from rlp_core.training.checkpoint import Checkpoints, State
+from rlp_core.training.saving import SHARE, Saver
 
 if TYPE_CHECKING:
     from rlp_core.monitoring.progress import StepLog
@@ -58,6 +59,8 @@ def run(
     log: StepLog,
     checkpoints: Checkpoints | None = None,
     every_seconds: float = 60.0,
+    share: float = SHARE,
+    saved: Callable[[int], None] | None = None,
 ) -> None:
     """Train for `steps` steps, less those that a checkpoint holds already.
 
@@ -66,27 +69,44 @@ def run(
         steps: steps of the whole run.
         log: takes each step's metrics; its rows are part of a checkpoint.
         checkpoints: where state is kept; None: nowhere, and a killed run begins anew.
-        every_seconds: seconds between saves; 0: after every step.
+        every_seconds: seconds between saves, at least; 0: after every step, and it is awaited.
+        share: of the time that saving may take; saves are fewer where they would exceed it.
+        saved: is told the steps of every checkpoint once it lies on the disk.
 
     Raises:
         TryAgainError: SIGTERM came; the state after the step that ran then is saved.
+        OutputError: a checkpoint could not be written; at the next step where it was written in
+            the background.
     """
     with deferring_sigterm() as request:
-        done = _restore(trainable, steps, log, checkpoints)
-        saved = time.monotonic()
-        while done < steps and not request.asked:
-            result = trainable.step(done)
-            if result is None:
-                break
-            done += 1
-            log.step(result.metrics, result.tokens, result.flops, result.speed)
-            due = request.asked or time.monotonic() - saved >= every_seconds
-            if checkpoints is not None and due:
-                log.flush()
-                checkpoints.save(
-                    done, State.join({"trainer": trainable.state(), "log": log.state()})
-                )
-                saved = time.monotonic()
+        begun = done = _restore(trainable, steps, log, checkpoints)
+        saver = None if checkpoints is None else Saver(checkpoints, every_seconds, share, saved)
+
+        def state() -> State:
+            log.flush()  # a checkpoint is never ahead of what the sink has
+            return State.join({"trainer": trainable.state(), "log": log.state()})
+
+        try:
+            while done < steps and not request.asked:
+                if saver is not None:
+                    saver.poll()
+                result = trainable.step(done)
+                if result is None:
+                    break
+                done += 1
+                log.step(result.metrics, result.tokens, result.flops, result.speed)
+                if saver is not None and not request.asked and saver.due():
+                    saver.save(done, state())
+            if saver is not None and request.asked and done > begun:
+                saver.save_now(done, state())
+        except TryAgainError:
+            raise  # a second SIGTERM: whoever sent it does not wait
+        except BaseException:
+            if saver is not None:
+                saver.wait()  # whoever goes on from here finds nobody else writing
+            raise
+        if saver is not None:
+            saver.finish()
         if request.asked:
             kept = "it goes on from there" if checkpoints is not None else "it begins anew"
             raise TryAgainError(

@@ -4,31 +4,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rlp_core.rollout import engine, verify
+from rlp_core.errors import TrainingError
+from rlp_core.rollout import verify
 from rlp_core.training.groups import branches_of, trunks_of
 
 if TYPE_CHECKING:
+    from rlp_core.training.config import Verify
     from rlp_core.training.learner import RLPLearner
 
 VERIFIED = 2
 """Positions of the first batch that both paths are compared on."""
 
 
-def verify_branches(learner: RLPLearner) -> None:
-    """Compare both paths, and say by how much they differ; go densely where it is too much."""
-    model = learner.compute.model
-    if not engine.branching(model):
+def verify_branches(learner: RLPLearner, verdict: Verify) -> None:
+    """Compare both paths on thoughts of the first batch, and say by how much they differ.
+
+    Args:
+        learner: fresh; nothing of it changes.
+        verdict: what a difference is that rounding does not explain; `off`: nothing is compared.
+
+    Raises:
+        TrainingError: there is one, and it is an error.
+    """
+    if verdict == "off":
         return
     spent = learner.ledger.state()
     first = [learner.documents[i] for i in learner.indices(0)]
     positions = learner.positions(first, 0)[:VERIFIED]
     groups = learner.draw(positions, 0)
     learner.ledger.restore(spent)
-    trunks, _ = trunks_of(positions)
+    trunks, _ = trunks_of(positions, learner.worker.marks.lead)
     branches, _ = branches_of(groups, learner.worker.marks, reasoned=True)
-    good, worst = verify.agrees(model, trunks, branches)
-    print(f"rlp: branch attention differs from the dense path by {worst:.1e} nats at most")
-    if not good:
-        print("warning: that is more than rounding; thoughts are read densely, which is slower")
-        for each in (model, learner.policy, learner.ema.model, learner.start):
-            each.set_attn_implementation("sdpa")
+    found = verify.compare(learner.compute.model, trunks, branches)
+    print(f"rlp: {found}", flush=True)
+    if found.good:
+        return
+    said = "branch attention differs from the dense path by more than rounding"
+    if verdict == "error":
+        raise TrainingError(
+            f"{said}: {found}",
+            where=f"{type(learner.policy).__name__}, on thoughts of the first batch",
+            fix="set runtime.attention to blocks if it is flex, take another version of "
+            "transformers, and report it; runtime.verify: warn trains all the same",
+        )
+    print(f"warning: {said}; what this run learns is in doubt", flush=True)

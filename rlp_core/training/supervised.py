@@ -9,6 +9,7 @@ import torch
 
 from rlp_core.policy.compute import Compute
 from rlp_core.policy.recompute import recomputing
+from rlp_core.policy.sharing import trained_names
 from rlp_core.rollout.rng import generator
 from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.batches import Example, batch_indices
@@ -63,6 +64,7 @@ class SupervisedTrainer:
         self.seed, self.stream, self.flops_budget = seed, stream, flops_budget
         self.recompute = recompute
         self.compute = Compute(model, getattr(torch, precision))
+        self.trained = trained_names(model)
         self.stepper = Stepper(model, optimizer, steps)
         self.ledger = Ledger(model)
         """What was spent, under the phase `train`."""
@@ -98,7 +100,7 @@ class SupervisedTrainer:
         """Parameters, optimizer and ledger."""
         return State.join(
             {
-                "model": module_state(self.model),
+                "model": module_state(self.model, self.trained),
                 "stepper": self.stepper.state(),
                 "ledger": self.ledger.state(),
             }
@@ -106,7 +108,7 @@ class SupervisedTrainer:
 
     def restore(self, state: State) -> None:
         """Take up what `state` gave."""
-        restore_module(self.model, state.part("model"))
+        restore_module(self.model, state.part("model"), self.trained)
         self.stepper.restore(state.part("stepper"))
         self.ledger.restore(state.part("ledger"))
         self.compute.refresh()

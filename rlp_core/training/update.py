@@ -49,7 +49,7 @@ class SamplingConstraints:
     """What of the drawing the update must know, so that it sees the same probabilities.
 
     Attributes:
-        marks: the delimiters.
+        marks: what stands around a thought.
         min_tokens: tokens of a thought before which its close could not be drawn.
     """
 
@@ -142,8 +142,9 @@ def accumulate(update: Update, groups: Sequence[RolloutGroup], budget: int) -> U
         sum(len(tokens) for group in groups for tokens in group.tokens),
     )
     metrics = UpdateMetrics()
-    for part in parts(groups, budget):
-        if cost(part) > budget and can_share(update.models.policy.model):
+    lead = len(update.constraints.marks.lead)
+    for part in parts(groups, budget, lead):
+        if cost(part, lead) > budget and can_share(update.models.policy.model):
             metrics = metrics + _in_micro_batches(update, part, whole, budget)
             continue
         read = _reading(update, part)
@@ -156,9 +157,9 @@ def accumulate(update: Update, groups: Sequence[RolloutGroup], budget: int) -> U
 def _in_micro_batches(
     update: Update, groups: Sequence[RolloutGroup], whole: GlobalCounts, budget: int
 ) -> UpdateMetrics:
-    """Gradients of one document's thoughts, some of them at a time; the document is read once."""
+    """Gradients of one trunk's thoughts, some of them at a time; the trunk is read once."""
     policy, reference = update.models.policy.model, update.models.reference
-    trunks, _ = trunks_of([group.position for group in groups])
+    trunks, _ = trunks_of([group.position for group in groups], update.constraints.marks.lead)
     shared = {id(policy): SharedTrunks(policy, trunks)}
     count_tree(update.ledger, "update", trunks, (), 0, TRAINING)
     if reference is not None and update.config.kl_weight:
@@ -193,16 +194,22 @@ def _backward(
     return metrics
 
 
-def parts(groups: Sequence[RolloutGroup], budget: int) -> Iterator[list[RolloutGroup]]:
-    """Groups for one forward and backward pass each; those of one text stay together.
+def parts(
+    groups: Sequence[RolloutGroup], budget: int, lead: int = 0
+) -> Iterator[list[RolloutGroup]]:
+    """Groups for one forward and backward pass each; those of one trunk stay together.
 
-    A text that exceeds the budget alone is a part of its own.
+    A trunk that exceeds the budget with its thoughts is a part of its own; `lead` as in `cost`.
     """
+
+    def trunk(group: RolloutGroup) -> tuple[int, int]:
+        return id(group.position.document), group.position.index if lead else 0
+
     part: list[RolloutGroup] = []
     size = 0
-    for _, same in groupby(groups, key=lambda group: id(group.position.document)):
+    for _, same in groupby(groups, key=trunk):
         together = list(same)
-        more = cost(together)
+        more = cost(together, lead)
         if part and size + more > budget:
             yield part
             part, size = [], 0
@@ -212,10 +219,13 @@ def parts(groups: Sequence[RolloutGroup], budget: int) -> Iterator[list[RolloutG
         yield part
 
 
-def cost(groups: Sequence[RolloutGroup]) -> int:
-    """Tokens of some groups of one text: the text to its last position, and all thoughts."""
+def cost(groups: Sequence[RolloutGroup], lead: int = 0) -> int:
+    """Tokens of some groups of one trunk: the text to its last position, and all thoughts.
+
+    A prompt of `lead` tokens before the thoughts belongs to the trunk, which then has one position.
+    """
     thoughts = sum(len(tokens) for group in groups for tokens in group.tokens)
-    return max(group.position.index for group in groups) + thoughts
+    return max(group.position.index for group in groups) + lead + thoughts
 
 
 def micro_batches(groups: Sequence[RolloutGroup], budget: int) -> Iterator[list[RolloutGroup]]:
@@ -303,9 +313,9 @@ def _part(
 
 def _reading(update: Update, groups: Sequence[RolloutGroup]) -> BranchReading:
     """The documents and distinct thoughts of some groups."""
-    trunks, _ = trunks_of([group.position for group in groups])
-    learnt = update.config.ntp_weight > 0
-    return BranchReading(trunks, *branches_of(groups, update.constraints.marks, learnt))
+    marks, learnt = update.constraints.marks, update.config.ntp_weight > 0
+    trunks, _ = trunks_of([group.position for group in groups], marks.lead)
+    return BranchReading(trunks, *branches_of(groups, marks, learnt))
 
 
 def _distinct(values: Tensor, of: Tensor, count: int) -> Tensor:

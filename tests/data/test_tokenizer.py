@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from rlp_core.data.tokenizer import END_OF_TEXT, PADDING, Codec, add_delimiters
 from rlp_core.errors import ConfigError, DataError
-from tests import models
+from tests import models, spaced
 
 MARKS = ["<|im_start|>", "<|im_end|>", "<tool_call>"]
 """A chat model's; the last is not special, as in Qwen3."""
@@ -149,3 +149,71 @@ def test_an_answer_ends_at_its_line_or_at_the_end_of_text(answer: str, after: st
 def test_the_end_of_an_answer_is_a_token_and_not_its_text() -> None:
     codec = models.codec()
     assert codec.answer(codec.encode(f"7{END_OF_TEXT}8")) == f"7{END_OF_TEXT}8"
+
+
+@cache
+def spaced_codec(way: str) -> Codec:
+    """A codec of a tokenizer that puts a space in front of a text."""
+    made = copy.deepcopy(spaced.metaspace(way))
+    add_delimiters(made, models.DELIMITERS)
+    return Codec.of(made, models.DELIMITERS)
+
+
+plain = st.text(alphabet="Q: 3+4-5\nA2nurse", max_size=12)
+
+
+@pytest.mark.parametrize("way", spaced.METASPACE)
+@given(before=plain, after=plain)
+def test_no_space_is_put_before_text_that_goes_on(way: str, before: str, after: str) -> None:
+    codec = spaced_codec(way)
+    behind = codec.decode([codec.close_id, *codec.encode(after)])
+    assert behind == f"{models.DELIMITERS[1]}{after}"
+    whole = [*codec.context(before), codec.close_id, *codec.encode(after)]
+    assert codec.decode(whole).endswith(f"{before}{models.DELIMITERS[1]}{after}")
+
+
+@pytest.mark.parametrize("way", spaced.METASPACE)
+def test_what_follows_a_thought_is_the_token_that_follows_in_the_text(way: str) -> None:
+    codec = spaced_codec(way)
+    for context, continuation in (("Q: 9-8\nA:", " 1"), ("Q: 9-8", "\nA: 1")):
+        span = [len(context) + (continuation[0] == " "), len(context + continuation)]
+        tokens, marked = codec.document(context + continuation, [span], ends=False)
+        assert tokens[marked[0] :] == codec.encode(continuation)
+        assert tokens[: marked[0]] == codec.context(context)
+
+
+@pytest.mark.parametrize("way", spaced.METASPACE)
+@given(text=plain)
+def test_a_text_begins_as_the_tokenizer_itself_begins_it(way: str, text: str) -> None:
+    codec = spaced_codec(way)
+    own = codec.tokenizer.encode(text, add_special_tokens=False)
+    assert codec.context(text) == [*codec.prefix, *own]
+
+
+def test_any_of_several_ends_ends_an_answer_and_the_first_is_taught() -> None:
+    made = copy.deepcopy(models.tokenizer())
+    made.add_special_tokens({"additional_special_tokens": MARKS[:2]})
+    ends = [made.eos_token_id, *made.convert_tokens_to_ids(MARKS[:2])]
+    codec = Codec.of(made, models.DELIMITERS, ends=ends)
+    assert codec.end_id == ends[0]
+    assert codec.document("Q", [])[0][-1] == ends[0]
+    for end in ends:
+        assert codec.answer([*codec.encode("7"), end, *codec.encode("8")]) == "7"
+        assert end in codec.control
+
+
+def test_a_tokenizer_without_end_takes_the_models_and_one_without_pad_or_start_needs_none() -> None:
+    made = copy.deepcopy(models.tokenizer())
+    end = made.eos_token_id
+    made.bos_token = made.eos_token = made.pad_token = None
+    with pytest.raises(ConfigError, match="neither tokenizer nor model has an end-of-text token"):
+        Codec.of(made, models.DELIMITERS)
+    codec = Codec.of(made, models.DELIMITERS, ends=[end])
+    assert (codec.prefix, codec.end_id, codec.pad_id, codec.first) == ((), end, end, 1)
+
+
+@pytest.mark.parametrize("text", [*models.DELIMITERS, END_OF_TEXT])
+def test_a_prompt_that_holds_a_control_token_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="the prompt holds") as raised:
+        Codec.of(models.tokenizer(), models.DELIMITERS, f"Write {text} first.\n")
+    assert text in raised.value.what

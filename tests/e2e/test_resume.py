@@ -15,6 +15,7 @@ import pytest
 
 from rlp_core.workspace import Workspace
 from tests.e2e import checkout
+from tests.stages.admitted import admit
 
 KILLS = 12
 STEPS = {"bootstrap": 120, "rlp": 60}
@@ -83,7 +84,7 @@ def start(tmp_path_factory: pytest.TempPathFactory, driver: Driver, empty_store:
         codes, said = driver.run(workspace.root, stage)
         assert codes == [0], said
         if stage == "prepare":
-            workspace.prepared.rename(workspace.validated)
+            admit(workspace)
     return workspace
 
 

@@ -55,6 +55,35 @@ def test_a_prompt_is_read_and_not_scored():
             assert direct == pytest.approx(slow(tokens[: place + 1], place), abs=1e-4)
 
 
+def test_a_prompt_before_thoughts_is_read_where_something_is_thought(monkeypatch):
+    """Answers, held-out text and choices: every thought has it, and nothing else has."""
+    led = Codec.of(models.tokenizer(), models.DELIMITERS, lead="Think.\n")
+    seen, whole, weigh = [], module.complete, module.score
+
+    def spy(model, contexts, *rest):
+        seen.extend(map(list, contexts))
+        return whole(model, contexts, *rest)
+
+    def spy_score(model, rows, *rest):
+        seen.extend(map(list, rows))
+        return weigh(model, rows, *rest)
+
+    monkeypatch.setattr(module, "complete", spy)
+    monkeypatch.setattr(module, "score", spy_score)
+    made = evaluator(codec=led)
+    made.problems(PROBLEMS)
+    made.heldout(DOCUMENTS)
+    made.bias(ITEMS)
+    opened = [row for row in seen if led.open_id in row]
+    assert opened
+    for row in opened:
+        at = row.index(led.open_id)
+        assert tuple(row[at - len(led.lead) : at]) == led.lead
+    plain = [led.decode(row) for row in seen if led.open_id not in row]
+    assert plain
+    assert not any("Think." in text for text in plain)
+
+
 @given(st.text("Q: 3+4", max_size=80))
 def test_a_long_context_keeps_prefix_and_end(text):
     whole = PROMPTED.context(text)

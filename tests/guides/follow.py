@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ class Follower:
         said: output of every command of the guide, by command.
     """
 
-    def __init__(self, guide: str, root: Path) -> None:
+    def __init__(self, guide: str, root: Path, bring: Callable[[Path], None] | None = None) -> None:
         self.root = checkout.copy_to(root)
+        if bring is not None:
+            bring(self.root)  # what the guide takes for granted
         self._add_parameters({"runtime": {"tracking": False}})
         checkout.git(self.root, "commit", "-q", "-a", "-m", "Without tracking")
         self.said: dict[str, str] = {}

@@ -21,6 +21,7 @@ from rlp_core.data.tokenizer import Codec, train_tokenizer
 from rlp_core.environments.arithmetic import Arithmetic, Chain
 from rlp_core.monitoring.health import Finding, Monitor
 from rlp_core.policy.model import Shape, build
+from rlp_core.rollout.engine import prepare
 from rlp_core.training.batches import demonstration_example, document_example, learnable
 from rlp_core.training.config import OptimizerConfig
 from rlp_core.training.learner import RLPLearner
@@ -106,6 +107,7 @@ class Base:
         tokenizer = train_tokenizer((text.text for text in documents), 300, delimiters, 128)
         self.codec = Codec.of(tokenizer, delimiters)
         self.model = build(Shape(48, 2, 4, 2, 96, 128), tokenizer, SEED)
+        prepare(self.model)
         muon = OptimizerConfig(
             name="muon", lr=6e-3, matrix_lr=0.02, warmup_steps=20, schedule="linear"
         )

@@ -12,6 +12,7 @@ import torch
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.errors import EXIT_DATA, EXIT_MISSING, DataError, MissingInputError
 from rlp_core.monitoring.dump import DumpedDocuments, DumpWriter, StepDump, model_of_dump, read_dump
+from rlp_core.policy.config import LoraConfig
 from rlp_core.training.checkpoint import State
 from rlp_core.training.config import LearnerConfig, OptimizerConfig
 from rlp_core.training.positions import TokenizedDocument
@@ -60,7 +61,7 @@ def test_what_is_written_is_what_is_read(dump: Path) -> None:
 
 
 def test_the_model_comes_back_by_its_make(dump: Path) -> None:
-    model, codec = model_of_dump(dump, THOUGHT)
+    model, codec = model_of_dump(dump, THOUGHT, LoraConfig())
     like = models.model()
     assert {k: v.shape for k, v in model.state_dict().items()} == {
         k: v.shape for k, v in like.state_dict().items()

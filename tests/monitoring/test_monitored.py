@@ -169,7 +169,7 @@ def test_an_evaluation_is_what_its_definition_gives(selection: str, tmp_path) ->
     def direct(model) -> float:
         return sum(_score(steps.plain(model), group.position) for group in groups) / len(groups)
 
-    ema, start, policy = map(direct, (made.ema.model, made.start, made.policy))
+    ema, start, policy = map(direct, (made.ema.model, made.began_as, made.policy))
     assert found == {
         "heldout_information_gain": pytest.approx(predicted - ema, abs=1e-5),
         "heldout_gain": pytest.approx(predicted - start, abs=1e-5),

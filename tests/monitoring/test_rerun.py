@@ -29,8 +29,8 @@ LINES = [
 ]
 
 
-def settings() -> LearnerConfig:
-    return steps.settings(steps=6, documents=3)
+def settings(precision: str = "float32") -> LearnerConfig:
+    return steps.settings(steps=6, documents=3, precision=precision)
 
 
 def documents() -> list:
@@ -41,28 +41,31 @@ def documents() -> list:
     return [tokenize_document(models.codec(), document, 40, "uniform") for document in documents]
 
 
-def trainer() -> RLPLearner:
-    return RLPLearner(models.model(SEED), models.codec(), settings(), THOUGHT, SEED, documents())
+def trainer(precision: str = "float32") -> RLPLearner:
+    chosen = settings(precision)
+    return RLPLearner(models.model(SEED), models.codec(), chosen, THOUGHT, SEED, documents())
 
 
 def spoil_policy(made: RLPLearner) -> None:
     """A weight so large that the layer's output overflows."""
     with torch.no_grad():
         made.policy.get_parameter(f"{LAYER}.weight")[0] = math.inf
+    made.compute.refresh()
 
 
 def spoil_target(made: RLPLearner) -> None:
     with torch.no_grad():
         made.ema.model.get_parameter(f"{LAYER}.weight")[0] = math.nan
+    made.ema_compute.refresh()
 
 
 def spare(_made: RLPLearner) -> None:
     """No fault."""
 
 
-def dumped(folder: Path, spoil) -> tuple[Path, dict[str, float]]:
+def dumped(folder: Path, spoil, precision: str = "float32") -> tuple[Path, dict[str, float]]:
     """Two good steps, then a fault, a step under it, and its dump."""
-    made = trainer()
+    made = trainer(precision)
     for number in range(NUMBER):
         made.step(number)
     spoil(made)
@@ -70,7 +73,7 @@ def dumped(folder: Path, spoil) -> tuple[Path, dict[str, float]]:
     metrics = made.step(NUMBER).metrics
     chosen = batch_indices(len(LINES), settings().documents, NUMBER, SEED, STREAM)
     kept = DumpedDocuments.of(documents(), chosen)
-    step = StepDump(NUMBER, SEED, {}, settings(), THOUGHT, kept, state, metrics)
+    step = StepDump(NUMBER, SEED, {}, made.settings, THOUGHT, kept, state, metrics)
     written = DumpWriter(folder).write(step, made.policy, made.codec)
     assert written is not None
     return written, metrics
@@ -80,12 +83,15 @@ def rlp(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["replay", *arguments])
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
     ("spoil", "phase", "model"),
     [(spoil_policy, "thoughts", "policy"), (spoil_target, "baseline", "target")],
 )
-def test_a_fault_is_reproduced_and_the_layer_is_named(tmp_path: Path, spoil, phase, model) -> None:
-    folder, metrics = dumped(tmp_path, spoil)
+def test_a_fault_is_reproduced_and_the_layer_is_named(
+    tmp_path: Path, spoil, phase, model, precision
+) -> None:
+    folder, metrics = dumped(tmp_path, spoil, precision)
     assert not math.isfinite(metrics["information_gain"])
     said = rlp(str(folder))
     assert said.exit_code == 0, said.output

@@ -35,6 +35,18 @@ def test_an_old_key_is_told_by_its_new_name(
     assert "did you mean" not in caught.value.what
 
 
+@pytest.mark.parametrize(("value", "new"), [(True, "`error` or `warn`"), (False, "`off`")])
+def test_a_value_of_old_is_told_by_its_new_name(tmp_path: Path, value: bool, new: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        reading.load(edited(tmp_path, "runtime.verify", value))
+    assert f"`runtime.verify` = {value}: renamed, write {new}" in caught.value.what
+
+
+@pytest.mark.parametrize("value", ["error", "warn", "off"])
+def test_the_verdict_of_the_check_is_a_word(tmp_path: Path, value: str) -> None:
+    assert reading.load(edited(tmp_path, "runtime.verify", value)).runtime.verify == value
+
+
 def test_other_faults_are_told_beside_it(tmp_path: Path) -> None:
     path = edited(tmp_path, "runtime", TINY["runtime"] | {"old_name": 1, "log_every": 0})
     with pytest.raises(ConfigError) as caught:

@@ -19,11 +19,13 @@ def test_every_prompt_is_whole_and_ends_its_line(name: str) -> None:
     assert prompt.text.endswith("\n"), "a document begins on a line of its own"
     assert prompt.text.strip()
     assert "think>" not in prompt.text, "delimiters are parameters"
-    assert prompts.text_of(name) == prompt.text
+    at = prompts.words(name)
+    assert {at.start, at.lead} == {prompt.text, ""}
+    assert bool(at.lead) == (prompt.place == "thought")
 
 
 def test_no_prompt_is_no_text() -> None:
-    assert prompts.text_of("") == ""
+    assert prompts.words("") == ("", "")
     assert ThoughtConfig(open="<t>", close="</t>", max_tokens=4).prompt == ""
 
 

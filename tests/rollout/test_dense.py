@@ -1,12 +1,9 @@
-import pytest
 import torch
 from hypothesis import given, settings
 
 from rlp_core.rollout import dense
 from rlp_core.rollout.branches import Branch
-from rlp_core.rollout.sampler import SamplingParams
 from tests.rollout import trees
-from tests.rollout.samples import STOP, assert_same, cases, textbook
 
 
 @given(trees.trees())
@@ -30,22 +27,3 @@ def test_trunks_or_branches_may_be_missing_or_empty():
     model = trees.plain("qwen3")
     assert dense.states(model, [[1, 2]], []).shape == (2, 16)
     assert dense.states(model, [[]], [Branch(0, 0, [3])]).shape == (1, 16)
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        SamplingParams(2, STOP, 4, 0.0),
-        SamplingParams(2, STOP, 5, 0.7),
-        SamplingParams(2, STOP, 5, 1.0, min_tokens=2),
-    ],
-    ids=["greedy", "cool", "at least two"],
-)
-@given(case=cases())
-@settings(max_examples=10, derandomize=True)  # see test_sampler: rounding at a boundary
-def test_it_draws_what_the_textbook_draws(params, case):
-    model = trees.plain("llama")
-    numbers = case.uniforms(params.n)
-    for rows in (1, 64):
-        found = dense.sample(model, case.trunks, case.prompts, params, numbers, rows)
-        assert_same(found, textbook(model, case, params))

@@ -10,7 +10,7 @@ from transformers import (
 )
 
 from rlp_core.errors import ConfigError
-from rlp_core.rollout import attention, dense, engine, sampler
+from rlp_core.rollout import dense, engine
 from rlp_core.rollout.branches import Branch
 from rlp_core.rollout.sampler import Prompt, SamplingParams
 from tests.rollout import trees
@@ -28,11 +28,7 @@ class OffRegistry(Qwen3ForCausalLM):
 
 
 def off_registry():
-    model = OffRegistry._from_config(
-        trees.build(trees.FAMILIES["qwen3"]).config, attn_implementation="eager"
-    )
-    model.load_state_dict(trees.plain("qwen3").state_dict())
-    return model.eval()
+    return OffRegistry(trees.build(trees.FAMILIES["qwen3"]).config).eval()
 
 
 def bloom():
@@ -41,43 +37,34 @@ def bloom():
     return AutoModelForCausalLM.from_config(config).eval()
 
 
-def test_a_model_that_can_goes_through_branches_without_a_word(capsys, monkeypatch):
+def test_a_model_that_can_goes_through_branches_without_a_word(capsys):
     model = trees.build(trees.FAMILIES["qwen3"])
     engine.prepare(model)
     assert capsys.readouterr().out == ""
     assert engine.branching(model)
-
-    def never(*_):
-        raise AssertionError
-
-    monkeypatch.setattr(dense, "states", never)
-    monkeypatch.setattr(dense, "sample", never)
-    engine.states(model, *TREE)
-    engine.generate(model, CASE.trunks, CASE.prompts, DRAWS, CASE.uniforms(2), 8)
-
-
-def test_a_model_that_cannot_goes_densely_with_a_warning_and_the_same_result(capsys, monkeypatch):
-    model = off_registry()
-    engine.prepare(model)
-    warning = capsys.readouterr().out
-    assert "warning: OffRegistry does not take its attention from the registry" in warning
-    assert not engine.branching(model)
-    monkeypatch.setattr(sampler, "sample", None)
-    states = engine.states(model, *TREE)
-    torch.testing.assert_close(
-        states, engine.states(trees.branching("qwen3"), *TREE), atol=1e-5, rtol=1e-5
-    )
+    expected = dense.states(trees.plain("qwen3"), *TREE)
+    torch.testing.assert_close(engine.states(model, *TREE), expected, atol=1e-5, rtol=1e-5)
     found = engine.generate(model, CASE.trunks, CASE.prompts, DRAWS, CASE.uniforms(2), 8)
     assert_same(found, textbook(trees.plain("qwen3"), CASE, DRAWS))
 
 
-def test_a_real_family_off_the_registry_thinks_densely(capsys):
-    """Bloom biases its scores by distance: branches would be wrong, not only slow."""
-    model = bloom()
-    engine.prepare(model)
-    assert "Bloom" in capsys.readouterr().out
-    found = engine.generate(model, CASE.trunks, CASE.prompts, DRAWS, CASE.uniforms(2), 8)
-    assert_same(found, textbook(model, CASE, DRAWS))
+@pytest.mark.parametrize("make", [off_registry, bloom])
+def test_a_model_with_attention_of_its_own_is_refused_by_name(make):
+    """Bloom biases its scores by distance: branches would be wrong without a word."""
+    model = make()
+    with pytest.raises(ConfigError, match="computes its attention itself") as raised:
+        engine.prepare(model)
+    assert type(model).__name__ in str(raised.value)
+    assert "Llama" in raised.value.fix
+
+
+def test_a_model_that_was_not_prepared_is_never_read():
+    """It would ignore who sees whom, and say nothing."""
+    model = trees.plain("qwen3")
+    with pytest.raises(ValueError, match="call `prepare` first"):
+        engine.states(model, *TREE)
+    with pytest.raises(ValueError, match="call `prepare` first"):
+        engine.generate(model, CASE.trunks, CASE.prompts, DRAWS, CASE.uniforms(2), 8)
 
 
 def test_a_window_stops_the_run_before_it_begins():
@@ -98,14 +85,13 @@ def test_rows_are_found_where_starts_of_says():
     assert engine.starts_of([]) == []
 
 
-@pytest.mark.parametrize("make", [lambda: trees.branching("qwen3"), off_registry])
-def test_whole_contexts_go_on(make):
+def test_whole_contexts_go_on():
     contexts = [[3, 4, OPEN], [5], [6, 7, 8, 9, 10]]
     case = Case(
         [context[:-1] for context in contexts],
         [Prompt(i, len(c) - 1, c[-1]) for i, c in enumerate(contexts)],
     )
-    found = engine.complete(make(), contexts, DRAWS, case.uniforms(2), 3)
+    found = engine.complete(trees.branching("qwen3"), contexts, DRAWS, case.uniforms(2), 3)
     expected = textbook(trees.plain("qwen3"), case, DRAWS)
     assert_same(found, expected)
     assert found.predicted == [[]] * 6
@@ -116,11 +102,3 @@ def test_an_empty_context_cannot_be_continued():
         engine.complete(
             trees.branching("qwen3"), [[3], []], DRAWS, lambda _, rows: np.zeros(len(rows)), 4
         )
-
-
-def test_one_model_can_be_switched_and_gives_the_same():
-    model = trees.build(trees.FAMILIES["llama"])
-    before = engine.states(model, *TREE)
-    assert attention.enable(model)
-    after = engine.states(model, *TREE)
-    torch.testing.assert_close(after, before, atol=1e-5, rtol=1e-5)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlp_core.rollout import attention, dense, sampler, sampling
+from rlp_core.rollout import attention, sampler, sampling
 from rlp_core.rollout.sampler import Completions, Prompt, SamplingParams, sample
 from tests.rollout import trees
 from tests.rollout.samples import OPEN, STOP, Case, assert_same, cases, next_logprobs, textbook
@@ -41,14 +41,6 @@ def draw(case, params=MODES["plain"], rows=64, family="qwen3", seed=0):
 def test_it_draws_what_the_textbook_draws(family, mode):
     params = MODES[mode]
     assert_same(draw(CASE, params, family=family), textbook(trees.plain(family), CASE, params))
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_it_draws_what_the_dense_path_draws(mode):
-    params = MODES[mode]
-    numbers = CASE.uniforms(params.n)
-    slow = dense.sample(trees.plain("qwen3"), CASE.trunks, CASE.prompts, params, numbers, 64)
-    assert_same(draw(CASE, params), slow)
 
 
 # Derandomised: where a uniform falls within rounding of a boundary, about once in a million
@@ -90,12 +82,9 @@ def test_batch_size_order_and_compaction_change_no_token(case, order, rows, comp
     case=cases(),
     rows=st.sampled_from([1, 2, 5, 64]),
     mode=st.sampled_from(["greedy", "plain", "at least three", "one token"]),
-    path=st.sampled_from([sample, dense.sample]),
 )
 @settings(max_examples=40, derandomize=True)
-def test_a_number_is_asked_once_for_every_token_that_is_drawn_and_for_no_other(
-    case, rows, mode, path
-):
+def test_a_number_is_asked_once_for_every_token_that_is_drawn_and_for_no_other(case, rows, mode):
     """Whatever the batch size: numbers cost what is drawn, not batches times rows."""
     params = MODES[mode]
     numbers, asked = case.uniforms(params.n), []
@@ -104,7 +93,7 @@ def test_a_number_is_asked_once_for_every_token_that_is_drawn_and_for_no_other(
         asked.extend((token, int(row)) for row in wanted)
         return numbers(token, wanted)
 
-    found = path(trees.branching("qwen3"), case.trunks, case.prompts, params, counting, rows)
+    found = sample(trees.branching("qwen3"), case.trunks, case.prompts, params, counting, rows)
     drawn = [(t, row) for row, tokens in enumerate(found.tokens) for t in range(len(tokens))]
     assert sorted(asked) == (sorted(drawn) if params.temperature else [])
 
@@ -299,12 +288,11 @@ def test_what_makes_no_sense_is_refused(change, named):
 
 
 @pytest.mark.parametrize("position", [-1, 3])
-@pytest.mark.parametrize("path", [sample, dense.sample])
-def test_a_start_beyond_its_document_is_refused(path, position):
+def test_a_start_beyond_its_document_is_refused(position):
     """Else it would see the tokens of the document that lies next to it."""
     prompts = [Prompt(0, position, OPEN), Prompt(1, 1, OPEN)]
     with pytest.raises(ValueError, match="lies beyond a document of 2 tokens"):
-        path(
+        sample(
             trees.branching("qwen3"), [[3, 4], [5, 6, 7]], prompts, MODES["plain"],
             lambda _, asked: np.zeros(len(asked)), 8,
         )  # fmt: skip

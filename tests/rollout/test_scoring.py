@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from rlp_core.objective.reference import logprob
-from rlp_core.rollout import attention
 from rlp_core.rollout.scoring import logprobs_in, score
 from tests import models
 
@@ -10,7 +9,7 @@ ROWS = [[5, 6, 7, 8], [9, 10], [11, 12, 13, 14, 15, 16]]
 PLACES = [[1, 3], [1], [5, 2]]
 
 
-def test_padded_batches_score_like_single_texts():
+def test_batches_score_like_single_texts():
     model = models.model(2)
     expected = [
         [logprob(model, row[:p], row[p], 1.0).item() for p in places]
@@ -19,16 +18,10 @@ def test_padded_batches_score_like_single_texts():
     for size in (1, 2, 8):
         found = score(model, ROWS, PLACES, size)
         assert [pytest.approx(row, abs=1e-5) for row in expected] == found
-    assert attention.enable(model)
-    packed = score(model, ROWS, PLACES, 2)
-    assert [pytest.approx(row, abs=1e-5) for row in expected] == packed
 
 
-@pytest.mark.parametrize("branching", [False, True])
-def test_gradients_flow_to_the_weights(branching):
+def test_gradients_flow_to_the_weights():
     model = models.model(2)
-    if branching:
-        assert attention.enable(model)
     logprobs_in(model, ROWS, PLACES, 0.7).sum().backward()
     fast = [p.grad.clone() for p in model.parameters()]
     model.zero_grad()

@@ -17,6 +17,7 @@ from rlp_core.stages import base, evaluate, prepare
 from rlp_core.tracking.lineage import stage_spec
 from rlp_core.workspace import Workspace
 from tests.evaluation.bias.test_suites import bbq_row, write
+from tests.stages.admitted import admit
 from tests.stages.test_training import Tracker, params
 from tests.tracing import files_read, outside
 
@@ -40,7 +41,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     (root / "dvc.yaml").write_text(GRAPH.read_text(encoding="utf-8"))
     made = Workspace(root)
     prepare.run(context("prepare", made, settings()))
-    made.prepared.rename(made.validated)
+    admit(made)
     base.run(context("base", made, settings()))
     (root / "sets" / "bbq").mkdir(parents=True)
     write(root / "sets" / "bbq" / "Age.jsonl", [bbq_row()])

@@ -16,6 +16,7 @@ from rlp_core.stage import StageContext
 from rlp_core.stages import base, prepare, validate
 from rlp_core.tracking.lineage import StageSpec, stage_spec
 from rlp_core.workspace import SOURCE_PARTS, Workspace
+from tests.stages.admitted import admit
 from tests.stages.test_training import params as small
 from tests.tracing import files_read, outside
 
@@ -85,7 +86,7 @@ def reads(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     (root / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     settings, workspace = small(thought__prompt="terse"), Workspace(root)
     prepare.run(StageContext("prepare", settings, workspace, cast("Any", Silent())))
-    workspace.prepared.rename(workspace.validated)
+    admit(workspace)
     found = {}
     for name in TRAINED:
         scratch = workspace.private / "scratch" / name
@@ -121,7 +122,7 @@ def test_a_checkpoint_is_read_below_the_folder_that_base_depends_on(tmp_path: Pa
     folder = "data/checkpoints/start"
     settings, workspace = small(), Workspace(tmp_path)
     prepare.run(StageContext("prepare", settings, workspace, cast("Any", Silent())))
-    workspace.prepared.rename(workspace.validated)
+    admit(workspace)
     base.run(StageContext("base", settings, workspace, cast("Any", Silent())))
     (tmp_path / folder).parent.mkdir()
     workspace.model("base").rename(tmp_path / folder)

@@ -10,12 +10,13 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rlp_core.data.thinking import Thinking
-from rlp_core.errors import ConfigError, MissingInputError
-from rlp_core.files import read_jsonl, sha256
+from rlp_core.errors import ConfigError, MissingInputError, TrainingError
+from rlp_core.files import folder_sha256, read_jsonl, sha256
 from rlp_core.params import Params
 from rlp_core.stage import StageContext
 from rlp_core.stages import base, bootstrap, common, cpt, evaluate, finetune, prepare, rlp
 from rlp_core.workspace import SOURCE_PARTS, Workspace
+from tests.stages.admitted import admit
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,7 +60,7 @@ def make(workspace: Workspace) -> None:
     """Run the stages up to the fine-tuned arm; validation is tested on its own."""
     settings = params()
     prepare.run(context("prepare", workspace, settings))
-    workspace.prepared.rename(workspace.validated)
+    admit(workspace)
     for name, stage in (("base", base), ("bootstrap", bootstrap), ("rlp", rlp), ("cpt", cpt)):
         stage.run(context(name, workspace, settings))
     finetune.run(context("finetune@rlp", workspace, settings))
@@ -224,26 +225,16 @@ def test_an_ablation_runs_from_what_the_stages_left(trained, tmp_path, changes):
     assert again.read_bytes() == target.read_bytes()
 
 
-def test_a_run_goes_densely_where_branches_differ_from_the_dense_path(
-    trained, tmp_path, monkeypatch, capsys
+def test_a_run_whose_branches_differ_from_the_dense_path_ends_before_it_trains(
+    trained, tmp_path, monkeypatch
 ):
-    from rlp_core.rollout import engine, sampler, verify
+    from rlp_core.rollout import verify
 
-    copy = Workspace(tmp_path / "dense")
+    doubt = verify.Agreement(rms=0.5, tail=2.0, dense_rms=0.1, dense_tail=0.3)
+    copy = Workspace(tmp_path / "doubt")
     shutil.copytree(trained.root, copy.root)
-    drawn = []
-    fast = sampler.sample
-    monkeypatch.setattr(engine.sampler, "sample", lambda *args: drawn.append(1) or fast(*args))
-    monkeypatch.setattr(verify, "agrees", lambda *_: (False, 0.5))
-    rlp.run(context("rlp", copy, params()))
-    said = capsys.readouterr().out
-    assert "differs from the dense path by 5.0e-01 nats" in said
-    assert "warning: that is more than rounding" in said
-    assert len(drawn) == 1  # for the comparison alone
-    found, expected = (
-        list(csv.DictReader((w.report("rlp") / "steps.csv").open())) for w in (copy, trained)
-    )
-    for name in ("information_gain", "thought_tokens", "grad_norm"):
-        assert [float(row[name]) for row in found] == pytest.approx(
-            [float(row[name]) for row in expected], rel=1e-3
-        )
+    before = folder_sha256(copy.model("rlp"))
+    monkeypatch.setattr(verify, "compare", lambda *_: doubt)
+    with pytest.raises(TrainingError, match="differs from the dense path by more than rounding"):
+        rlp.run(context("rlp", copy, params()))
+    assert folder_sha256(copy.model("rlp")) == before

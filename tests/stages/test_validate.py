@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rlp_core.data import seam
 from rlp_core.errors import DataError
 from rlp_core.files import folder_sha256, read_jsonl, sha256
 from rlp_core.params import load
@@ -60,7 +61,7 @@ def test_rows_pass_or_lie_in_quarantine(tmp_path: Path) -> None:
     tracker = run(tmp_path, changed)
     workspace = Workspace(tmp_path)
     assert sorted(p.name for p in workspace.validated.iterdir()) == sorted(
-        ["manifest.json", *(f"{part}.jsonl" for part in PARTS)]
+        ["manifest.json", "seams.json", *(f"{part}.jsonl" for part in PARTS)]
     )
     quarantine = {part: list(read_jsonl(workspace.quarantine / f"{part}.jsonl")) for part in PARTS}
     assert quarantine.pop("bootstrap") == [
@@ -108,3 +109,21 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
         page = (workspace.report("validate") / "data-report.html").read_text("utf-8")
         assert str(tmp_path) not in page
     assert digests[0] == digests[1]
+
+
+def test_the_seams_of_what_passed_are_noted_and_prompts_that_end_otherwise_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quarantined = record("bootstrap", 8, thought="2*8 = 24", continuation=" 7\n")
+    run(tmp_path, {"bootstrap": [*(record("bootstrap", n) for n in range(6)), quarantined]})
+    found = seam.read(Workspace(tmp_path).seams)
+    assert found["bootstrap"] == [seam.Seam(".\n", "", "a")]
+    assert found["rlp"] == found["heldout"] == [seam.Seam("", "", "a")]
+    assert "warning: validate: prompts" not in capsys.readouterr().out
+    asked = [record("problems", n) for n in range(6)]
+    for row in asked:
+        row["prompt"] = row["prompt"].rstrip()
+    run(tmp_path, {"problems": asked})
+    assert "warning: validate: prompts of benchmark made-up end in no white space" in (
+        capsys.readouterr().out
+    )

@@ -22,17 +22,19 @@ from rlp_core.objective.reference import (
     Result,
     step_loss,
 )
+from rlp_core.policy import lora
 from rlp_core.rollout.attention import enable
-from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.checkpoint import Checkpoints, State
 from rlp_core.training.config import LearnerConfig, OptimizerConfig
-from rlp_core.training.groups import Delimiters, RolloutGroup
+from rlp_core.training.groups import RolloutGroup
 from rlp_core.training.learner import RLPLearner
 from rlp_core.training.positions import TokenizedDocument, tokenize_document
 from tests import models
 
 TEXTS = ("Q: 3+4-5\nA:2\n", "The nurse said that she was late.\n", "Q: 9-8\nW: 9-8=1\nA:1\n")
 RUNTIME = ("decode_batch_size", "update_token_budget")
+LEAD = (9, 4, 30, 11)
+"""A prompt before every thought, where a test has one."""
 
 
 def settings(**changes: Any) -> LearnerConfig:
@@ -55,29 +57,44 @@ def settings(**changes: Any) -> LearnerConfig:
 
 
 def trainer(
-    seed: int = 5, branching: bool = True, kernel: str = "auto", **changes: Any
+    seed: int = 5, lead: tuple[int, ...] = (), kernel: str = "auto", **changes: Any
 ) -> RLPLearner:
     """Policy, baseline, start and value head all differ, so that a mix-up shows."""
     policy = models.model(seed)
-    if branching:
-        assert enable(policy, kernel)
+    assert enable(policy, kernel)
+    if "lora" in changes:
+        lora.attach(policy, changes["lora"], seed)
+        stir(policy, seed)
     fixed = {name: changes.pop(name) for name in RUNTIME if name in changes}
     chosen = settings(**changes)
     made = RLPLearner(
         policy,
-        models.codec(),
+        replace(models.codec(), lead=lead),
         chosen,
         ThoughtConfig(open="<think>", close="</think>", max_tokens=6),
         seed,
         documents(chosen.position_selection),
         **fixed,
     )
-    made.ema.model.load_state_dict(models.model(seed + 1).state_dict())
-    made.start.load_state_dict(models.model(seed + 2).state_dict())
+    for other, model in enumerate((made.ema.model, made.start), start=seed + 1):
+        if model is not None and "lora" in changes:
+            stir(model, other)
+        elif model is not None:
+            model.load_state_dict(models.model(other).state_dict())
+    made.ema_compute.refresh()
     if made.value is not None:
         with torch.no_grad():
             made.value.out.weight.copy_(torch.linspace(-0.5, 0.5, policy.config.hidden_size))
     return made
+
+
+def stir(model: PreTrainedModel, seed: int) -> None:
+    """Give adapters random weights that clearly matter."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
 
 
 def stopping(**changes: Any) -> RLPLearner:
@@ -90,7 +107,7 @@ def stopping(**changes: Any) -> RLPLearner:
     often = Counter(token for tokens in drawn for token in tokens[2:-1]).most_common()
     opening = made.worker.marks.open
     closing = next(token for token, _ in often if token != opening)
-    made.worker = replace(made.worker, marks=Delimiters(opening, closing))
+    made.worker = replace(made.worker, marks=replace(made.worker.marks, close=closing))
     return made
 
 
@@ -104,8 +121,12 @@ def documents(selection: str = "uniform") -> list[TokenizedDocument]:
 
 def plain(model: PreTrainedModel) -> PreTrainedModel:
     """The same weights in a model that knows nothing of branches."""
-    made = models.model()
-    made.load_state_dict(model.state_dict())
+    made = models.model(branching=False)
+    if lora.adapted(model):
+        made = copy.deepcopy(model)
+        made.set_attn_implementation("sdpa")
+    else:
+        made.load_state_dict(model.state_dict())
     return made
 
 
@@ -122,8 +143,9 @@ def textbook(
         plain(made.ema.model),
         made.worker.marks.open,
         made.worker.marks.close,
-        plain(made.start),
+        plain(made.began_as),
         head,
+        made.worker.marks.lead,
     )
     positions = [
         ReferencePosition(
@@ -146,14 +168,17 @@ def textbook(
     ]
     config = made.settings.model_copy(update={"temperature": made.temperature(number)})
     result = step_loss(scorers, positions, config)
-    moved = [*policy.parameters(), *(head.parameters() if head is not None else ())]
+    moved = [
+        *(p for p in policy.parameters() if p.requires_grad),
+        *(head.parameters() if head is not None else ()),
+    ]
     return result, list(torch.autograd.grad(result.total, moved))
 
 
 def gradients(made: RLPLearner) -> list[Tensor]:
     """Those that `accumulate` left, which are cleared."""
     head = made.value.parameters() if made.value is not None else ()
-    parameters = [*made.policy.parameters(), *head]
+    parameters = [*(p for p in made.policy.parameters() if p.requires_grad), *head]
     found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     for parameter in parameters:
         parameter.grad = None
@@ -171,10 +196,18 @@ def thought_logprobs(
     model: PreTrainedModel, group: RolloutGroup, open_id: int, temperature: float
 ) -> list[Tensor]:
     """Of every thought's tokens, densely and with gradient."""
-    rows = [[*group.position.context, open_id, *tokens] for tokens in group.tokens]
-    first = group.position.index + 1
-    found = logprobs_in(model, rows, [range(first, len(row)) for row in rows], temperature)
-    return list(found.split([len(tokens) for tokens in group.tokens]))
+    before = [*group.position.context, open_id]
+    return [logprobs_after(model, before, tokens, temperature) for tokens in group.tokens]
+
+
+def logprobs_after(
+    model: PreTrainedModel, context: Sequence[int], tokens: Sequence[int], temperature: float = 1.0
+) -> Tensor:
+    """Of tokens that follow a context, by transformers' own attention."""
+    ids = torch.tensor([[*context, *tokens]])
+    logits = model(input_ids=ids, use_cache=False).logits[0, len(context) - 1 : -1]
+    logprobs = (logits / temperature).log_softmax(1)
+    return logprobs.gather(1, torch.tensor(tokens)[:, None])[:, 0]
 
 
 def saved(state: State, folder: Path) -> State:
@@ -189,10 +222,10 @@ def saved(state: State, folder: Path) -> State:
 def same(first: State, second: State) -> bool:
     """Whether two states are equal to the bit; NaN equals NaN."""
     return (
-        first.tensors.keys() == second.tensors.keys()
+        first.everything.keys() == second.everything.keys()
         and repr(first.values) == repr(second.values)
         and all(
-            torch.equal(tensor.nan_to_num(7.0), second.tensors[name].nan_to_num(7.0))
-            for name, tensor in first.tensors.items()
+            torch.equal(tensor.nan_to_num(7.0), second.everything[name].nan_to_num(7.0))
+            for name, tensor in first.everything.items()
         )
     )

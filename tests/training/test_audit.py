@@ -11,6 +11,7 @@ import torch
 from rlp_core.rollout.scoring import logprobs_in
 from rlp_core.training.audit import _controls
 from rlp_core.training.config import AuditConfig
+from rlp_core.training.groups import Delimiters
 from tests.training import steps
 from tests.training.steps import stopping
 
@@ -24,9 +25,8 @@ def made_and_groups(**changes):
 
 def score(model, context: list[int], following: list[int]) -> float:
     """S of what follows a context, densely."""
-    row = [*context, *following]
     with torch.no_grad():
-        found = logprobs_in(steps.plain(model), [row], [range(len(context), len(row))])
+        found = steps.logprobs_after(steps.plain(model), context, following)
     return sum(GAMMA**h * float(value) for h, value in enumerate(found))
 
 
@@ -38,7 +38,7 @@ def by_hand(made, groups) -> dict[str, float]:
         context, following = group.position.context, group.position.following
 
         def after(thought, context=context, following=following):
-            row = [*context, marks.open, *thought, marks.close]
+            row = [*context, *marks.lead, marks.open, *thought, marks.close]
             return score(made.policy, row, following)
 
         def bare(j):
@@ -51,7 +51,7 @@ def by_hand(made, groups) -> dict[str, float]:
         )
         controls = [after([]), after(bare(elsewhere)), after(random)]
         ema = score(made.ema.model, context, following)
-        start = score(made.start, context, following)
+        start = score(made.began_as, context, following)
         thoughts = [after([t for t in c if t != marks.close]) for c in group.tokens]
         rows.append(
             {
@@ -66,9 +66,9 @@ def by_hand(made, groups) -> dict[str, float]:
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
-@pytest.mark.parametrize("branching", [True, False])
-def test_every_figure_is_what_its_definition_gives(branching: bool) -> None:
-    made, groups = made_and_groups(branching=branching)
+@pytest.mark.parametrize("lead", [(), steps.LEAD])
+def test_every_figure_is_what_its_definition_gives(lead) -> None:
+    made, groups = made_and_groups(lead=lead)
     assert made.audit(groups) == pytest.approx(by_hand(made, groups), abs=3e-5)
 
 
@@ -93,7 +93,7 @@ def test_a_random_thought_is_as_long_and_says_no_delimiter() -> None:
 
 def test_a_vocabulary_of_delimiters_still_gives_a_random_thought() -> None:
     made, groups = made_and_groups()
-    worker = replace(made.worker, marks=steps.Delimiters(0, 1))
+    worker = replace(made.worker, marks=Delimiters(0, 1))
     random = _controls(worker, groups, 0, 2)[2]
     assert set(random) <= {0}
 

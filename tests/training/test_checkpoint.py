@@ -45,6 +45,9 @@ def tensors(draw: st.DrawFn) -> torch.Tensor:
     return made.transpose(0, -1) if len(shape) > 1 and draw(st.booleans()) else made
 
 
+PARTS = st.dictionaries(NAMES, st.dictionaries(NAMES, tensors(), max_size=2), max_size=2)
+
+
 def bits(tensor: torch.Tensor) -> tuple[torch.dtype, torch.Size, bytes]:
     """Everything that makes two tensors the same, NaN and the sign of zero too."""
     raw = tensor.contiguous().reshape(-1).view(torch.uint8)
@@ -52,9 +55,11 @@ def bits(tensor: torch.Tensor) -> tuple[torch.dtype, torch.Size, bytes]:
 
 
 def same(a: State, b: State) -> bool:
-    left = {name: bits(tensor) for name, tensor in a.tensors.items()}
-    right = {name: bits(tensor) for name, tensor in b.tensors.items()}
-    return left == right and repr(a.values) == repr(b.values)  # repr tells NaN and -0.0 apart
+    left = {name: bits(tensor) for name, tensor in a.everything.items()}
+    right = {name: bits(tensor) for name, tensor in b.everything.items()}
+    same_parts = a.fixed.keys() == b.fixed.keys()
+    # repr tells NaN and -0.0 apart
+    return left == right and same_parts and repr(a.values) == repr(b.values)
 
 
 def state(number: float) -> State:
@@ -68,18 +73,24 @@ def names(folder: Path) -> list[str]:
 @given(
     st.dictionaries(NAMES, tensors(), max_size=4),
     st.dictionaries(st.text(), VALUES, max_size=4),
+    PARTS,
     st.integers(0, 10**9),
 )
-def test_a_state_comes_back_bit_by_bit(found, values, step):
+def test_a_state_comes_back_bit_by_bit(found, values, fixed, step):
     with tempfile.TemporaryDirectory() as folder:
         checkpoints = Checkpoints(Path(folder) / "c")
-        checkpoints.save(step, State(found, values))
+        checkpoints.save(step, State(found, values, fixed))
         at, back = checkpoints.latest()
     assert at == step
-    assert same(back, State(found, values))
+    assert same(back, State(found, values, fixed))
 
 
-@given(st.dictionaries(NAMES, st.builds(State, st.dictionaries(NAMES, tensors(), max_size=2))))
+@given(
+    st.dictionaries(
+        NAMES,
+        st.builds(State, st.dictionaries(NAMES, tensors(), max_size=2), st.just({}), PARTS),
+    )
+)
 def test_joined_states_come_apart_again(parts):
     whole = State.join(parts)
     assert all(same(whole.part(name), part) for name, part in parts.items())
@@ -136,6 +147,72 @@ def newest(checkpoints: Checkpoints) -> Path:
     return sorted(checkpoints.folder.glob("step-*"))[-1]
 
 
+def fixed(*numbers: float) -> State:
+    parts = {f"part {n}": {"a": torch.full((3,), float(n))} for n in numbers}
+    return State({"moving": torch.zeros(2)}, {}, parts)
+
+
+def written(monkeypatch) -> list[str]:
+    """The files of tensors that are written from now on."""
+    found, real = [], checkpoint.save_file
+
+    def saving(tensors, path):
+        found.append(path.name)
+        real(tensors, path)
+
+    monkeypatch.setattr(checkpoint, "save_file", saving)
+    return found
+
+
+def test_a_fixed_part_is_written_once_and_lies_in_every_checkpoint(tmp_path, monkeypatch):
+    checkpoints, kept, files = Checkpoints(tmp_path / "c"), fixed(1, 2), written(monkeypatch)
+    for step in range(1, 5):
+        checkpoints.save(step, kept)
+        assert same(checkpoints.latest()[1], kept)
+    assert files.count("tensors.safetensors") == 4
+    assert sorted(set(files)) == sorted(files[:3])
+    assert len(files) == 4 + 2
+    shutil.rmtree(tmp_path / "c" / "step-000000000004")
+    assert same(checkpoints.latest()[1], kept)  # the one before is whole without the newest
+    checkpoints.save(5, kept)  # nothing to link from: it is written again
+    assert same(checkpoints.latest()[1], kept)
+    assert len(files) == 4 + 2 + 3
+
+
+def test_another_tensor_in_a_fixed_part_is_written(tmp_path, monkeypatch):
+    checkpoints, files = Checkpoints(tmp_path / "c"), written(monkeypatch)
+    first = fixed(1, 2)
+    checkpoints.save(1, first)
+    changed = State(first.tensors, {}, {**first.fixed, "part 2": {"a": torch.full((3,), 9.0)}})
+    checkpoints.save(2, changed)
+    assert same(checkpoints.latest()[1], changed)
+    fewer = State(first.tensors, {}, {"part 2": changed.fixed["part 2"]})
+    checkpoints.save(3, fewer)
+    assert same(checkpoints.latest()[1], fewer)
+    assert len(files) == 3 + 2 + 1
+
+
+def test_a_file_system_without_links_gets_the_bytes_again(tmp_path, monkeypatch):
+    checkpoints, kept = Checkpoints(tmp_path / "c"), fixed(1)
+
+    def refuse(*_):
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    for step in (1, 2):
+        checkpoints.save(step, kept)
+        assert same(checkpoints.latest()[1], kept)
+
+
+def test_a_fixed_part_that_was_damaged_is_told(tmp_path, capsys):
+    checkpoints, kept = Checkpoints(tmp_path / "c"), fixed(1)
+    checkpoints.save(1, kept)
+    path = newest(checkpoints) / "fixed-0.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert checkpoints.latest() is None
+    assert "is damaged" in capsys.readouterr().out
+
+
 FILES = ("tensors.safetensors", "values.json", "manifest.json")
 
 
@@ -175,7 +252,7 @@ def test_no_flipped_bit_is_ever_read_as_a_state(data):
 def test_another_version_or_step_is_not_taken(two, capsys):
     manifest = newest(two) / "manifest.json"
     content = json.loads(manifest.read_text())
-    for change in ({"format": 2}, {"step": 7}):
+    for change in ({"format": 3}, {"step": 7}):
         manifest.write_text(json.dumps(content | change))
         assert two.latest()[0] == 1
     assert capsys.readouterr().out.count("is damaged") == 2

@@ -55,7 +55,6 @@ def test_a_thought_depends_neither_on_the_batch_nor_on_the_order_of_documents() 
     turned = stopping(documents=3)
     turned.documents = turned.documents[::-1]
     assert drawn(turned) == expected
-    assert drawn(stopping(documents=3, branching=False)) == expected
 
 
 @pytest.mark.parametrize("rows", [1, 64])
@@ -114,7 +113,7 @@ def test_the_close_is_fed_once_and_the_last_token_never() -> None:
     text = steps.documents()[0]
     position = ThinkPosition(text, 3, range(3, 5))
     group = RolloutGroup(position, 0, [[40, 41], [42, 9]], [False, True], [], [])
-    marks = steps.Delimiters(8, 9)
+    marks = Delimiters(8, 9)
     x, y = text.tokens[3:5]
     assert branches_of([group], marks, reasoned=True)[0] == [
         Branch(0, 3, [8, 40, 41, 9, x]),

@@ -12,12 +12,14 @@ import torch
 from rlp_core.monitoring.monitored import HELDOUT
 from rlp_core.objective import estimators
 from rlp_core.objective.config import ValueConfig
+from rlp_core.policy.config import LoraConfig
 from rlp_core.training.config import AuditConfig, OptimizerConfig, ReplayConfig
 from rlp_core.training.metrics import thought_metrics
 from tests import models
 from tests.training import steps
 from tests.training.steps import distance, gradients, stopping, textbook, trainer
 
+LORA = LoraConfig(rank=3, alpha=6.0)
 ADDED: dict[str, Any] = {"kl_weight": 0.3, "entropy_weight": 0.2, "ntp_weight": 0.4}
 VALUE = ValueConfig(weight=0.7, gae_lambda=0.8, gae_discount=0.9)
 CASES: dict[str, dict[str, Any]] = {
@@ -28,6 +30,10 @@ CASES: dict[str, dict[str, Any]] = {
     "kl": {"kl_weight": 0.3},
     "entropy": {"entropy_weight": 0.2},
     "next-token": {"ntp_weight": 0.4, "horizon": 3, "discount": 0.5},
+    "prompt": {"lead": steps.LEAD},
+    "lora": {"lora": LORA},
+    "lora-and-more": {"lora": LORA, "horizon": 2} | ADDED,
+    "prompt-and-more": {"lead": steps.LEAD, "positions": 3, "horizon": 2} | ADDED,
     "everything": ADDED
     | {
         "estimator": "gae", "value": VALUE, "token_mean": "token",
@@ -36,12 +42,9 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "branching"),
-    [*((name, True) for name in CASES), ("rloo", False), ("everything", False)],
-)
-def test_a_step_is_that_of_the_textbook(name: str, branching: bool) -> None:
-    made = stopping(branching=branching, **CASES[name])
+@pytest.mark.parametrize("name", CASES)
+def test_a_step_is_that_of_the_textbook(name: str) -> None:
+    made = stopping(**CASES[name])
     groups = made.groups(0)
     closed = [stopped for group in groups for stopped in group.stopped]
     assert any(closed)
@@ -214,7 +217,7 @@ def test_thoughts_are_drawn_and_learnt_at_the_step_s_temperature() -> None:
 
 
 def test_dropout_is_off() -> None:
-    made = trainer(branching=False)
+    made = trainer()
     policy = made.policy.train()
     for module in policy.modules():
         if hasattr(module, "attention_dropout"):

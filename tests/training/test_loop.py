@@ -49,7 +49,7 @@ def trainer(
 ) -> SupervisedTrainer:
     model = models.model(1)
     for layer in model.model.layers:
-        layer.self_attn.attention_dropout = dropout
+        layer.mlp = torch.nn.Sequential(layer.mlp, torch.nn.Dropout(dropout))
     return SupervisedTrainer(
         model,
         DATA,
@@ -195,20 +195,6 @@ class Counter:
 
     def restore(self, state):
         self.sum = state.values["sum"]
-
-
-def test_time_between_saves(tmp_path, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
-    saved = []
-    checkpoints = Checkpoints(tmp_path)
-    monkeypatch.setattr(checkpoints, "save", lambda step, _: saved.append(step))
-
-    def pass_time(_number: int) -> None:
-        now[0] += 4.0
-
-    loop.run(Counter(pass_time), STEPS, new_log(), checkpoints, 10.0)
-    assert saved == [3, 6]
 
 
 def test_sigterm_saves_after_the_step_and_raises(tmp_path):

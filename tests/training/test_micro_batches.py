@@ -19,8 +19,8 @@ from rlp_core.training.positions import TokenizedDocument
 from rlp_core.training.update import micro_batches
 from tests import models
 from tests.kept import counting
-from tests.training.steps import distance, gradients, stopping, textbook
-from tests.training.test_learner import ADDED, VALUE
+from tests.training.steps import LEAD, distance, gradients, stopping, textbook
+from tests.training.test_learner import ADDED, LORA, VALUE
 
 SETTINGS = [
     {"estimator": name} | ({"value": VALUE} if estimators.get(name).per_token else {})
@@ -29,6 +29,8 @@ SETTINGS = [
     {"token_mean": "token"} | ADDED,
     {"estimator": "gae", "value": VALUE, "horizon": 3} | ADDED,
     {"min_thought_tokens": 2, "kl_weight": 0.3, "horizon": 2},
+    {"lora": LORA, "kl_weight": 0.3, "ntp_weight": 0.4},
+    {"lead": LEAD, "kl_weight": 0.3, "ntp_weight": 0.4},
 ]
 
 
@@ -143,6 +145,31 @@ def test_branches_of_shared_trunks_read_what_packed_ones_do(
         torch.testing.assert_close(shared.states(branches), packed, atol=1e-5, rtol=1e-5)
         apart = torch.cat([shared.states([branch]) for branch in branches])
     torch.testing.assert_close(apart, packed, atol=1e-5, rtol=1e-5)
+
+
+def test_in_bf16_what_micro_batches_give_a_trunk_adds_up_in_fp32() -> None:
+    """Each sum would round in bf16, and many thoughts hang on one trunk."""
+    model = models.model(5, spread=2.0).bfloat16()
+    trunk = models.codec().encode("The nurse said that she was late.")
+    thoughts = [Branch(0, 4, [7 + i, 9, 11 + i]) for i in range(16)]
+
+    def left(some: list[Branch]) -> list[torch.Tensor]:
+        shared = SharedTrunks(model, [trunk])
+        for branch in some:
+            shared.states([branch]).float().square().sum().backward()
+        leaves = [leaf for pair in shared.leaves.values() for leaf in pair]
+        return [leaf.grad for leaf in leaves if leaf.grad is not None]
+
+    together, apart = left(thoughts), [left([thought]) for thought in thoughts]
+    for index, found in enumerate(together):
+        assert found.dtype == torch.float32
+        expected = sum(each[index].double() for each in apart)
+        error = (found.double() - expected).norm() / expected.norm()
+        rough = torch.zeros_like(found, dtype=torch.bfloat16)
+        for each in apart:
+            rough += each[index].bfloat16()
+        lost = (rough.double() - expected).norm() / expected.norm()
+        assert float(error) < 1e-6 < 1e-3 < float(lost)
 
 
 def test_ten_times_the_memory_is_saved_where_thoughts_are_many_and_long() -> None:

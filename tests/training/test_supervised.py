@@ -93,7 +93,7 @@ def test_layers_made_again_save_memory_and_change_no_byte(dropout):
     for recompute in (False, True):
         model = models.model(1)
         for layer in model.model.layers:
-            layer.self_attn.attention_dropout = dropout
+            layer.mlp = torch.nn.Sequential(layer.mlp, torch.nn.Dropout(dropout))
         with counting() as kept:
             found.append(train(model=model, recompute=recompute))
         peaks.append(kept["peak"])
