@@ -19,9 +19,12 @@ PLACES = {  # the only files that may import a library
     "great_expectations": ("rlp_core/contracts/",),
     "matplotlib": ("rlp_core/reporting/",),
     "datasets": ("rlp_core/data/hub.py",),
+    "gguf": ("rlp_core/policy/gguf_file.py",),
+    "peft": ("rlp_core/policy/",),
 }
 ENGINE = ("rollout", "objective", "policy")
-ENGINE_MAY = {"torch", "transformers", "numpy", "safetensors", "pydantic"}  # that for settings
+ENGINE_MAY = {"torch", "transformers", "numpy", "safetensors"}
+ENGINE_MAY |= {"pydantic", "gguf", "peft"}  # for settings, a kind of file, adapters
 
 
 def sources() -> list[Path]:

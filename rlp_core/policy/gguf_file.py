@@ -23,6 +23,9 @@ MAGIC = b"GGUF"
 NEEDED = ("gguf", "accelerate")
 """Packages that transformers read such a file with; the extra `gguf` brings them."""
 
+DEQUANTISER = "GgufConfig"
+"""What newer transformers have, and are told with to unpack all weights."""
+
 SPLITTINGS = ("", "default", "gpt-2", "smollm")
 """Ways of parting words that lead to the tokens of the way that transformers take by default."""
 
@@ -114,6 +117,15 @@ def _check_packages(path: Path) -> None:
             f"a GGUF file is read with {' and '.join(missing)}, not installed here",
             where=str(path),
             fix="pip install 'rlp[gguf]'; in a checkout `pip install -e '.[gguf]'`",
+        )
+    import transformers
+
+    if not hasattr(transformers, DEQUANTISER):
+        raise UnavailableError(
+            f"transformers {transformers.__version__} is too old to read a GGUF file as here",
+            where=str(path),
+            fix="pip install --upgrade transformers; it reads them where it has "
+            f"`transformers.{DEQUANTISER}`",
         )
 
 

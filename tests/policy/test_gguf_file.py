@@ -170,3 +170,12 @@ def test_a_missing_package_is_told_with_the_extra_that_brings_it(
     with pytest.raises(UnavailableError, match=f"is read with {name}, not installed") as raised:
         gguf_file.examine(whole)
     assert "rlp[gguf]" in raised.value.fix
+
+
+def test_transformers_that_are_too_old_are_told(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gguf_file, "DEQUANTISER", "NotYetThere")
+    with pytest.raises(UnavailableError, match="is too old to read a GGUF file") as raised:
+        gguf_file.examine(whole)
+    assert "--upgrade transformers" in raised.value.fix
