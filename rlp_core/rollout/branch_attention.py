@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rlp_core.rollout.blocks import Segment, build
 from rlp_core.rollout.flash import Flash
-from rlp_core.rollout.kernels import Part, Saved, merge
+from rlp_core.rollout.kernels import AttentionPart, Saved, merge
 from rlp_core.rollout.products import Products
 
 KERNELS = ("blocks", "flash")
@@ -37,9 +37,9 @@ class BranchAttention:
         keep: whether to fill `kept`.
     """
 
-    trunks: Part
-    across: Part
-    own: Part
+    trunks: AttentionPart
+    across: AttentionPart
+    own: AttentionPart
     first: int
     dtype: torch.dtype | None = None
     before: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class BranchAttention:
         rest = sum(segment.queries for segment in own)
         flash = kernel == "flash"
 
-        def part(segments: Sequence[Segment], begin: int, count: int) -> Part:
+        def part(segments: Sequence[Segment], begin: int, count: int) -> AttentionPart:
             if flash:
                 return Flash.of(segments, begin, count)
             return Products(build(segments, begin, count, device))

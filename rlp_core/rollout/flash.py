@@ -77,7 +77,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Flash:
-    """One kind of segment, in as few calls as pay; see `kernels.Part`.
+    """One kind of segment, in as few calls as pay; see `kernels.AttentionPart`.
 
     Attributes:
         calls: what is called.
@@ -113,7 +113,7 @@ class Flash:
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
     ) -> tuple[Tensor, Tensor]:
-        """See `kernels.Part`; inputs in fp32, no soft cap."""
+        """See `kernels.AttentionPart`; inputs in fp32, no soft cap."""
         assert not softcap
         out = torch.empty_like(query[: self.count])
         lse = out.new_empty(out.shape[:2])
@@ -134,7 +134,7 @@ class Flash:
         return out, lse
 
     def backward(self, saved: Saved) -> Tensor:
-        """See `kernels.Part`; inputs in fp32."""
+        """See `kernels.AttentionPart`; inputs in fp32."""
         dquery = torch.empty_like(saved.query[: self.count])
         for segment in self.blind:
             start = segment.query - self.first

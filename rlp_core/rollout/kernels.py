@@ -50,7 +50,7 @@ class Saved:
         return (self.grad.float() * self.out).sum(dim=-1)
 
 
-class Part(Protocol):
+class AttentionPart(Protocol):
     """All segments of one kind; every query of `[first, first + count)` stands in exactly one."""
 
     @property

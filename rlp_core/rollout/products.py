@@ -17,7 +17,7 @@ from rlp_core.rollout.kernels import Saved
 
 @dataclass(frozen=True)
 class Products:
-    """One kind of segment as products of matrices; see `kernels.Part`."""
+    """One kind of segment as products of matrices; see `kernels.AttentionPart`."""
 
     blocks: Blocks
 
@@ -29,11 +29,11 @@ class Products:
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
     ) -> tuple[Tensor, Tensor]:
-        """See `kernels.Part`."""
+        """See `kernels.AttentionPart`."""
         return _forward(self.blocks, query, key, value, scale, softcap)
 
     def backward(self, saved: Saved) -> Tensor:
-        """See `kernels.Part`."""
+        """See `kernels.AttentionPart`."""
         return _backward(self.blocks, saved)
 
 
