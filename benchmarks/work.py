@@ -181,4 +181,21 @@ TEST = Work(
 )
 """Small enough for a test."""
 
-PRESETS = {"reference": REFERENCE, "test": TEST}
+SMOLLM2 = Work(
+    layers=30,
+    width=576,
+    heads=9,
+    kv_heads=3,
+    feed_forward=1536,
+    vocabulary=49152,
+    documents=8,
+    tokens=128,
+    positions=1,
+    group_size=8,
+    thought_tokens=32,
+    horizon=3,
+    threads=1,
+)
+"""The shape of SmolLM2-135M, whose layers have no norm of queries and keys, as Qwen3's have."""
+
+PRESETS = {"reference": REFERENCE, "smollm2": SMOLLM2, "test": TEST}

@@ -62,7 +62,7 @@ class RLPTrainer:
         output_dir: str | Path | None = None,
         decode_batch_size: int = 512,
         update_token_budget: int = 16384,
-        attention: str = "blocks",
+        attention: str = "auto",
         ema_device: str = "",
         verify: Verify = "error",
         save_seconds: float = 60.0,
@@ -87,7 +87,7 @@ class RLPTrainer:
                 model of a run that collapsed; None: no checkpoints, and a temporary folder.
             decode_batch_size: thoughts in flight at once.
             update_token_budget: tokens through the network at once in an update.
-            attention: `blocks`, or `flex` on a GPU.
+            attention: `auto`, `blocks`, `flash` on a CPU, or `flex` on a GPU.
             ema_device: where the EMA lies; empty: beside the model.
             verify: compare branch attention with the dense path before training; a difference that
                 rounding does not explain is an `error`, or a warning (`warn`); or `off`.

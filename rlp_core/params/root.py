@@ -40,10 +40,11 @@ class Runtime(Section):
         description="Memory that a stage may take, such as `80GB` or `64GiB`, by which its plan is "
         "judged before it begins; empty: what the device has, or the machine has left.",
     )
-    attention: Literal["blocks", "flex"] = Field(
-        default="blocks",
-        description="How branches attend: products of plain matrices, or one fused kernel on a "
-        "GPU.",
+    attention: Literal["auto", "blocks", "flash", "flex"] = Field(
+        default="auto",
+        description="How branches attend: `blocks`, products of plain matrices; `flash`, PyTorch's "
+        "kernel for a CPU; `flex`, one fused kernel on a GPU. `auto` is `flash` on a CPU, unless "
+        "the model caps its scores, and `blocks` elsewhere.",
     )
     deterministic: bool = Field(
         default=True,

@@ -168,7 +168,7 @@ def _rlp(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
     trunks = _with_lead(settings, lead)
     drawn = _drawn(params, trunks)
     tree, cost, thought = _tree(trunks, most)
-    share = can_share(model.short(2, precision)) and runtime.attention == "blocks"
+    share = can_share(model.short(2, precision)) and runtime.attention != "flex"
     updates, told = memory.updating(
         model,
         precision,

@@ -5,7 +5,7 @@ The vocabulary of a real model is large: logits of every token of a batch would 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -43,8 +43,13 @@ def logits_of(model: PreTrainedModel, hidden: Tensor) -> Tensor:
     head = model.get_output_embeddings()
     bias = None if head.bias is None else head.bias.float()
     logits = linear(hidden.float(), head.weight.float(), bias)
-    cap = getattr(model.config, "final_logit_softcapping", None)
+    cap = _cap(model)
     return logits if not cap else cap * torch.tanh(logits / cap)
+
+
+def _cap(model: PreTrainedModel) -> float:
+    """The soft cap of the model's logits, 0 without."""
+    return float(getattr(model.config, "final_logit_softcapping", None) or 0.0)
 
 
 @torch.no_grad()
@@ -121,14 +126,75 @@ def _vocabulary(model: PreTrainedModel) -> int:
     return int(model.get_output_embeddings().weight.shape[0])
 
 
-def _chunk(model: PreTrainedModel, hidden: Tensor, *rest: object) -> tuple[Tensor, Tensor]:
-    if hidden.requires_grad and hidden.shape[0] * _vocabulary(model) > KEPT:
-        # no large table of logits waits for the backward pass: it is made again
-        result: tuple[Tensor, Tensor] = checkpoint(
-            _statistics, model, hidden, *rest, use_reentrant=False
-        )
-        return result
-    return _statistics(model, hidden, *rest)  # type: ignore[arg-type]
+def _chunk(
+    model: PreTrainedModel,
+    hidden: Tensor,
+    tokens: Tensor,
+    temperature: float,
+    banned: tuple[Tensor, int] | None,
+    entropy: bool,
+) -> tuple[Tensor, Tensor]:
+    if not hidden.requires_grad or hidden.shape[0] * _vocabulary(model) <= KEPT:
+        return _statistics(model, hidden, tokens, temperature, banned, entropy)
+    # no large table of logits waits for the backward pass: it is made again
+    head = model.get_output_embeddings()
+    if not (entropy or _cap(model) or head.bias is not None):
+        chosen: Tensor = _LogProbs.apply(hidden, head.weight, tokens, temperature, banned)  # type: ignore[no-untyped-call]
+        return chosen, chosen.new_zeros(0)
+    result: tuple[Tensor, Tensor] = checkpoint(
+        _statistics, model, hidden, tokens, temperature, banned, entropy, use_reentrant=False
+    )
+    return result
+
+
+class _LogProbs(torch.autograd.Function):
+    """Log-probability of one token per row under a plain head, all of it in one table of logits.
+
+    What autograd would do in a dozen tables of rows times vocabulary is done in place: their
+    traffic takes as long as one of the four products.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        tokens: Tensor,
+        temperature: float,
+        banned: tuple[Tensor, int] | None,
+    ) -> Tensor:
+        logits = _plain(hidden, weight, temperature, banned)
+        chosen = logits.gather(1, tokens[:, None])
+        top = logits.amax(dim=1, keepdim=True)
+        total = top + logits.sub_(top).exp_().sum(dim=1, keepdim=True).log()
+        ctx.save_for_backward(hidden, weight, tokens, total)
+        ctx.rest = (temperature, banned)
+        return (chosen - total).squeeze(1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, tokens, total = ctx.saved_tensors
+        temperature, banned = ctx.rest
+        grad = grad[:, None] / temperature
+        table = _plain(hidden, weight, temperature, banned).sub_(total).exp_().mul_(-grad)
+        table.scatter_add_(1, tokens[:, None], grad)
+        if banned is not None:
+            table[:, banned[1]].masked_fill_(banned[0], 0.0)
+        dhidden = (table @ weight.float()).to(hidden.dtype)
+        dweight = (table.T @ hidden.float()).to(weight.dtype) if ctx.needs_input_grad[1] else None
+        return dhidden, dweight, None, None, None
+
+
+def _plain(
+    hidden: Tensor, weight: Tensor, temperature: float, banned: tuple[Tensor, int] | None
+) -> Tensor:
+    """Logits over the temperature, a banned token's -inf."""
+    logits = linear(hidden.float(), weight.float())
+    if temperature != 1:
+        logits.div_(temperature)
+    if banned is not None:
+        logits[:, banned[1]].masked_fill_(banned[0], -torch.inf)
+    return logits
 
 
 def _statistics(

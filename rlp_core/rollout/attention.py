@@ -99,16 +99,25 @@ _KERNEL = "rlp_branch_kernel"
 
 
 def kernel_of(model: PreTrainedModel) -> str:
-    """How the model's packed rows are computed."""
-    return str(getattr(model, _KERNEL, "blocks"))
+    """How the model's packed rows are computed, where it lies now: no longer `auto`."""
+    kernel = str(getattr(model, _KERNEL, "auto"))
+    if kernel != "auto":
+        return kernel
+    return "flash" if model.device.type == "cpu" and not score_cap(model) else "blocks"
 
 
-def enable(model: PreTrainedModel, kernel: str = "blocks") -> bool:
+def score_cap(model: PreTrainedModel) -> float:
+    """The soft cap of the model's attention scores, 0 without; Gemma 2 has one."""
+    return float(getattr(model.config, "attn_logit_softcapping", None) or 0.0)
+
+
+def enable(model: PreTrainedModel, kernel: str = "auto") -> bool:
     """Let a model attend through `attention`; False where it does not use the registry.
 
     Args:
         model: any causal model.
-        kernel: how packed rows are computed: `blocks`, or `flex` on a GPU.
+        kernel: how packed rows are computed: `blocks`, `flash` on a CPU, `flex` on a GPU, or
+            `auto`: `flash` where it can be, `blocks` elsewhere.
 
     Raises:
         ConfigError: the model attends in sliding windows or drops attention out.

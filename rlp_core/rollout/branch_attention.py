@@ -1,4 +1,4 @@
-"""Attention of a packed row `[trunks | branches]`, forward and backward, in blocks."""
+"""Attention of a packed row `[trunks | branches]`, forward and backward, by one of two kernels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlp_core.rollout.blocks import Block, Blocks, Segment, build
+from rlp_core.rollout.blocks import Segment, build
+from rlp_core.rollout.flash import Flash
+from rlp_core.rollout.kernels import AttentionPart, Saved, merge
+from rlp_core.rollout.products import Products
+
+KERNELS = ("blocks", "flash")
+"""The kernels that a packed row can be laid out for."""
 
 
 @dataclass
@@ -24,16 +30,18 @@ class BranchAttention:
         across: branch queries on trunk keys.
         own: branch queries on branch keys.
         first: where the branches begin in the row.
+        dtype: that the parts compute in; None: that of the model.
         before: keys and values per layer that stand before those of the row: trunks that were read
             already. The row then holds branches alone.
         kept: keys and values per layer, filled where `keep` is set (prefill).
         keep: whether to fill `kept`.
     """
 
-    trunks: Blocks
-    across: Blocks
-    own: Blocks
+    trunks: AttentionPart
+    across: AttentionPart
+    own: AttentionPart
     first: int
+    dtype: torch.dtype | None = None
     before: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     keep: bool = False
     kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -44,20 +52,30 @@ class BranchAttention:
         across: Sequence[Segment],
         own: Sequence[Segment],
         device: torch.device | str,
+        kernel: str = "blocks",
     ) -> BranchAttention:
-        """Build the blocks of a packed row."""
+        """Lay a packed row out for one of `KERNELS`."""
         first = sum(segment.queries for segment in trunks)
         rest = sum(segment.queries for segment in own)
+        flash = kernel == "flash"
+
+        def part(segments: Sequence[Segment], begin: int, count: int) -> AttentionPart:
+            if flash:
+                return Flash.of(segments, begin, count)
+            return Products(build(segments, begin, count, device))
+
         return BranchAttention(
-            build(trunks, 0, first, device),
-            build(across, first, rest, device),
-            build(own, first, rest, device),
+            part(trunks, 0, first),
+            part(across, first, rest),
+            part(own, first, rest),
             first,
+            torch.float32 if flash else None,
         )
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
     ) -> Tensor:
+        """One layer; shapes as in `attention.AttentionBackend`."""
         if self.keep:
             self.kept[layer] = (key, value)
         if self.before:
@@ -70,7 +88,7 @@ class BranchAttention:
 
 
 class _Attend(torch.autograd.Function):
-    """Forward and backward over the blocks; scores are made again, block by block."""
+    """Forward and backward over the parts; only the merged result and log-sum-exp are kept."""
 
     @staticmethod
     def forward(
@@ -83,14 +101,15 @@ class _Attend(torch.autograd.Function):
         softcap: float,
     ) -> Tensor:
         query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
-        parts = []
-        if backend.trunks.blocks:
-            parts.append(_forward(backend.trunks, query, key, value, scale, softcap))
-        if backend.own.blocks:
-            across = _forward(backend.across, query, key, value, scale, softcap)
-            parts.append(_merge(across, _forward(backend.own, query, key, value, scale, softcap)))
-        out = torch.cat([part[0] for part in parts])
-        lse = torch.cat([part[1] for part in parts])
+        q, k, v = (t.to(backend.dtype or t.dtype) for t in (query, key, value))
+        out, lse = torch.empty_like(query), query.new_empty(query.shape[:2], dtype=torch.float32)
+        first = backend.first
+        if backend.trunks.count:
+            out[:first], lse[:first] = backend.trunks.forward(q, k, v, scale, softcap)
+        if backend.own.count:
+            across = backend.across.forward(q, k, v, scale, softcap)
+            own = backend.own.forward(q, k, v, scale, softcap)
+            out[first:], lse[first:] = merge(across, own)
         ctx.save_for_backward(query, key, value, out, lse)
         ctx.rest = (backend, scale, softcap)
         return out
@@ -99,143 +118,15 @@ class _Attend(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, out, lse = ctx.saved_tensors
         backend, scale, softcap = ctx.rest
-        grad = grad.contiguous()
-        delta = (grad.float() * out).sum(dim=-1)
-        # in fp32: many blocks add to one trunk, and in bf16 each sum would round
+        # in fp32: many segments add to one trunk, and in bf16 each sum would round
         dkey, dvalue = (torch.zeros_like(x, dtype=torch.float32) for x in (key, value))
-        saved = _Saved(query, key, value, grad, lse, delta, dkey, dvalue, scale, softcap)
+        kept = (query, key, value, grad.contiguous(), out)
+        q, k, v, g, o = (t.to(backend.dtype or t.dtype) for t in kept)
+        saved = Saved(q, k, v, g, o, lse, dkey, dvalue, scale, softcap)
         parts = []
-        if backend.trunks.blocks:
-            parts.append(_backward(backend.trunks, saved))
-        if backend.own.blocks:
-            parts.append(_backward(backend.across, saved).add_(_backward(backend.own, saved)))
-        return torch.cat(parts), dkey.to(key), dvalue.to(value), None, None, None
-
-
-def _forward(
-    blocks: Blocks, query: Tensor, key: Tensor, value: Tensor, scale: float, softcap: float
-) -> tuple[Tensor, Tensor]:
-    """Result [count, heads, size] and log-sum-exp [count, heads] of one kind of segment."""
-    heads = query.shape[1]
-    outs, sums = [], []
-    for block in blocks.blocks:
-        count, queries, keys = block.size
-        if not keys:  # nothing to see: position 0
-            outs.append(query.new_zeros(count * queries, *query.shape[1:]))
-            sums.append(query.new_full((count * queries, heads), -torch.inf, dtype=torch.float32))
-            continue
-        _, score = _scores(block, query, key, scale, softcap)
-        top = score.amax(dim=-1, keepdim=True).clamp_min_(-1e30)
-        weight = score.sub_(top).exp_()
-        total = weight.sum(dim=-1, keepdim=True)
-        out = torch.bmm(weight.to(value.dtype), _keys(block, value)) / total.clamp_min(1e-38)
-        outs.append(_as_rows(out.to(query.dtype), block, heads))
-        sums.append(_as_rows(top + total.log(), block, heads).squeeze(-1))
-    return _pick(outs, blocks.inverse), _pick(sums, blocks.inverse)
-
-
-def _merge(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Attention over the union of two disjoint sets of keys."""
-    lse = torch.logaddexp(one[1], other[1])
-    left, right = (torch.exp(part[1] - lse).unsqueeze(-1) for part in (one, other))
-    return (one[0] * left + other[0] * right).to(one[0].dtype), lse
-
-
-@dataclass
-class _Saved:
-    """What every block's backward pass needs; `dkey` and `dvalue` are added to."""
-
-    query: Tensor
-    key: Tensor
-    value: Tensor
-    grad: Tensor
-    lse: Tensor
-    delta: Tensor
-    dkey: Tensor
-    dvalue: Tensor
-    scale: float
-    softcap: float
-
-
-def _backward(blocks: Blocks, saved: _Saved) -> Tensor:
-    """Gradient of the queries, [count, heads, size]; those of keys and values are added."""
-    heads = saved.query.shape[1]
-    dqueries: list[Tensor] = []
-    dkeys: list[Tensor] = []
-    dvalues: list[Tensor] = []
-    for block in blocks.blocks:
-        count, queries, keys = block.size
-        if not keys:
-            dqueries.append(saved.query.new_zeros(count * queries, *saved.query.shape[1:]))
-            continue
-        raw, score = _scores(block, saved.query, saved.key, saved.scale, saved.softcap)
-        weight = score.sub_(_queries(block, saved.lse[..., None], saved.key.shape[1])).exp_()
-        grad = _queries(block, saved.grad, saved.key.shape[1])
-        dvalue = torch.bmm(weight.to(grad.dtype).mT, grad)
-        inner = torch.bmm(grad, _keys(block, saved.value).mT).float()
-        inner.sub_(_queries(block, saved.delta[..., None], saved.key.shape[1])).mul_(weight)
-        if raw is not None:
-            inner.mul_(1 - (raw / saved.softcap) ** 2)
-        inner = inner.mul_(saved.scale).to(grad.dtype)
-        dqueries.append(_as_rows(torch.bmm(inner, _keys(block, saved.key)), block, heads))
-        dkey = torch.bmm(inner.mT, _queries(block, saved.query, saved.key.shape[1]))
-        for found, result in ((dkeys, dkey), (dvalues, dvalue)):
-            found.append(result.view(count, -1, keys, result.shape[-1]).transpose(1, 2))
-    _spread(blocks, dkeys, saved.dkey)
-    _spread(blocks, dvalues, saved.dvalue)
-    return _pick(dqueries, blocks.inverse)
-
-
-def _spread(blocks: Blocks, parts: Sequence[Tensor], into: Tensor) -> None:
-    """Add the keys' gradients, [P, S, kv_heads, size] per block, to the rows they came from."""
-    if blocks.key_inverse is not None:
-        first = min(segment.key for block in blocks.blocks for segment in block.segments)
-        flat = [part.reshape(-1, *part.shape[2:]) for part in parts]
-        into[first : first + len(blocks.key_inverse)].add_(_pick(flat, blocks.key_inverse))
-        return
-    seen = [block for block in blocks.blocks if block.size[2]]
-    for block, part in zip(seen, parts, strict=True):
-        for index, segment in enumerate(block.segments):
-            into[segment.key : segment.key + segment.keys].add_(part[index, : segment.keys])
-
-
-def _scores(
-    block: Block, query: Tensor, key: Tensor, scale: float, softcap: float
-) -> tuple[Tensor | None, Tensor]:
-    """Scores [P * kv_heads, repeat * Q, S] in fp32, hidden ones -inf; before them the capped."""
-    count, queries, keys = block.size
-    groups = key.shape[1]
-    score = torch.bmm(_queries(block, query, groups), _keys(block, key).mT).float().mul_(scale)
-    raw = None
-    if softcap:
-        raw = torch.tanh(score / softcap).mul_(softcap)
-        score = raw.clone()
-    if block.mask is not None:
-        score.view(count, -1, queries, keys).masked_fill_(block.mask[:, None], -torch.inf)
-    return raw, score
-
-
-def _queries(block: Block, rows: Tensor, groups: int) -> Tensor:
-    """[N, heads, x] to [P * kv_heads, repeat * Q, x]: heads that share keys stand together."""
-    count, queries, _ = block.size
-    picked = rows.index_select(0, block.query_index).view(count, queries, rows.shape[1], -1)
-    return picked.transpose(1, 2).reshape(count * groups, -1, rows.shape[-1])
-
-
-def _keys(block: Block, rows: Tensor) -> Tensor:
-    """[N, kv_heads, size] to [P * kv_heads, S, size]."""
-    count, _, keys = block.size
-    picked = rows.index_select(0, block.key_index).view(count, keys, *rows.shape[1:])
-    return picked.transpose(1, 2).reshape(-1, keys, rows.shape[-1])
-
-
-def _as_rows(result: Tensor, block: Block, heads: int) -> Tensor:
-    """[P * kv_heads, repeat * Q, x] to [P * Q, heads, x]."""
-    count, queries, _ = block.size
-    rows = result.view(count, heads, queries, -1).transpose(1, 2)
-    return rows.reshape(count * queries, heads, -1)
-
-
-def _pick(parts: Sequence[Tensor], inverse: Tensor) -> Tensor:
-    """Unpadded rows in the order of the packed row."""
-    return (parts[0] if len(parts) == 1 else torch.cat(list(parts))).index_select(0, inverse)
+        if backend.trunks.count:
+            parts.append(backend.trunks.backward(saved))
+        if backend.own.count:
+            parts.append(backend.across.backward(saved).add_(backend.own.backward(saved)))
+        dquery = torch.cat(parts).to(query.dtype)
+        return dquery, dkey.to(key), dvalue.to(value), None, None, None

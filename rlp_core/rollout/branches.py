@@ -82,7 +82,7 @@ def pack(
         trunks: documents.
         branches: what goes on from them.
         device: where the row is wanted.
-        kernel: `blocks`, or `flex` for one fused kernel.
+        kernel: `blocks`, `flash` or `flex`.
 
     Raises:
         ValueError: an empty branch, or a position beyond its trunk.
@@ -100,20 +100,19 @@ def pack(
             )
         ids += branch.tokens
         positions += range(branch.position, branch.position + len(branch.tokens))
+    trunk_segments = [
+        Segment(start, len(trunk), start, len(trunk), causal=True)
+        for trunk, start in zip(trunks, trunk_starts, strict=True)
+        if len(trunk)
+    ]
+    across = across_segments(branches, branch_starts, trunk_starts)
+    own = own_segments(branches, branch_starts, 0)
     attention: BranchAttention | FlexAttention
     if kernel == "flex":
-        attention = _fused(trunks, branches, positions, device)
+        segments = [*trunk_segments, *across, *own]
+        attention = _fused(trunks, branches, positions, segments, device)
     else:
-        attention = BranchAttention.of(
-            trunks=[
-                Segment(start, len(trunk), start, len(trunk), causal=True)
-                for trunk, start in zip(trunks, trunk_starts, strict=True)
-                if len(trunk)
-            ],
-            across=across_segments(branches, branch_starts, trunk_starts),
-            own=own_segments(branches, branch_starts, 0),
-            device=device,
-        )
+        attention = BranchAttention.of(trunk_segments, across, own, device, kernel)
     return Packed(
         torch.tensor([ids], dtype=torch.long, device=device),
         torch.tensor([positions], dtype=torch.long, device=device),
@@ -127,6 +126,7 @@ def _fused(
     trunks: Sequence[Sequence[int]],
     branches: Sequence[Branch],
     positions: Sequence[int],
+    segments: Sequence[Segment],
     device: torch.device | str,
 ) -> FlexAttention:
     first = sum(map(len, trunks))
@@ -136,7 +136,8 @@ def _fused(
     limit = [position + 1 for position in positions[:first]]
     limit += [b.position for b in branches for _ in b.tokens]
     columns = (trunk, branch, positions, limit)
-    return FlexAttention.of(*(torch.tensor(column, device=device) for column in columns))
+    of_trunk, of_branch, position, limits = (torch.tensor(c, device=device) for c in columns)
+    return FlexAttention.of(of_trunk, of_branch, position, limits, segments)
 
 
 def own_segments(

@@ -54,13 +54,15 @@ class Users:
         """What stands in each user's row."""
         return rows if self.row is None else rows.index_select(0, self.row)
 
+    def chosen(self, cells: Tensor, tokens: Tensor) -> Tensor:
+        """[U] what stands in each user's row of [P, vocabulary] at one token."""
+        if self.row is None:
+            return cells.gather(1, tokens[:, None]).squeeze(1)
+        return cells[self.row, tokens]
+
     def logprobs(self, logits: Tensor, tokens: Tensor) -> Tensor:
         """[U] log-probabilities of one token each."""
-        if self.row is None:
-            chosen = logits.gather(1, tokens[:, None]).squeeze(1)
-        else:
-            chosen = logits[self.row, tokens]
-        return chosen - self.pick(logits.logsumexp(dim=1))
+        return self.chosen(logits, tokens) - self.pick(logits.logsumexp(dim=1))
 
 
 @dataclass(frozen=True)
@@ -150,11 +152,12 @@ def draw(
         return tokens, logits.new_zeros(len(tokens))
     logits.div_(params.temperature)
     # float64: in float32 the cumulative sum of a large vocabulary misses its tail
-    cumulative = users.pick(torch.softmax(logits.double(), dim=1).cumsum(dim=1))
+    probability = torch.softmax(logits, dim=1, dtype=torch.float64)
+    cumulative = users.pick(probability.cumsum(dim=1))
     threshold = uniform[:, None] * cumulative[:, -1:]
     found = torch.searchsorted(cumulative, threshold, right=True).squeeze(1)
     tokens = found.clamp_max(logits.shape[1] - 1)
-    return tokens, users.logprobs(logits, tokens)
+    return tokens, users.chosen(probability, tokens).log().float()
 
 
 def moved(values: npt.NDArray[np.int64], device: torch.device) -> Tensor:

@@ -22,24 +22,27 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def prepare(model: PreTrainedModel, kernel: str = "blocks") -> None:
+def prepare(model: PreTrainedModel, kernel: str = "auto") -> None:
     """Let a model attend through branches.
 
     Args:
         model: on its device.
-        kernel: `blocks`, or `flex`: one fused kernel, on a GPU only.
+        kernel: `blocks`, `flash` on a CPU, `flex` on a GPU, or `auto`: `flash` where it can be,
+            `blocks` elsewhere.
 
     Raises:
         ConfigError: the model has attention of its own, attends in sliding windows, drops attention
-            out, or has a head that is not plain; or `flex` is asked for without a GPU.
+            out, or has a head that is not plain; or a kernel is asked for that the device or the
+            model does not have.
     """
-    if kernel == "flex" and model.device.type != "cuda":
-        raise ConfigError(
-            f"the fused kernel has no backward pass on {model.device.type}",
-            where="params.yaml: runtime.attention",
-            fix="use blocks, or a CUDA device",
-        )
+    _check_kernel(model, kernel)
     check_head(model)
+    if kernel == "auto" and model.device.type == "cpu" and attention.score_cap(model):
+        print(
+            "the model caps its attention scores, which the flash kernel cannot: branches attend "
+            "by blocks",
+            flush=True,
+        )
     if not attention.enable(model, kernel):
         raise ConfigError(
             f"{type(model).__name__} computes its attention itself; thoughts are drawn and learnt "
@@ -48,6 +51,21 @@ def prepare(model: PreTrainedModel, kernel: str = "blocks") -> None:
             "attention from the registry there",
             fix="take a model of a family that does, such as Llama, Mistral, Qwen2, Qwen3 or Gemma",
         )
+
+
+def _check_kernel(model: PreTrainedModel, kernel: str) -> None:
+    device, cap = model.device.type, attention.score_cap(model)
+    problem, fix = "", ""
+    if kernel == "flex" and device != "cuda":
+        problem = f"the fused kernel has no backward pass on {device}"
+        fix = "use auto or blocks, or a CUDA device"
+    elif kernel == "flash" and device != "cpu":
+        problem, fix = f"the flash kernel is one of the CPU, not of {device}", "use blocks or flex"
+    elif kernel == "flash" and cap:
+        problem = f"the flash kernel knows no soft cap of scores, and the model has one of {cap:g}"
+        fix = "use auto or blocks"
+    if problem:
+        raise ConfigError(problem, where="params.yaml: runtime.attention", fix=fix)
 
 
 def branching(model: PreTrainedModel) -> bool:

@@ -8,14 +8,19 @@ sees anybody are skipped. It has no backward pass on a CPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
+
+from rlp_core.rollout.blocks import Segment
+
+BLOCK = 128
+"""Edge of a block of the mask, which is skipped, taken whole, or looked at pair by pair."""
 
 
 @dataclass
@@ -35,7 +40,13 @@ class FlexAttention:
     kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @staticmethod
-    def of(trunk: Tensor, branch: Tensor, position: Tensor, limit: Tensor) -> FlexAttention:
+    def of(
+        trunk: Tensor,
+        branch: Tensor,
+        position: Tensor,
+        limit: Tensor,
+        segments: Sequence[Segment],
+    ) -> FlexAttention:
         """Build the mask of a packed row.
 
         Args:
@@ -43,6 +54,7 @@ class FlexAttention:
             branch: [N] the branch of each token, -1 in a trunk.
             position: [N] position ids.
             limit: [N] how many tokens of its trunk each token sees.
+            segments: the same as ranges; they say which blocks of the mask are empty or full.
         """
 
         def sees(_batch: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
@@ -51,8 +63,15 @@ class FlexAttention:
             own_branch = (branch[query] >= 0) & on_own
             return (trunk[query] == trunk[key]) & (on_trunk | own_branch)
 
-        count = len(trunk)
-        mask = create_block_mask(sees, None, None, count, count, device=str(trunk.device))
+        pairs = block_pairs(segments, len(trunk), BLOCK).to(trunk.device)
+        full = pairs == BLOCK * BLOCK
+        mask = BlockMask.from_kv_blocks(
+            *_ordered((pairs > 0) & ~full),
+            *_ordered(full),
+            BLOCK_SIZE=BLOCK,
+            mask_mod=sees,
+            seq_lengths=(len(trunk), len(trunk)),
+        )
         return FlexAttention(mask, compiled=trunk.is_cuda)
 
     def attend(
@@ -70,6 +89,39 @@ class FlexAttention:
         )
         result: Tensor = found[0].transpose(0, 1)
         return result
+
+
+def block_pairs(segments: Sequence[Segment], count: int, block: int) -> Tensor:
+    """Pairs of query and key that see each other, by block of the mask.
+
+    Args:
+        segments: ranges of queries and keys; no pair stands in two.
+        count: N, tokens of the row.
+        block: edge of a block.
+
+    Returns:
+        [B, B] for B = N / block, rounded up. There is never a tensor of N x N.
+    """
+    blocks = -(-count // block)
+    begins = torch.arange(blocks) * block
+    pairs = torch.zeros(blocks, blocks, dtype=torch.long)
+    for segment in segments:
+        rows = torch.arange(segment.query, segment.query + segment.queries)
+        ends = torch.full_like(rows, segment.key + segment.keys)
+        if segment.causal:
+            ends += rows - rows[-1]
+        columns = slice(segment.key // block, -(-(segment.key + segment.keys) // block))
+        first = begins[columns].clamp_min(segment.key)
+        last = torch.minimum(begins[columns] + block, ends[:, None])
+        pairs[:, columns].index_add_(0, rows // block, (last - first).clamp_min_(0))
+    return pairs
+
+
+def _ordered(blocks: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, B] of bool to what `BlockMask` takes: how many of each row are set, and these first."""
+    some = blocks[None, None].int()
+    order = torch.argsort(some, dim=-1, descending=True, stable=True)
+    return some.sum(dim=-1, dtype=torch.int32), order.int()
 
 
 @cache

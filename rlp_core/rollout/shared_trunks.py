@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rlp_core.rollout.attention import NAME, kernel_of
-from rlp_core.rollout.branch_attention import BranchAttention
+from rlp_core.rollout.branch_attention import KERNELS, BranchAttention
 from rlp_core.rollout.branches import Branch, across_segments, own_segments, pack, starts
 
 if TYPE_CHECKING:
@@ -34,11 +34,12 @@ class SharedTrunks:
         """Read the documents, with a graph where gradients are enabled.
 
         Args:
-            model: attends through branches, by the kernel `blocks`.
+            model: attends through branches, by a kernel for which `can_share` holds.
             trunks: the documents; none is empty.
         """
         self.model, self.trunks = model, trunks
-        packed = pack(trunks, device=model.device)
+        self.kernel = kernel_of(model)
+        packed = pack(trunks, device=model.device, kernel=self.kernel)
         assert isinstance(packed.attention, BranchAttention)
         packed = replace(packed, attention=replace(packed.attention, keep=True))
         packed.states(model)
@@ -58,6 +59,7 @@ class SharedTrunks:
             across=across_segments(branches, begins, starts(map(len, self.trunks), 0)),
             own=own_segments(branches, begins, first),
             device=device,
+            kernel=self.kernel,
         )
         ids = [token for branch in branches for token in branch.tokens]
         positions = [b.position + i for b in branches for i in range(len(b.tokens))]
@@ -86,7 +88,7 @@ class SharedTrunks:
 
 def can_share(model: PreTrainedModel) -> bool:
     """Whether a model's branches can attend to trunks that were read before."""
-    return bool(model.config._attn_implementation == NAME) and kernel_of(model) == "blocks"
+    return bool(model.config._attn_implementation == NAME) and kernel_of(model) in KERNELS
 
 
 def _leaf(tensor: Tensor, grows: bool) -> Tensor:

@@ -73,9 +73,56 @@ def test_no_large_table_of_logits_waits_for_the_backward_pass(monkeypatch, rows)
     monkeypatch.setattr(logits, "KEPT", 2 * vocabulary)
     hidden, tokens, _ = inputs(model, rows)
     kept = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t.numel()), t)[1], _same):
+    head = model.get_output_embeddings().weight.data_ptr()  # is there anyway
+
+    def keep(tensor):
+        if tensor.data_ptr() != head:
+            kept.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, _same):
         logits.token_logprobs(model, hidden, tokens)
     assert sum(size for size in kept if size >= 2 * vocabulary and size % vocabulary == 0) == 0
+
+
+@given(
+    st.integers(1, 13), st.integers(1, 6), st.booleans(), st.sampled_from([0.5, 1.0]),
+    st.sampled_from([torch.float32, torch.bfloat16]), st.integers(0, 99),
+)  # fmt: skip
+@settings(max_examples=40)
+def test_a_large_table_in_place_gives_the_textbooks_numbers_and_gradients(
+    count, chunk, ban, temperature, dtype, seed
+):
+    model = models.model(3).to(dtype)
+    hidden, tokens, where = inputs(model, count, seed)
+    hidden = hidden.detach().to(dtype).requires_grad_()
+    banned = (where, 0) if ban else None
+    head = model.get_output_embeddings().weight
+    weight = torch.arange(1.0, count + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logits, "CHUNK", chunk)
+        patch.setattr(logits, "KEPT", 0)
+        found = logits.token_logprobs(model, hidden, tokens, temperature, banned)
+        ours = torch.autograd.grad((found * weight).sum(), [hidden, head])
+    table = hidden.double() @ head.double().T / temperature
+    if ban:
+        table[:, 0] = table[:, 0].masked_fill(where, -torch.inf)
+    expected = torch.log_softmax(table, dim=1).gather(1, tokens[:, None]).squeeze(1)
+    theirs = torch.autograd.grad((expected * weight).sum(), [hidden, head])
+    torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)
+    near = 1e-4 if dtype == torch.float32 else 2e-2
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.dtype == dtype
+        assert float((one - other).double().norm()) <= near * float(other.double().norm())
+
+
+def test_where_the_head_is_frozen_it_gets_no_gradient(monkeypatch):
+    monkeypatch.setattr(logits, "KEPT", 0)
+    model = models.model(3).requires_grad_(False)
+    hidden, tokens, _ = inputs(model, 4)
+    logits.token_logprobs(model, hidden, tokens).sum().backward()
+    assert hidden.grad is not None
+    assert model.get_output_embeddings().weight.grad is None
 
 
 def test_a_chunk_is_no_larger_than_its_cells(monkeypatch):

@@ -17,7 +17,8 @@ from transformers import (
 )
 
 from rlp_core.errors import ConfigError
-from rlp_core.rollout import attention, blocks
+from rlp_core.rollout import attention, blocks, flash
+from rlp_core.rollout.branch_attention import KERNELS
 from rlp_core.rollout.branches import Branch, pack
 from tests.rollout import trees
 
@@ -56,26 +57,30 @@ limits = st.fixed_dictionaries(
     {
         "SCORES": st.sampled_from([1, 6, 40, 1 << 20]),
         "WASTE": st.sampled_from([1.0, 4.0]),
-        "SMALL": st.sampled_from([0, 1 << 14]),
+        "SMALL": st.sampled_from([0, 20, 1 << 14]),
     }
 )
 
 
-@given(
-    trees.trees(),
-    limits,
-    st.sampled_from([(4, 4), (4, 2), (3, 1)]),
-    st.sampled_from([0.0, 1.5]),
-    st.integers(0, 9),
-)
-@settings(max_examples=100)
-def test_blocks_of_any_size_give_the_textbooks_result_and_gradient(
-    tree, limit, heads, softcap, seed
-):
+def laid_out(tree, kernel, limit):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in limit.items():
             patch.setattr(blocks, name, value)
-        packed = pack(*tree)
+        patch.setattr(flash, "SMALL", limit["SMALL"])
+        return pack(*tree, kernel=kernel)
+
+
+shared = st.sampled_from([(4, 4), (4, 2), (3, 1)])
+"""Heads, and heads of keys."""
+kernels = st.sampled_from([("blocks", 0.0), ("blocks", 1.5), ("flash", 0.0)])
+"""A kernel and a soft cap that it knows."""
+
+
+@given(trees.trees(), limits, shared, kernels, st.integers(0, 9))
+@settings(max_examples=150)
+def test_calls_of_any_size_give_the_textbooks_result_and_gradient(tree, limit, heads, kernel, seed):
+    name, softcap = kernel
+    packed = laid_out(tree, name, limit)
     count = packed.ids.shape[1]
     inputs = tensors(count, *heads, seed)
     found = packed.attention.attend(0, *inputs, 0.5, softcap)
@@ -88,28 +93,58 @@ def test_blocks_of_any_size_give_the_textbooks_result_and_gradient(
         torch.testing.assert_close(one, other, atol=3e-5, rtol=1e-4)
 
 
-@given(trees.trees(), limits)
+@pytest.mark.parametrize("kernel", KERNELS)
+@given(tree=trees.trees(), heads=shared, seed=st.integers(0, 9))
+@settings(max_examples=30)
+def test_in_bf16_it_is_as_near_the_textbook_as_the_textbook_rounded(kernel, tree, heads, seed):
+    packed = pack(*tree, kernel=kernel)
+    seen = tree_mask(packed, *tree)
+    inputs = [t.detach().bfloat16().requires_grad_() for t in tensors(len(seen), *heads, seed)]
+    weight = torch.randn(len(seen), heads[0], 4, generator=torch.Generator().manual_seed(seed + 1))
+    results = (packed.attention.attend(0, *inputs, 0.5, 0.0), textbook(*inputs, seen, 0.5, 0.0))
+    assert results[0].dtype == torch.bfloat16
+    both = [
+        [result.detach(), *torch.autograd.grad((result * weight).sum(), inputs)]
+        for result in results
+    ]
+    largest = max(float(each.double().norm()) for each in both[1])
+    for found, expected in zip(*both, strict=True):
+        assert float((found.double() - expected.double()).norm()) < 0.02 * largest
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@given(tree=trees.trees(), limit=limits)
 @settings(max_examples=20)
-def test_a_model_does_not_notice_how_blocks_are_cut(tree, limit):
+def test_a_model_does_not_notice_how_calls_are_cut(kernel, tree, limit):
     model = trees.branching("qwen3")
-    whole = pack(*tree).states(model)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in limit.items():
-            patch.setattr(blocks, name, value)
-        cut = pack(*tree).states(model)
+    whole = pack(*tree, kernel=kernel).states(model)
+    cut = laid_out(tree, kernel, limit).states(model)
     torch.testing.assert_close(cut, whole, atol=1e-5, rtol=1e-5)
     trees.assert_same_gradients(
         trees.gradients(model, cut.square().sum()), trees.gradients(model, whole.square().sum())
     )
 
 
-def test_scores_beyond_all_bounds_stay_finite():
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_scores_beyond_all_bounds_stay_finite(kernel):
     """A row that is near-deterministic must give a gradient of nothing, not NaN."""
-    packed = pack([[1, 2, 3]], [Branch(0, 2, [1, 2]), Branch(0, 0, [1])])
+    packed = pack([[1, 2, 3]], [Branch(0, 2, [1, 2]), Branch(0, 0, [1])], kernel=kernel)
     inputs = tuple((t * 1e4).detach().requires_grad_() for t in tensors(6, 2, 1))
     found = packed.attention.attend(0, *inputs, 0.5, 0.0)
     for gradient in torch.autograd.grad(found.sum(), inputs):
         assert torch.isfinite(gradient).all()
+
+
+@given(trees.trees(), limits, st.sampled_from([1e1, 1e2, 1e4]), st.integers(0, 9))
+def test_the_gradient_of_any_scores_is_finite_whatever_is_padded(tree, limit, size, seed):
+    """A padded query must not meet a key whose score is far above all that it has seen."""
+    for kernel in KERNELS:
+        packed = laid_out(tree, kernel, limit)
+        made = tensors(packed.ids.shape[1], 4, 2, seed)
+        inputs = tuple((t * size).detach().requires_grad_() for t in made)
+        found = packed.attention.attend(0, *inputs, 0.5, 0.0)
+        for gradient in torch.autograd.grad(found.sum(), inputs):
+            assert torch.isfinite(gradient).all()
 
 
 class Largest(TorchDispatchMode):
@@ -127,13 +162,13 @@ class Largest(TorchDispatchMode):
         return result
 
 
-def largest(positions, copies, length, trunk=96):
+def largest(positions, copies, length, kernel, trunk=96):
     branches = [
         Branch(0, trunk // positions * (1 + i), [1] * length)
         for i in range(positions)
         for _ in range(copies)
     ]
-    packed = pack([[1] * trunk], branches)
+    packed = pack([[1] * trunk], branches, kernel=kernel)
     heads, size = 2, 4
     inputs = tensors(packed.ids.shape[1], heads, 1, size=size)
     with Largest() as made:
@@ -141,18 +176,20 @@ def largest(positions, copies, length, trunk=96):
     return made.elements, packed.ids.shape[1] * heads * size
 
 
-def test_no_scores_beyond_the_limit_are_made_forward_or_backward(monkeypatch):
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_no_scores_beyond_the_limit_are_made_forward_or_backward(monkeypatch, kernel):
     """Neither [branch x branch] nor [branch x trunk]: 1,500 branch tokens, 2.3 million pairs."""
     monkeypatch.setattr(blocks, "SCORES", 1 << 12)
-    elements, rows = largest(positions=3, copies=20, length=25)
+    elements, rows = largest(positions=3, copies=20, length=25, kernel=kernel)
     assert elements <= max(2 * (1 << 12), 2 * rows)  # heads times the limit; padded copies of rows
 
 
-def test_memory_is_linear_in_the_thoughts():
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_memory_is_linear_in_the_thoughts(kernel):
     """What is kept for the backward pass grows as the tokens do."""
 
     def kept(copies):
-        packed = pack([[1] * 40], [Branch(0, 30, [1] * 20) for _ in range(copies)])
+        packed = pack([[1] * 40], [Branch(0, 30, [1] * 20) for _ in range(copies)], kernel=kernel)
         inputs = tensors(packed.ids.shape[1], 2, 1)
         total = 0
 
@@ -173,7 +210,9 @@ def test_pairs_of_two_branches_share_no_task():
     """The work grows with the branches, not with their square."""
     for copies in (4, 40):
         packed = pack([[1] * 16], [Branch(0, 8, [1] * 10) for _ in range(copies)])
-        pairs = sum(t.queries * t.keys for b in packed.attention.own.blocks for t in b.segments)
+        pairs = sum(
+            t.queries * t.keys for b in packed.attention.own.blocks.blocks for t in b.segments
+        )
         assert pairs == copies * 10 * 10
 
 
@@ -273,7 +312,8 @@ def test_a_task_has_no_hidden_state_of_its_own():
     assert torch.equal(again.states(model), packed.states(model))
 
 
-def test_a_trunks_gradient_does_not_lose_digits_with_the_number_of_blocks(monkeypatch):
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_trunks_gradient_does_not_lose_digits_with_the_number_of_blocks(monkeypatch, kernel):
     """Many blocks add to the same keys; in bf16 each sum would round anew."""
     branches = [Branch(0, 40, [1] * 8) for _ in range(64)]
     query, key, value, weight = (
@@ -283,7 +323,8 @@ def test_a_trunks_gradient_does_not_lose_digits_with_the_number_of_blocks(monkey
 
     def gradients(dtype, limit):
         monkeypatch.setattr(blocks, "SCORES", limit)
-        packed = pack([[1] * 40], branches)
+        monkeypatch.setattr(flash, "SMALL", limit)
+        packed = pack([[1] * 40], branches, kernel=kernel)
         leaves = [t.clone().to(dtype).requires_grad_() for t in (query, key, value)]
         out = packed.attention.attend(0, *leaves, 8**-0.5, 0.0)
         (out.float() * weight).sum().backward()

@@ -28,9 +28,9 @@ def logprobs(model, states, seed=0):
     return found, (found * torch.randn(len(states), generator=generator)).sum()
 
 
-def compare(family, trunks, branches):
+def compare(family, trunks, branches, kernel="blocks"):
     model, oracle = trees.branching(family), trees.plain(family)
-    states = pack(trunks, branches).states(model)
+    states = pack(trunks, branches, kernel=kernel).states(model)
     expected = dense.states(oracle, trunks, branches)
     torch.testing.assert_close(states, expected, atol=1e-5, rtol=1e-5)
     (found, loss), (textbook, wanted) = logprobs(model, states), logprobs(oracle, expected)
@@ -38,17 +38,23 @@ def compare(family, trunks, branches):
     trees.assert_same_gradients(trees.gradients(model, loss), trees.gradients(oracle, wanted))
 
 
-@pytest.mark.parametrize("family", trees.FAMILIES)
+KERNELS = [(family, "blocks") for family in trees.FAMILIES]
+KERNELS += [(family, "flash") for family in trees.FAMILIES if family != "gemma2"]  # it has a cap
+
+
+@pytest.mark.parametrize(("family", "kernel"), KERNELS)
 @given(tree=trees.trees())
 @settings(max_examples=40)
-def test_branches_equal_one_row_per_branch_forward_and_backward(family, tree):
-    compare(family, *tree)
+def test_branches_equal_one_row_per_branch_forward_and_backward(family, kernel, tree):
+    compare(family, *tree, kernel)
 
 
-@pytest.mark.parametrize("family", ["qwen3", "gemma2"])
+@pytest.mark.parametrize(
+    ("family", "kernel"), [("qwen3", "blocks"), ("qwen3", "flash"), ("gemma2", "blocks")]
+)
 @pytest.mark.parametrize("corner", CORNERS)
-def test_corners_are_exact_too(family, corner):
-    compare(family, *CORNERS[corner])
+def test_corners_are_exact_too(family, kernel, corner):
+    compare(family, *CORNERS[corner], kernel)
 
 
 @given(trees.trees())
@@ -60,7 +66,7 @@ def test_a_token_sees_the_trunk_before_its_position_and_its_own_branch(tree):
     count = packed.ids.shape[1]
     seen = torch.zeros(count, count, dtype=torch.long)
     for kind in (packed.attention.trunks, packed.attention.across, packed.attention.own):
-        for block in kind.blocks:
+        for block in kind.blocks.blocks:
             size, queries, keys = block.size
             for index in range(size):
                 visible = torch.ones(queries, keys, dtype=torch.bool)
@@ -99,30 +105,33 @@ def test_the_row_is_all_trunks_then_all_branches_with_positions_that_go_on(tree)
         assert positions[start : start + len(branch.tokens)].tolist() == expected
 
 
-@pytest.mark.parametrize("family", ["qwen3", "gemma2"])
+@pytest.mark.parametrize(
+    ("family", "kernel"), [("qwen3", "blocks"), ("qwen3", "flash"), ("gemma2", "blocks")]
+)
 @torch.no_grad()
-def test_what_a_branch_must_not_see_changes_no_bit_of_it(family):
+def test_what_a_branch_must_not_see_changes_no_bit_of_it(family, kernel):
     """Later text, another thought and another document are no part of a thought's state."""
     model = trees.branching(family)
     trunks = [[1, 2, 3, 4, 5], [6, 7, 8]]
     branches = [Branch(0, 3, [9, 10]), Branch(0, 3, [9, 11]), Branch(0, 5, [1]), Branch(1, 2, [2])]
-    packed = pack(trunks, branches)
+    packed = pack(trunks, branches, kernel=kernel)
     states = packed.states(model)
     own = slice(packed.branch_starts[0], packed.branch_starts[1])
 
-    later = pack([[1, 2, 3, 11, 0], trunks[1]], branches).states(model)
+    later = pack([[1, 2, 3, 11, 0], trunks[1]], branches, kernel=kernel).states(model)
     assert torch.equal(later[own], states[own])
     assert torch.equal(later[:3], states[:3])
     assert not torch.equal(later[packed.branch_starts[2]], states[packed.branch_starts[2]])
 
-    other = pack(trunks, [branches[0], Branch(0, 3, [0, 0]), *branches[2:]]).states(model)
+    other = pack(trunks, [branches[0], Branch(0, 3, [0, 0]), *branches[2:]], kernel=kernel)
+    other = other.states(model)
     assert torch.equal(other[own], states[own])
     assert torch.equal(other[: packed.branch_starts[0]], states[: packed.branch_starts[0]])
 
-    document = pack([trunks[0], [0, 0, 0]], branches).states(model)
+    document = pack([trunks[0], [0, 0, 0]], branches, kernel=kernel).states(model)
     assert torch.equal(document[own], states[own])
 
-    before = pack([[1, 2, 0, 4, 5], trunks[1]], branches).states(model)
+    before = pack([[1, 2, 0, 4, 5], trunks[1]], branches, kernel=kernel).states(model)
     assert not torch.equal(before[own], states[own])
 
 

@@ -3,8 +3,11 @@
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.attention.flex_attention import create_block_mask
 
 from rlp_core.errors import ConfigError
+from rlp_core.rollout import flex
 from rlp_core.rollout.attention import enable
 from rlp_core.rollout.branches import Branch, pack
 from rlp_core.rollout.engine import prepare
@@ -12,6 +15,7 @@ from rlp_core.rollout.sampler import Prompt, SamplingParams, sample
 from tests import models
 from tests.rollout import trees
 from tests.rollout.samples import OPEN, STOP, Case, assert_same, textbook
+from tests.rollout.test_attention import Largest, tree_mask
 
 TRUNKS = [[5, 6, 7, 8, 9, 10], [11], [12, 13, 14]]
 BRANCHES = [
@@ -81,3 +85,43 @@ def test_its_gradients_are_those_of_the_blocks(tree):
 def test_it_is_refused_without_a_gpu():
     with pytest.raises(ConfigError, match="no backward pass on cpu"):
         prepare(models.model(0), "flex")
+
+
+def from_every_pair(packed, trunks, branches, block):
+    """The same mask as torch makes it, from all pairs of tokens."""
+    count = packed.ids.shape[1]
+    seen = tree_mask(packed, trunks, branches)
+    return create_block_mask(
+        lambda _b, _h, query, key: seen[query, key],
+        None,
+        None,
+        count,
+        count,
+        device="cpu",
+        BLOCK_SIZE=block,
+    )
+
+
+@given(tree=trees.trees(), block=st.sampled_from([1, 2, 4, 128]))
+@settings(max_examples=60)
+def test_its_mask_from_ranges_is_the_one_from_every_pair(tree, block):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flex, "BLOCK", block)
+        packed = pack(*tree, kernel="flex")
+    expected = from_every_pair(packed, *tree, block)
+    found = packed.attention.mask
+    assert found.seq_lengths == expected.seq_lengths
+    for kind in ("kv", "full_kv", "q", "full_q"):
+        counts = getattr(found, f"{kind}_num_blocks")
+        assert torch.equal(counts, getattr(expected, f"{kind}_num_blocks"))
+        ours, theirs = (getattr(mask, f"{kind}_indices") for mask in (found, expected))
+        used = torch.arange(ours.shape[-1]) < counts[..., None]
+        assert torch.equal(ours[used], theirs[used])
+
+
+def test_its_mask_is_never_made_of_pairs_of_tokens():
+    branches = [Branch(0, 500 * (1 + i % 2), [1] * 300) for i in range(20)]
+    with Largest() as made:
+        packed = pack([[1] * 1200], branches, kernel="flex")
+    count = packed.ids.shape[1]
+    assert made.elements < count**2 / 20

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen3Config
 
 from rlp_core.rollout import attention, branch_attention, branches, dense, engine, verify
 from rlp_core.rollout.blocks import Segment
+from rlp_core.rollout.branch_attention import KERNELS
 from rlp_core.rollout.branches import Branch
 from rlp_core.rollout.verify import Agreement, compare
 from tests.rollout import trees
@@ -27,7 +28,7 @@ SPREADS = [(1.0, 3.0), (1.5, 3.0), (2.5, 3.0), (1.5, 6.0)]
 
 
 @cache
-def deep(weights: float, logits: float) -> PreTrainedModel:
+def deep(weights: float, logits: float, kernel: str) -> PreTrainedModel:
     """A random model of 12 layers and a real vocabulary, in bf16."""
     torch.manual_seed(0)
     config = Qwen3Config(
@@ -41,7 +42,7 @@ def deep(weights: float, logits: float) -> PreTrainedModel:
             if parameter.ndim == 2:
                 usual = "lm_head" in name
                 parameter.mul_(logits / (0.02 * WIDTH**0.5) if usual else weights)
-    assert attention.enable(made)
+    assert attention.enable(made, kernel)
     for parameter in made.parameters():
         parameter.data = parameter.data.bfloat16()
     return made
@@ -66,10 +67,11 @@ def test_a_sound_model_agrees(family):
     assert found.dense_rms == found.dense_tail == 0  # in fp32 the dense path is its own measure
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("spread", SPREADS)
-def test_in_bf16_a_deep_model_with_a_real_vocabulary_agrees(spread):
+def test_in_bf16_a_deep_model_with_a_real_vocabulary_agrees(spread, kernel):
     """A fixed tolerance of 0.2 nats over the vocabulary rejected two of these."""
-    found = compare(deep(*spread), *tree())
+    found = compare(deep(*spread, kernel), *tree())
     assert found.good
     assert found.rms > 0.01  # and yet the two do differ, by what rounding does
     assert found.rms < 1.5 * found.dense_rms
@@ -118,7 +120,7 @@ def fault(request, monkeypatch):
 @pytest.mark.parametrize("spread", SPREADS)
 @pytest.mark.usefixtures("fault")
 def test_in_bf16_a_fault_is_found(spread):
-    assert not compare(deep(*spread), *tree()).good
+    assert not compare(deep(*spread, "auto"), *tree()).good
 
 
 @pytest.mark.usefixtures("fault")
@@ -138,10 +140,11 @@ SABOTAGE = {
 }
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("how", SABOTAGE)
-def test_attention_that_is_wrong_does_not_agree(monkeypatch, how):
-    monkeypatch.setattr(branch_attention, "_merge", SABOTAGE[how])
-    found = compare(trees.branching("qwen3"), TRUNKS, BRANCHES)
+def test_attention_that_is_wrong_does_not_agree(monkeypatch, how, kernel):
+    monkeypatch.setattr(branch_attention, "merge", SABOTAGE[how])
+    found = compare(trees.branching("qwen3", kernel), TRUNKS, BRANCHES)
     assert not found.good
     assert how != "NaN" or math.isnan(found.rms)
 
@@ -177,7 +180,7 @@ def test_the_measure_is_full_fp32_whatever_the_products_round_to(monkeypatch):
 
 
 def test_a_model_keeps_its_type():
-    model = deep(*SPREADS[0])
+    model = deep(*SPREADS[0], "auto")
     compare(model, *tree())
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
 

@@ -72,10 +72,10 @@ def plain(family: str) -> PreTrainedModel:
 
 
 @cache
-def branching(family: str) -> PreTrainedModel:
+def branching(family: str, kernel: str = "auto") -> PreTrainedModel:
     """The same weights, attending through branches."""
     made = build(FAMILIES[family])
-    assert attention.enable(made)
+    assert attention.enable(made, kernel)
     return made
 
 

@@ -23,6 +23,7 @@ from rlp_core.objective.reference import (
     step_loss,
 )
 from rlp_core.policy import lora
+from rlp_core.rollout.attention import enable
 from rlp_core.training.checkpoint import Checkpoints, State
 from rlp_core.training.config import LearnerConfig, OptimizerConfig
 from rlp_core.training.groups import RolloutGroup
@@ -55,9 +56,12 @@ def settings(**changes: Any) -> LearnerConfig:
     return LearnerConfig(**(values | changes))
 
 
-def trainer(seed: int = 5, lead: tuple[int, ...] = (), **changes: Any) -> RLPLearner:
+def trainer(
+    seed: int = 5, lead: tuple[int, ...] = (), kernel: str = "auto", **changes: Any
+) -> RLPLearner:
     """Policy, baseline, start and value head all differ, so that a mix-up shows."""
     policy = models.model(seed)
+    assert enable(policy, kernel)
     if "lora" in changes:
         lora.attach(policy, changes["lora"], seed)
         stir(policy, seed)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rlp_core.objective import estimators
 from rlp_core.rollout.attention import enable
+from rlp_core.rollout.branch_attention import KERNELS
 from rlp_core.rollout.branches import Branch
 from rlp_core.rollout.engine import states
 from rlp_core.rollout.shared_trunks import SharedTrunks
@@ -34,9 +35,9 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("changes", SETTINGS, ids=str)
-@pytest.mark.parametrize("budget", [1, 25])
-def test_micro_batches_change_no_gradient_and_no_metric(changes, budget: int) -> None:
-    made = stopping(documents=2, positions=3, group_size=5, **changes)
+@pytest.mark.parametrize(("budget", "kernel"), [(1, "blocks"), (1, "flash"), (25, "flash")])
+def test_micro_batches_change_no_gradient_and_no_metric(changes, budget: int, kernel: str) -> None:
+    made = stopping(documents=2, positions=3, group_size=5, kernel=kernel, **changes)
     groups = made.groups(0)
     made.update_token_budget = 10**6
     whole = made.accumulate(groups, 0)
@@ -79,9 +80,10 @@ def test_replayed_thoughts_keep_their_weights() -> None:
     assert sorted(parted.ratios) == pytest.approx(sorted(whole.ratios), rel=1e-5)
 
 
-def test_in_bf16_the_gradients_of_the_trunk_add_up_in_fp32() -> None:
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_in_bf16_the_gradients_of_the_trunk_add_up_in_fp32(kernel: str) -> None:
     """Thoughts one by one round no more than all of them at once."""
-    made = stopping(documents=1, positions=2, group_size=6, precision="bfloat16")
+    made = stopping(documents=1, positions=2, group_size=6, precision="bfloat16", kernel=kernel)
     groups = made.groups(0)
     exact = stopping(documents=1, positions=2, group_size=6)
     exact.accumulate(groups, 0)
@@ -125,10 +127,13 @@ def test_every_thought_is_in_one_micro_batch_within_the_budget(drawn, budget: in
     assert all(len(where) == 1 for where in parts_of.values())  # equal ones stay together
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("positions", [[4], [1, 9, 9, 6]])
-def test_branches_of_shared_trunks_read_what_packed_ones_do(positions: list[int]) -> None:
+def test_branches_of_shared_trunks_read_what_packed_ones_do(
+    positions: list[int], kernel: str
+) -> None:
     model, codec = models.model(5), models.codec()
-    enable(model)
+    enable(model, kernel)
     trunks = [
         codec.encode("Q: 3+4-5\nA:2\nQ: 9-8\n"),
         codec.encode("The nurse said that she was late.") * 2,
