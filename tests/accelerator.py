@@ -157,13 +157,15 @@ class _Makers(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
+# Once, and before any backward pass: then torch makes its queues, one for each device it knows.
+_setup_privateuseone_for_python_backend(DEVICE, _Module(), _Hooks())
+
 _counting: list[Counts] = []
 
 
 @contextmanager
 def session() -> Iterator[Counts]:
     """The device exists; what is done is counted."""
-    _register()
     swapped = torch.__future__.get_swap_module_params_on_conversion()
     with counted() as counts, _Everywhere(), _Makers():
         torch.__future__.set_swap_module_params_on_conversion(True)  # tied weights stay tied
@@ -181,11 +183,6 @@ def counted() -> Iterator[Counts]:
         yield _counting[-1]
     finally:
         _counting.pop()
-
-
-def _register() -> None:
-    if torch._C._get_privateuse1_backend_name() != DEVICE:
-        _setup_privateuseone_for_python_backend(DEVICE, _Module(), _Hooks())
 
 
 def _active() -> Counts:

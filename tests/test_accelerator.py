@@ -63,7 +63,7 @@ def numbers(token, rows):
 def learner(device: str = DEVICE, **changes) -> RLPLearner:
     policy = models.model(5)
     policy.to(device)
-    prepare(policy)
+    prepare(policy, "blocks")  # what it is on an accelerator; in bf16 another kernel rounds apart
     return RLPLearner(
         policy,
         models.codec(),

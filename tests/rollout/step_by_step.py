@@ -125,15 +125,15 @@ def _draw(model, hidden, thoughts, params, uniforms, index) -> None:
         logits[:, params.stop_token_id] = -torch.inf
     if params.temperature:
         logits = logits / params.temperature
-        cumulative = torch.softmax(logits.double(), dim=1).cumsum(dim=1)
+        probability = torch.softmax(logits.double(), dim=1)
+        cumulative = probability.cumsum(dim=1)
         numbers = uniforms(index, np.array([t.number for t in thoughts]))
-        total = logits.logsumexp(dim=1)
     for i, thought in enumerate(thoughts):
         if params.temperature:
             threshold = float(numbers[i]) * cumulative[of[i], -1]
             found = int(torch.searchsorted(cumulative[of[i]], threshold, right=True))
             token = min(found, logits.shape[1] - 1)
-            value = float(logits[of[i], token] - total[of[i]])
+            value = float(probability[of[i], token].log().float())
         else:
             token, value = int(logits[of[i]].argmax()), 0.0
         thought.tokens.append(token)
