@@ -22,12 +22,13 @@ from flows import gpus, process, recovery
 from flows.graph import PHASES, Stage, in_phases, load_graph
 from flows.lock import sort_lock
 from flows.plan import PlannedStage, as_markdown, make_plan, summary
-from flows.schedule import Limits, walk
+from flows.schedule import Limits, alone, walk
 from flows.stage_task import Run, StageFailedError, stage_task
 from rlp_core import quiet
 from rlp_core.checks import check
 from rlp_core.errors import UsageError
 from rlp_core.params import Params, load
+from rlp_core.threads import cores
 from rlp_core.tracking import close_pipeline_run, note_reused, open_pipeline_run
 from rlp_core.workspace import Workspace
 
@@ -130,22 +131,30 @@ def _bring_up_to_date(
     with _pipeline_run(workspace, params, plan) as run:
         devices = (params.runtime.device, params.runtime.ema_device)
         limits = Limits(max_parallel, gpus.slots(gpu_slots, devices, logger.warning))
-        reused = _run_stages(plan, limits, run)
+        threads = min(params.runtime.threads * max_parallel, max(cores(), params.runtime.threads))
+        reused = _run_stages(plan, limits, run, threads)
         sort_lock(workspace.root, [stage.name for stage in stages])
         # Stages that did not run have no run of their own: name the ones that made their outputs.
         note_reused(workspace, params, run.parent_run or None, reused)
     _publish_comparison(workspace)
 
 
-def _run_stages(plan: tuple[PlannedStage, ...], limits: Limits, run: Run) -> list[str]:
-    """Run the plan; return the names of the stages whose command did not have to run."""
+def _run_stages(
+    plan: tuple[PlannedStage, ...], limits: Limits, run: Run, threads: int
+) -> list[str]:
+    """Run the plan; return the names of the stages whose command did not have to run.
+
+    Args:
+        threads: CPU threads for a stage that runs alone.
+    """
+    by_themselves = alone(tuple(line.stage for line in plan if not line.fresh))
     fresh = {line.stage.name: line.fresh for line in plan}
     futures: dict[str, PrefectFuture[bool]] = {}
 
     def start(stage: Stage, given: tuple[str, ...], finished: Callable[[bool], None]) -> None:
         options = stage_task.with_options(retries=stage.meta.retries, tags=[stage.meta.phase])
         above = [futures[name] for name in stage.upstream if name in futures]
-        place = replace(run, gpus=given)
+        place = replace(run, gpus=given, threads=threads if stage.name in by_themselves else 0)
         future = options.submit(stage, place, fresh[stage.name], wait_for=above, return_state=False)
         futures[stage.name] = future
         future.add_done_callback(lambda done: _tell(done, finished))

@@ -42,6 +42,16 @@ class Limits:
         return tuple(free[:wanted]) if len(free) >= wanted else None
 
 
+def alone(stages: tuple[Stage, ...]) -> frozenset[str]:
+    """The stages beside which no other of them can run: each needs it, or is needed for it."""
+    above: dict[str, set[str]] = {}
+    for stage in stages:  # in the order in which they can run
+        known = [name for name in stage.upstream if name in above]
+        above[stage.name] = set(known).union(*(above[name] for name in known))
+    below = {name: sum(name in others for others in above.values()) for name in above}
+    return frozenset(name for name in above if len(above[name]) + below[name] + 1 == len(above))
+
+
 def walk(stages: tuple[Stage, ...], limits: Limits, start: Start) -> list[str]:
     """Start every stage after those that it needs; return the names of those not finished well.
 

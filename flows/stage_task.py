@@ -23,6 +23,7 @@ from flows.graph import Stage
 from flows.plan import LOCKED
 from rlp_core.errors import EXIT_INTERRUPTED, EXIT_TRY_AGAIN, RlpError
 from rlp_core.quiet import SWITCHES
+from rlp_core.threads import VARIABLE as THREADS
 from rlp_core.workspace import Workspace
 
 # What DVC says about itself; the rest of its lines, and all of the stage's, are passed on.
@@ -60,12 +61,14 @@ class Run:
         flow_run: Prefect's flow run, for lineage.
         gpus: the stage sees these alone, named as `CUDA_VISIBLE_DEVICES` does; empty: whatever
             this process sees.
+        threads: CPU threads that the stage may take; 0: what its parameters say.
     """
 
     root: str
     parent_run: str = ""
     flow_run: str = ""
     gpus: tuple[str, ...] = ()
+    threads: int = 0
 
 
 def run_stage(stage: Stage, run: Run, on_line: Callable[[str], None]) -> bool:
@@ -125,6 +128,8 @@ def stage_environment(run: Run) -> dict[str, str]:
         environment.pop(name, None)
         if value:
             environment[name] = value
+    if run.threads:
+        environment.setdefault(THREADS, str(run.threads))
     return environment
 
 

@@ -143,7 +143,7 @@ class Resampler:
     """Draws clusters. The draws depend on the seed and the number of clusters alone.
 
     So all arms meet the same resamples, in whatever order they are asked for. One instance keeps
-    its draws (2 bytes per resample and cluster) and what it made of each statistic (8 bytes per
+    its draws (3 bytes per resample and cluster) and what it made of each statistic (8 bytes per
     resample), because an arm is compared with several others.
     """
 
@@ -151,6 +151,7 @@ class Resampler:
     resamples: int = 10_000
     confidence: float = 0.95
     _drawn: dict[tuple[int, int], NDArray[np.uint16]] = field(default_factory=dict, repr=False)
+    _flipped: dict[int, NDArray[np.int8]] = field(default_factory=dict, repr=False)
     _made: dict[int, tuple[Statistic, Array]] = field(default_factory=dict, repr=False)
 
     def estimate(self, statistic: Statistic) -> Estimate:
@@ -251,10 +252,20 @@ class Resampler:
             bits = np.arange(2**clusters)[:, None] >> np.arange(clusters)
             yield (1 - 2 * (bits & 1)).astype(np.float64)
             return
-        rng = np.random.default_rng([self.seed, clusters, _SIGNS])
+        flipped = self._flips(clusters)
         for start in range(0, self.resamples, _CHUNK):
-            count = min(_CHUNK, self.resamples - start)
-            yield (rng.integers(0, 2, (count, clusters)) * 2 - 1).astype(np.float64)
+            yield flipped[start : start + _CHUNK].astype(np.float64)
+
+    def _flips(self, clusters: int) -> NDArray[np.int8]:
+        """1 or -1 for each resample and cluster."""
+        if clusters not in self._flipped:
+            rng = np.random.default_rng([self.seed, clusters, _SIGNS])
+            made = np.empty((self.resamples, clusters), np.int8)
+            for start in range(0, self.resamples, _CHUNK):
+                part = made[start : start + _CHUNK]
+                part[:] = rng.integers(0, 2, part.shape) * 2 - 1
+            self._flipped[clusters] = made
+        return self._flipped[clusters]
 
 
 def holm(p_values: dict[str, float]) -> dict[str, float]:

@@ -21,7 +21,10 @@ class Runtime(Section):
     """What changes speed, memory or logging, and no result. No stage depends on it."""
 
     device: str = Field(default="auto", description="`auto`, `cpu`, `cuda` or `cuda:N`.")
-    threads: Positive = Field(description="CPU threads of a stage.")
+    threads: Positive = Field(
+        description="CPU threads of a stage. In a flow, one beside which no other can run takes "
+        "as many for each stage that may run at once, as far as there are cores."
+    )
     micro_batch: Positive = Field(description="Sequences through the network at once.")
     recompute: bool = Field(
         default=False,

@@ -16,6 +16,7 @@ from rlp_core.planning.plan import PLANNED, Plan, known_kind, stage_plan
 from rlp_core.planning.units import bytes_of
 from rlp_core.planning.work import Speed
 from rlp_core.policy.model import choose_device
+from rlp_core.threads import threads_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,8 +98,9 @@ def told(
 def machine_here(params: Params, stage: str) -> Machine:
     """The device that a stage would take here."""
     device = choose_device(params.runtime.device)
-    torch.set_num_threads(params.runtime.threads)
-    speed = work.measured(params.runtime.threads, str(device), precision_of(params, stage))
+    threads = threads_of(params)
+    torch.set_num_threads(threads)
+    speed = work.measured(threads, str(device), precision_of(params, stage))
     return Machine(devices.of_device(params.runtime, device), speed, device.type == "cuda")
 
 

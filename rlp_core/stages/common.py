@@ -20,6 +20,7 @@ from rlp_core.policy import checks, lora
 from rlp_core.policy import model as models
 from rlp_core.policy.config import LoraConfig
 from rlp_core.rollout.engine import prepare
+from rlp_core.threads import threads_of
 from rlp_core.training import inputs, loop
 from rlp_core.training.checkpoint import Checkpoints
 
@@ -39,7 +40,7 @@ R = TypeVar("R", bound=Record)
 def prepare_torch(params: Params) -> torch.device:
     """Set threads and determinism, and return the device."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_num_threads(params.runtime.threads)
+    torch.set_num_threads(threads_of(params))
     torch.use_deterministic_algorithms(params.runtime.deterministic)
     return models.choose_device(params.runtime.device)
 

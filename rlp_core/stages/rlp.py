@@ -8,6 +8,7 @@ from rlp_core.data.records import Document
 from rlp_core.files import write_json
 from rlp_core.monitoring import roofline
 from rlp_core.stages import common
+from rlp_core.threads import threads_of
 from rlp_core.trainer import RLPTrainer
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def run(context: StageContext) -> None:
         dump_dir=context.workspace.private / "dumps" / key,
     )
     if runtime.tracking and settings.steps:
-        trainer.learner.peak = roofline.measure(runtime.threads, str(model.device), seconds=0.1)
+        trainer.learner.peak = roofline.measure(threads_of(params), str(model.device), seconds=0.1)
     trainer.train()
     common.save_model(context, model, codec, "rlp", settings.lora)
     ledger = trainer.learner.ledger

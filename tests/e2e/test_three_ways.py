@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import checkout
+from tests.e2e.conftest import FlowRun
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -67,9 +68,8 @@ def test_a_section_re_runs_its_stage_and_what_follows(by_dvc: Path) -> None:
     }
 
 
-def test_the_flow_without_a_server_leaves_the_same_lock(by_dvc: Path, tmp_path: Path) -> None:
-    root = checkout.copy_to(tmp_path / "by-flow")
-    said = checkout.run(root, "flows.pipeline")
+def test_the_flow_without_a_server_leaves_the_same_lock(by_dvc: Path, by_flow: FlowRun) -> None:
+    root, said = by_flow.root, by_flow.said
     assert (root / "dvc.lock").read_bytes() == (by_dvc / "dvc.lock").read_bytes()
     assert "18 to run" in said
     assert "Traceback" not in said

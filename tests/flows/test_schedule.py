@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.graph import Meta, Stage
-from flows.schedule import Limits, walk
+from flows.schedule import Limits, alone, walk
 
 
 def make(name: str, *upstream: str, gpus: int = 0) -> Stage:
@@ -116,3 +116,14 @@ def test_stages_outside_the_walk_count_as_finished() -> None:
 def test_impossible_limits_are_refused(parallel: int, gpus: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="must"):
         Limits(parallel, gpus)
+
+
+def test_a_stage_is_alone_that_all_others_need_or_that_needs_all() -> None:
+    stages = (
+        make("a"), make("b", "a"), make("c", "b"), make("d", "b"), make("e", "c"),
+        make("f", "e", "d"), make("g", "f"),
+    )  # fmt: skip
+    assert alone(stages) == {"a", "b", "f", "g"}
+    assert alone(stages[2:4]) == set()  # what they need is there already
+    assert alone(stages[:1]) == {"a"}
+    assert alone(()) == set()

@@ -188,3 +188,11 @@ def test_a_stage_knows_its_lineage(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment["RLP_PREFECT_FLOW_RUN_ID"] == "f"
     assert "RLP_PARENT_RUN_ID" not in environment
     assert environment["DVC_NO_ANALYTICS"] == "1"
+
+
+def test_a_stage_that_runs_alone_is_given_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RLP_THREADS", raising=False)
+    assert "RLP_THREADS" not in stage_environment(Run("/"))
+    assert stage_environment(Run("/", threads=2))["RLP_THREADS"] == "2"
+    monkeypatch.setenv("RLP_THREADS", "7")  # whoever sets it knows better
+    assert stage_environment(Run("/", threads=2))["RLP_THREADS"] == "7"

@@ -177,7 +177,7 @@ def test_thoughts_of_an_under_bootstrapped_model_come_to_harm(base: Base) -> Non
 
 
 def test_thoughts_of_an_under_bootstrapped_model_become_empty(base: Base) -> None:
-    run = base.run(bootstrap=100, worked=0.25, rate=5e-4, steps=45)
+    run = base.run(bootstrap=120, worked=0.25, rate=1e-3, steps=45)
     worst = run.monitor.collapsed
     assert worst is not None
     assert worst.name == "collapsed_to_empty"
