@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import FlowRun
 from tests.e2e.offline import offline
+from tests.e2e.runs import FlowRun
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +16,12 @@ WEIGHT = -0.5
 
 
 @pytest.fixture(scope="module")
-def followed(tmp_path_factory: pytest.TempPathFactory) -> Follower:
-    return Follower("add-a-reward-term.md", tmp_path_factory.mktemp("term") / "copy")
+def followed(tmp_path_factory: pytest.TempPathFactory, by_dvc: Path) -> Follower:
+    def bring(root: Path) -> None:
+        """What ran before: `dvc repro` takes the stages that the term does not touch from it."""
+        shutil.copytree(by_dvc / ".dvc" / "cache", root / ".dvc" / "cache")
+
+    return Follower("add-a-reward-term.md", tmp_path_factory.mktemp("term") / "copy", bring)
 
 
 def test_one_file_is_added_and_none_is_changed(followed: Follower) -> None:
