@@ -12,7 +12,8 @@ from rlp_core.errors import ConfigError, RlpError
 from rlp_core.planning import device as devices
 from rlp_core.planning import fit, report, shapes, work
 from rlp_core.planning.device import Memory
-from rlp_core.planning.plan import PLANNED, Plan, known_kind, stage_plan
+from rlp_core.planning.plan import PLANNED, known_kind, stage_plan
+from rlp_core.planning.stage import Plan
 from rlp_core.planning.units import bytes_of
 from rlp_core.planning.work import Speed
 from rlp_core.policy.model import choose_device

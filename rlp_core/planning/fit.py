@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rlp_core.errors import ConfigError
 from rlp_core.planning.device import Memory
-from rlp_core.planning.plan import Plan, known_kind, stage_plan
+from rlp_core.planning.plan import known_kind, stage_plan
+from rlp_core.planning.stage import Plan
 from rlp_core.planning.units import gigabytes
 
 if TYPE_CHECKING:

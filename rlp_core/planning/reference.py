@@ -9,7 +9,8 @@ from rlp_core.files import write_text
 from rlp_core.params import load
 from rlp_core.planning import report, shapes
 from rlp_core.planning.memory import LINES
-from rlp_core.planning.plan import PLANNED, Plan, stage_plan
+from rlp_core.planning.plan import PLANNED, stage_plan
+from rlp_core.planning.stage import Plan
 from rlp_core.planning.units import gigabytes
 from rlp_core.planning.work import SHARE, Speed
 from rlp_core.policy.config import LoraConfig

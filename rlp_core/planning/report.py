@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rlp_core.planning.device import SPARE, Memory
 from rlp_core.planning.memory import LINES, Moment
-from rlp_core.planning.plan import Plan
+from rlp_core.planning.stage import Plan
 from rlp_core.planning.units import gigabytes
 from rlp_core.planning.work import Speed
 

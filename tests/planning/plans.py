@@ -8,8 +8,9 @@ from typing import Any
 from transformers import Qwen3Config
 
 from rlp_core.params import Params, load
-from rlp_core.planning.plan import Plan, stage_plan
+from rlp_core.planning.plan import stage_plan
 from rlp_core.planning.shapes import ModelShape
+from rlp_core.planning.stage import Plan
 from rlp_core.policy.config import LoraConfig
 from rlp_core.training.config import OptimizerConfig
 from tests.planning.child import Job

@@ -10,7 +10,8 @@ from rlp_core.errors import ConfigError
 from rlp_core.params import Params
 from rlp_core.planning.device import Memory
 from rlp_core.planning.fit import Fit, _get, _set, nearest, require
-from rlp_core.planning.plan import Plan, stage_plan
+from rlp_core.planning.plan import stage_plan
+from rlp_core.planning.stage import Plan
 from tests.planning.plans import TINY, changed, shape
 
 MODEL = shape()

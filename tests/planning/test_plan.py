@@ -23,7 +23,8 @@ from rlp_core.planning.memory import (
     TRUNKS,
     WEIGHTS,
 )
-from rlp_core.planning.plan import PLANNED, Plan, stage_plan
+from rlp_core.planning.plan import PLANNED, stage_plan
+from rlp_core.planning.stage import Plan
 from rlp_core.training.ledger import TRAINING, Ledger
 from rlp_core.training.positions import TokenizedDocument
 from rlp_core.training.update import cost, micro_batches

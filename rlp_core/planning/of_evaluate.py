@@ -1,0 +1,80 @@
+"""The plan of stage `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rlp_core.planning import memory, work
+from rlp_core.planning.memory import Decoding
+from rlp_core.planning.prompted import lead_tokens
+from rlp_core.planning.stage import Plan
+
+if TYPE_CHECKING:
+    from rlp_core.evaluation.config import Evaluate
+    from rlp_core.params import Params
+    from rlp_core.planning.shapes import ModelShape
+
+
+def evaluate(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:  # noqa: ARG001
+    """Thoughts, answers after them and without them, and texts that are scored."""
+    settings, most = params.evaluate, params.thought.max_tokens
+    precision, rows = settings.precision, params.runtime.decode_batch_size
+    text = settings.max_tokens
+    asked = text + lead_tokens(params, model)
+    reasoned = asked + most + 2
+    answers = _answers(settings)
+    think = _flight(rows, asked, settings.samples, answers["thoughts"], most + 2)
+    answer = _flight(rows, reasoned - 1, 1, answers["thoughts"], settings.answer_tokens + 2)
+    stays = memory.standing(model, precision)
+    some = params.runtime.micro_batch
+    # answers follow thoughts, so that theirs is the longer text to be read before
+    found = [
+        memory.prefill(model, precision, answer),
+        replace(memory.decoding(model, precision, think), name="thoughts"),
+        replace(memory.decoding(model, precision, answer), name="answers"),
+        memory.reading(model, precision, some, text, text - 1, "held-out text"),
+        memory.reading(model, precision, some, reasoned + 1, 1, "after thoughts"),
+    ]
+    thoughts = work.drawing(model, precision, think, most)
+    last = work.drawing(model, precision, answer, settings.answer_tokens)
+    spent = (
+        thoughts.times(answers["thoughts"] / think.rows)
+        .plus(last.times(answers["answers"] / answer.rows))
+        .plus(work.reading(model, "score", settings.heldout_documents, text, text - 1))
+        .plus(work.reading(model, "score", answers["weighed"], reasoned + 1, 1))
+    )
+    return Plan(
+        stage,
+        model,
+        precision,
+        tuple(moment.beside(stays) for moment in found),
+        (
+            f"{think.rows} thoughts in flight, {answer.rows} answers",
+            f"{some} texts a pass where they are scored",
+        ),
+        spent,
+        (
+            f"every prompt and text is {text} tokens long, every thought {most}",
+            "published bias sets are not counted, the generated one is",
+        ),
+    )
+
+
+def _answers(settings: Evaluate) -> Mapping[str, int]:
+    """How many thoughts, answers and choices are drawn and weighed."""
+    places = settings.heldout_documents * settings.heldout_positions * settings.samples
+    bias = settings.bias.template_items * settings.bias.thoughts
+    asked = settings.problems * (settings.samples + 1)
+    return {
+        "thoughts": asked + places + bias,
+        "answers": 2 * asked,
+        "weighed": places + 2 * bias + 2 * settings.bias.template_items,
+    }
+
+
+def _flight(rows: int, trunk: int, copies: int, count: int, room: int) -> Decoding:
+    """Rows in flight where every context is a trunk of its own."""
+    contexts = min(max(1, rows // copies), max(1, count // copies))
+    return Decoding(contexts, trunk, contexts, copies, room)
