@@ -135,6 +135,12 @@ class _Module(_DummyBackendModule):
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.bfloat16]
 
+    def get_rng_state(self, _: Any = None) -> torch.Tensor:
+        return torch.empty(0, dtype=torch.uint8)  # it draws from the host's generator
+
+    def set_rng_state(self, *_: Any) -> None:
+        """It has none of its own."""
+
     def synchronize(self, _: Any = None) -> None:
         _active().note(_active().syncs, "synchronize")
 
