@@ -15,7 +15,6 @@ from rlp_core.planning.dry_run import EMBEDDING, FORWARD, HEAD, LAYERS, Footprin
 from rlp_core.planning.passes import Tree
 from rlp_core.planning.shapes import BYTES, ModelShape
 from rlp_core.policy.logits import CELLS
-from rlp_core.rollout.decoding import CELLS as DRAWN_CELLS
 
 WEIGHTS, COPY, EMA, START = "weights", "compute copy", "EMA", "frozen start"
 OPTIMIZER, GRADIENTS, KEPT = "optimizer state", "gradients", "copies kept by the watch"
@@ -142,10 +141,10 @@ def decoding(shape: ModelShape, precision: str, drawn: Decoding) -> Moment:
 
 
 def _sampled(shape: ModelShape, precision: str, drawn: Decoding) -> int:
-    at_once = max(1, DRAWN_CELLS // shape.vocabulary)
+    at_once = max(1, CELLS // shape.vocabulary)
     later = 20 * min(drawn.rows, at_once)
     first = (12 + 8 * drawn.each) * min(drawn.prompts, at_once)
-    scored = 12 * min(drawn.rows, max(1, CELLS // shape.vocabulary))
+    scored = 12 * min(drawn.rows, at_once)
     head = MASTER * shape.table if precision != "float32" else 0
     return head + shape.vocabulary * max(later, first, scored)
 

@@ -31,9 +31,9 @@ def rlp(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
     settings, runtime = params.rlp, params.runtime
     precision = settings.precision
     lead = lead_tokens(params, model)
-    drawn = _drawn(params, _with_lead(settings, lead))
-    tree, _, _ = _tree(_with_lead(settings, lead), params.thought.max_tokens)
-    updates, told = _updates(params, model, lead)
+    trunks = _with_lead(settings, lead)
+    drawn, tree = _drawn(params, trunks), _tree(trunks, params.thought.max_tokens)
+    updates, told = _updates(params, model, trunks, tree)
     resident = _resident(params, model, on_gpu)
     before = []
     if runtime.verify != "off":
@@ -50,7 +50,7 @@ def rlp(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
         _baseline(settings, model, at_once),
         *updates,
         *_reference(settings, model, tree, updates),
-        *_audit(_with_lead(settings, lead), model, tree, precision),
+        *_audit(trunks, model, tree, precision),
         memory.optimizer_step(model, settings.optimizer.name, on_gpu),
     ]
     if kept:
@@ -71,11 +71,11 @@ def rlp(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Plan:
     )
 
 
-def _updates(params: Params, model: ModelShape, lead: int) -> tuple[list[Moment], str]:
-    """The moments of an update, and how it is cut, in words."""
-    settings, runtime = params.rlp, params.runtime
-    trunks = _with_lead(settings, lead)
-    tree, cost, thought = _tree(trunks, params.thought.max_tokens)
+def _updates(
+    params: Params, model: ModelShape, trunks: LearnerConfig, tree: Tree
+) -> tuple[list[Moment], str]:
+    """The moments of an update, and how it is cut, in words; costs as the update counts them."""
+    settings, runtime, most = params.rlp, params.runtime, params.thought.max_tokens
     share = can_share(model.short(2, settings.precision)) and runtime.attention != "flex"
     return memory.updating(
         model,
@@ -83,8 +83,8 @@ def _updates(params: Params, model: ModelShape, lead: int) -> tuple[list[Moment]
         tree,
         documents=trunks.documents,
         budget=runtime.update_token_budget,
-        cost=cost,
-        each=thought,
+        cost=tree.trunk + tree.branches * most,
+        each=most + settings.horizon + 1,
         can_share=share,
         entropy=settings.entropy_weight > 0,
     )
@@ -160,15 +160,13 @@ def _drawn(params: Params, settings: RLPConfig) -> Decoding:
     return Decoding(trunks, settings.max_tokens - 1, places, settings.group_size, room)
 
 
-def _tree(settings: LearnerConfig, most: int) -> tuple[Tree, int, int]:
-    """A document with its thoughts, its cost and that of a thought as the update counts them."""
-    thoughts = settings.positions * settings.group_size
+def _tree(settings: LearnerConfig, most: int) -> Tree:
+    """A document with its thoughts."""
     learnt = settings.ntp_weight > 0
     fed = most + (settings.horizon + 1 if learnt else 0)
     scored = most + (settings.horizon if learnt else 0)
-    trunk = settings.max_tokens - 1
-    cost = trunk + thoughts * most
-    return Tree(trunk, thoughts, fed, scored), cost, most + settings.horizon + 1
+    thoughts = settings.positions * settings.group_size
+    return Tree(settings.max_tokens - 1, thoughts, fed, scored)
 
 
 def _reference(
@@ -214,7 +212,7 @@ def rlp_work(params: Params, model: ModelShape) -> Work:
     settings = _with_lead(settings, lead_tokens(params, model))
     documents, places = settings.documents, settings.documents * settings.positions
     middle = settings.max_tokens // 2  # the mean place; a document is read up to its last one
-    tree, _, _ = _tree(settings, most)
+    tree = _tree(settings, most)
     drawn = _drawn(params, settings)
     batches = documents / drawn.trunks
     at = Decoding(drawn.trunks, middle, drawn.prompts, drawn.each, drawn.room)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rlp_core.rollout.branch_attention import BranchAttention
+from rlp_core.rollout.decoding import moved
 from rlp_core.rollout.flex import FlexAttention
 
 
@@ -54,7 +55,7 @@ class BranchCache:
         # beyond a short trunk the index points at some other row: the bias hides it
         index = np.asarray(trunk_starts, dtype=np.int64)[:, None] + np.arange(self.longest)
         index = index.clip(max=max(0, self._rows(prefill) - 1))
-        at = self._moved(index.ravel())
+        at = moved(index.ravel(), self.device)
         self.trunk: dict[int, tuple[Tensor, Tensor]] = {}
         for layer in sorted(prefill.kept):  # taken over one by one: no second copy of them all
             key, value = prefill.kept.pop(layer)
@@ -77,16 +78,13 @@ class BranchCache:
         picked = kept.index_select(0, index).view(count, self.longest, *kept.shape[1:])
         return picked.transpose(1, 2).contiguous()
 
-    def _moved(self, values: npt.NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(values).to(self.device)
-
     def _arrange(self) -> None:
         """Lay the rows out in the grid anew."""
         documents, row_of, counts = np.unique(
             self.trunk_of, return_inverse=True, return_counts=True
         )
         if len(documents) < self.documents:
-            kept = self._moved(documents)
+            kept = moved(documents, self.device)
             for layer, (key, value) in self.trunk.items():
                 self.trunk[layer] = (key[kept], value[kept])
             self.trunk_of, self.documents = row_of, len(documents)
@@ -98,9 +96,9 @@ class BranchCache:
         if (counts != self.cells[1]).any():
             grid = np.zeros(self.cells[0] * self.cells[1], dtype=np.int64)
             grid[slot] = np.arange(len(slot))
-            self.slot, self.grid = self._moved(slot), self._moved(grid)
+            self.slot, self.grid = moved(slot, self.device), moved(grid, self.device)
         column = torch.arange(self.longest, device=self.device)
-        self.positions = self._moved(self.visible)
+        self.positions = moved(self.visible, self.device)
         unseen = column >= self.positions[:, None]
         self.bias = torch.zeros(unseen.shape, device=self.device).masked_fill_(unseen, -torch.inf)[
             :, None, None
@@ -113,7 +111,7 @@ class BranchCache:
             rows: [new rows] where each comes from; those of one trunk stand together.
         """
         self.trunk_of, self.visible = self.trunk_of[rows], self.visible[rows]
-        kept = self._moved(rows)
+        kept = moved(rows, self.device)
         for layer, (keys, values) in self.own.items():
             keys = self._closed_up(keys, kept)
             self.own[layer] = (keys, values)  # the old keys are let go before the values follow

@@ -10,14 +10,14 @@ shapes that the plan knows, and reads nothing back from the device.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rlp_core.policy.logits import logits_of
+from rlp_core.policy.logits import CELLS, logits_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from rlp_core.rollout.sampling import SamplingParams
 
 Indices = npt.NDArray[np.int64]
-
-CELLS = 1 << 25
-"""Logits at once: rows times vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +157,6 @@ def draw(
     return tokens, users.chosen(probability, tokens).log().float()
 
 
-def moved(values: npt.NDArray[np.int64], device: torch.device) -> Tensor:
+def moved(values: npt.NDArray[Any], device: torch.device) -> Tensor:
     """An array on the device."""
     return torch.from_numpy(values).to(device)

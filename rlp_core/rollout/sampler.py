@@ -206,13 +206,17 @@ class _Batch:
         limits += [self.params.max_tokens, self.params.min_tokens]
         return min(self.block, *(limit - done for limit in limits if limit > done))
 
+    def _thinking(self, done: int) -> npt.NDArray[np.bool_]:
+        """Which thoughts still draw after so many steps."""
+        thinking: npt.NDArray[np.bool_] = done < np.minimum(self.ended, self.params.max_tokens)
+        return thinking
+
     def _plan(self, done: int, block: int) -> Tensor | None:
         """Say who draws and scores in the next tokens; returns the [block, thoughts] numbers."""
-        thinks = done < np.minimum(self.ended, self.params.max_tokens)
         scores = (done < self.ended + self.wanted) & (self.wanted > 0)
         if block == 1:
             scores &= self.ended <= done
-        drawing = np.flatnonzero(thinks)
+        drawing = np.flatnonzero(self._thinking(done))
         self.may_stop = done >= self.params.min_tokens
         self.readings = readings(
             self.owner,
@@ -228,7 +232,7 @@ class _Batch:
         numbers = np.zeros((block, len(self.owner)))
         for offset in range(block):
             numbers[offset, drawing] = self.uniforms(done + offset, self.ids[drawing])
-        return torch.from_numpy(numbers).to(self.device)
+        return moved(numbers, self.device)
 
     def _step(self, uniform: Tensor | None) -> None:
         """Feed one token to every row: draw, close or score with what it predicts.
@@ -272,8 +276,7 @@ class _Batch:
         """Give the thoughts that go on their rows: shared where owner and next token agree."""
         keys = self.owner[alive] * self.vocabulary + following[alive]
         if self.block > 1:
-            thinks = done < np.minimum(self.ended, self.params.max_tokens)[alive]
-            keys = keys * (len(self.owner) + 1) + thinks * (alive + 1)
+            keys = keys * (len(self.owner) + 1) + self._thinking(done)[alive] * (alive + 1)
         _, first, rows = np.unique(keys, return_index=True, return_inverse=True)
         parents = self.owner[alive[first]]
         parts = len(np.unique(parents)) < len(parents)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -100,13 +100,13 @@ class UpdateMetrics:
         returns: what these were to predict.
     """
 
-    tokens: int = 0
-    terms: dict[str, float] = field(default_factory=dict)
-    surprise: float = 0.0
-    mismatch: float = 0.0
-    ratios: list[float] = field(default_factory=list)
-    values: list[Tensor] = field(default_factory=list)
-    returns: list[Tensor] = field(default_factory=list)
+    tokens: int
+    terms: dict[str, float]
+    surprise: float
+    mismatch: float
+    ratios: list[float]
+    values: list[Tensor]
+    returns: list[Tensor]
 
 
 @dataclass(frozen=True)

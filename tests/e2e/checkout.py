@@ -91,16 +91,23 @@ def environment(root: Path, **more: str) -> dict[str, str]:
     }
 
 
-def run(root: Path, *command: str, **more: str) -> str:
-    """Run a command in a copy; return its output, or fail with it."""
-    finished = subprocess.run(
-        [sys.executable, "-m", *command],
+def ended(
+    root: Path, command: list[str], variables: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """A program that has run in a copy, whatever its exit code; what it printed is in one text."""
+    return subprocess.run(
+        command,
         cwd=root,
-        env=environment(root, **more),
+        env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
+
+
+def run(root: Path, *command: str, **more: str) -> str:
+    """Run a command in a copy; return its output, or fail with it."""
+    finished = ended(root, [sys.executable, "-m", *command], environment(root, **more))
     assert finished.returncode == 0, f"{' '.join(command)}:\n{finished.stdout[-6000:]}"
     return finished.stdout

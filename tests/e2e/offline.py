@@ -76,12 +76,4 @@ def offline(root: Path, calls: Path, *module: str) -> subprocess.CompletedProces
     for name in ("CI", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "MLFLOW_DISABLE_TELEMETRY"):
         environment.pop(name, None)
     start = namespace_command() or [sys.executable, "-m"]
-    return subprocess.run(
-        [*start, *module],
-        cwd=root,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    return checkout.ended(root, [*start, *module], environment)
