@@ -58,8 +58,9 @@ def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Pa
 def base_of(folder: Path) -> Path:
     """The model that a folder's adapters were trained on.
 
-    Its name is one from the working directory, or from the directory that holds the folder of
-    models: `models/rlp` names `models/base`.
+    Its name is one from the directory that holds the folder of models (`models/rlp` names
+    `models/base`), else from the working directory. Adapters that were copied elsewhere with their
+    base so meet that base, not one of the same name in the checkout where they are read.
 
     Raises:
         ConfigError: the folder's configuration cannot be read, or names none.
@@ -72,7 +73,7 @@ def base_of(folder: Path) -> Path:
             fix="state its folder there as `base_model_name_or_path`",
         )
     beside = folder.resolve().parent.parent / name
-    return beside if beside.is_dir() and not Path(name).is_dir() else Path(name)
+    return beside if beside.is_dir() else Path(name)
 
 
 def check(folder: Path) -> Path:

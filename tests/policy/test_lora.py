@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -135,7 +136,8 @@ def test_equal_adapters_are_equal_bytes_in_every_process(folders, tmp_path: Path
         folder.mkdir()
         subprocess.run(
             [sys.executable, "-c", program, str(folder)],
-            check=True, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed},
+            check=True, cwd=folder,
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         told.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert told[0] == told[1]
@@ -148,6 +150,22 @@ def test_peft_reads_it_beside_its_base(folders, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(folder.parent.parent)
     theirs = AutoPeftModelForCausalLM.from_pretrained("models/arm")
     assert torch.equal(logits(theirs), logits(adapted()))
+
+
+def test_adapters_meet_the_base_beside_them_not_one_of_its_name_elsewhere(
+    folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkout in which a run was made has a `models/base` of its own."""
+    base, folder = folders
+    other = tmp_path / "checkout" / "models" / "base"
+    other.mkdir(parents=True)
+    save(models.model(3), models.tokenizer(), other)
+    monkeypatch.chdir(other.parent.parent)
+    assert adapter_folder.base_of(folder) == base
+    kept, _ = load(folder, keep_adapters=True)
+    assert torch.equal(logits(kept), logits(adapted()))
+    shutil.rmtree(base)
+    assert adapter_folder.base_of(folder) == Path("models/base")
 
 
 def test_a_merged_model_is_an_ordinary_folder(tmp_path: Path) -> None:
