@@ -54,11 +54,16 @@ def trainer(
     seed: int = 0,
     device: str = "cpu",
     precision: Literal["float32", "bfloat16"] = "float32",
+    kernel: str = "auto",
+    budget: int = 10**6,
 ) -> RLPLearner:
     """The trainer of a step of the work: every thought has exactly L tokens.
 
-    `</think>` is not drawn before the last token of a thought, in sampling and in the update.
+    `</think>` is not drawn before the last token of a thought, in sampling and in the update;
+    `budget` is `runtime.update_token_budget`.
     """
+    import torch
+
     from rlp_core.config import RLPConfig
     from rlp_core.data.thought import ThoughtConfig
     from rlp_core.rollout.engine import prepare
@@ -85,9 +90,9 @@ def trainer(
         precision=precision,
     )
     opened, closed = DELIMITERS
-    model = work.model(seed)
-    model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
-    prepare(model)
+    with torch.device(device):  # made where it will lie: a large one takes long on the host
+        model = work.model(seed)
+    prepare(model, kernel)
     documents = [
         TokenizedDocument(i, p.tokens, p.positions) for i, p in enumerate(work.passages(seed))
     ]
@@ -99,7 +104,7 @@ def trainer(
         seed,
         documents,
         decode_batch_size=10**6,
-        update_token_budget=10**6,
+        update_token_budget=budget,
     )
 
 
@@ -138,7 +143,14 @@ def run(
     return found[warmup:]
 
 
-def update_against_dense(work: Work, repeats: int, seed: int = 0) -> dict[str, Any]:
+def update_against_dense(
+    work: Work,
+    repeats: int,
+    seed: int = 0,
+    device: str = "cpu",
+    precision: Literal["float32", "bfloat16"] = "float32",
+    kernel: str = "auto",
+) -> dict[str, Any]:
     """The update of one rollout through branches and densely: seconds and largest differences.
 
     Densely every thought is a padded row with its whole context, as in the usual recipe.
@@ -146,7 +158,7 @@ def update_against_dense(work: Work, repeats: int, seed: int = 0) -> dict[str, A
     import torch
 
     torch.set_num_threads(work.threads)
-    made = trainer(work, seed)
+    made = trainer(work, seed, device, precision, kernel)
     groups = made.groups(0)
     seconds: dict[str, list[float]] = {"branches": [], "dense": []}
     gradients: dict[str, list[Tensor]] = {}

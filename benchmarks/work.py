@@ -7,6 +7,7 @@ and a side would be timed for luck. `FORBIDDEN` names what must not be sampled f
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -46,7 +47,7 @@ class Work:
 
     Attributes:
         layers: transformer blocks of a Qwen3 model with tied embeddings.
-        width: of the residual stream; each head has width / heads of it.
+        width: of the residual stream.
         heads: for queries.
         kv_heads: for keys and values.
         feed_forward: inner width of the feed-forward layers.
@@ -60,6 +61,7 @@ class Work:
         temperature: thoughts are sampled at.
         dtype: of weights and arithmetic, by its name in torch.
         threads: of the CPU.
+        head_size: of a head; 0: width / heads.
     """
 
     layers: int
@@ -77,6 +79,7 @@ class Work:
     temperature: float = 1.0
     dtype: str = "float32"
     threads: int = 2
+    head_size: int = 0
 
     def __post_init__(self) -> None:
         """Refuse work that cannot be done.
@@ -114,8 +117,9 @@ class Work:
         """A random Qwen3 model of this shape."""
         context = self.tokens + self.thought_tokens + self.horizon + len(DELIMITERS)
         shape = Shape(
-            self.width, self.layers, self.heads, self.kv_heads, self.feed_forward, context
-        )
+            self.width, self.layers, self.heads, self.kv_heads, self.feed_forward, context,
+            self.head_size,
+        )  # fmt: skip
         model = build(shape, self.tokenizer(), seed)
         model.to(getattr(torch, self.dtype))
         return model
@@ -198,4 +202,30 @@ SMOLLM2 = Work(
 )
 """The shape of SmolLM2-135M, whose layers have no norm of queries and keys, as Qwen3's have."""
 
-PRESETS = {"reference": REFERENCE, "smollm2": SMOLLM2, "test": TEST}
+QWEN3_06B = Work(
+    layers=28,
+    width=1024,
+    heads=16,
+    kv_heads=8,
+    feed_forward=3072,
+    vocabulary=151936,
+    documents=1,
+    tokens=2048,
+    positions=4,
+    group_size=16,
+    thought_tokens=256,
+    temperature=0.7,
+    head_size=128,
+)
+"""The shape of Qwen3-0.6B, for a GPU."""
+
+QWEN3_17B = dataclasses.replace(QWEN3_06B, width=2048, feed_forward=6144)
+"""The shape of Qwen3-1.7B, for a GPU."""
+
+PRESETS = {
+    "reference": REFERENCE,
+    "smollm2": SMOLLM2,
+    "qwen3-0.6b": QWEN3_06B,
+    "qwen3-1.7b": QWEN3_17B,
+    "test": TEST,
+}

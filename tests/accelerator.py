@@ -6,6 +6,9 @@ are kernels (`launches`), copies to the device (`uploads`), and whatever makes t
 device (`syncs`): reading a number or a tensor, and operations whose result has a size that only the
 device knows.
 
+It records as CUDA graphs do (`Recording`): a step that was recorded is done again on the memory of
+that time, and may neither wait nor bring anything from the host.
+
 What it cannot see: which kernels a real device has, their numerics, its memory, its speed.
 """
 
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,6 +113,78 @@ class Remote(torch.Tensor):
     @classmethod
     def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
         return _dispatch(function, args, kwargs or {})
+
+
+class Recording:
+    """What a step did, operation by operation, to be done again on the same memory.
+
+    Recording itself leaves everything as it was, as on a device that only takes note. Numbers that
+    the host knew are what they were then, and so is which tensors were meant.
+    """
+
+    def __init__(self, step: Callable[[], None], _last: Recording | None = None) -> None:
+        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], list[torch.Tensor]]] = []
+        self._own: set[int] = set()
+        self._before: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        with counted():
+            _recording.append(self)
+            try:
+                step()
+            finally:
+                _recording.pop()
+        for whole, then in self._before.values():
+            whole.copy_(then)
+        for *_, made in self.calls:  # a result of this step is none of a step to come
+            for tensor in made:
+                tensor.fill_(torch.nan if tensor.is_floating_point() else 1)
+
+    def take(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        values = (
+            dict(zip((a.name for a in function._schema.arguments), args, strict=False)) | kwargs
+        )
+        for argument in function._schema.arguments:
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                self._keep(values[argument.name])
+        found = function(*args, **kwargs)
+        known = {_memory(t) for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)}
+        made = [
+            t for t in tree_flatten(found)[0]
+            if isinstance(t, torch.Tensor) and _memory(t) not in known
+        ]  # fmt: skip
+        self._own |= {_memory(tensor) for tensor in made}
+        self.calls.append((function, args, kwargs, made))
+        return found
+
+    def check_copy(self, name: str, args: tuple[Any, ...], device: Any) -> None:
+        ends = [
+            isinstance(tensor, Remote) for tensor in args[:2] if isinstance(tensor, torch.Tensor)
+        ]
+        if not all(ends) or (device is not None and not _is_remote(device)):
+            raise RuntimeError(
+                f"{name} from or to the host while the device records, at {_place()}"
+            )
+
+    def _keep(self, tensor: torch.Tensor) -> None:
+        where = _memory(tensor)
+        if where not in self._own | self._before.keys():
+            whole = torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage())
+            self._before[where] = (whole, whole.clone())
+
+    def replay(self) -> None:
+        _active().note(_active().launches, "graph")
+        for function, args, kwargs, made in self.calls:
+            found = function(*args, **kwargs)
+            new = [t for t in tree_flatten(found)[0] if isinstance(t, torch.Tensor)]
+            if made:
+                for tensor, value in zip(made, new, strict=True):
+                    tensor.copy_(value)
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+_recording: list[Recording] = []
 
 
 class _Hooks(torch._C._acc.PrivateUse1Hooks):
@@ -220,7 +295,10 @@ def _dispatch(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     own_args, own_kwargs = tree_unflatten(inner, shape)
     if device is not None:
         own_kwargs["device"] = "cpu"
+    taken = _recording[-1] if _recording else None
     if name in ("_to_copy", "copy_"):
+        if taken is not None:
+            taken.check_copy(name, args, device)
         return _copy(function, name, args, kwargs, own_args, own_kwargs)
     big = [tuple(tensor.shape) for tensor in here if tensor.dim()]
     if remote and big:
@@ -234,10 +312,19 @@ def _dispatch(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     told = kwargs.get("output_size") is not None  # of `repeat_interleave`
     if (name in SIZED_BY_VALUES and not told) or masks:
         counts.note(counts.syncs, name)
+        if taken is not None:
+            raise RuntimeError(f"{name} waits for the device while it records, at {_place()}")
     if name not in VIEWS:
         counts.note(counts.launches, name)
-    made = function(*own_args, **own_kwargs)
+    made = _run(function, own_args, own_kwargs)
     return _wrapped(made, flat, inner)
+
+
+def _run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An operation on the tensors that hold the data; noted where a step is recorded."""
+    return (
+        function(*args, **kwargs) if not _recording else _recording[-1].take(function, args, kwargs)
+    )
 
 
 def _indices(name: str, args: tuple[Any, ...]) -> list[torch.Tensor]:
@@ -260,7 +347,7 @@ def _copy(function, name, args, kwargs, own_args, own_kwargs) -> Any:
         counts.note(counts.syncs, f"{name} to the host")
     else:
         counts.note(counts.uploads, name)
-    made = function(*own_args, **own_kwargs)
+    made = _run(function, own_args, own_kwargs)
     if name == "copy_":
         return args[0]
     return Remote(made) if goes else made

@@ -6,6 +6,7 @@ no operation mixes devices, and how often the host launches, uploads and waits; 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from pathlib import Path
@@ -16,9 +17,9 @@ from safetensors.torch import load_file
 
 from rlp_core import RLPConfig, RLPTrainer
 from rlp_core.data.thought import ThoughtConfig
+from rlp_core.rollout import cache, recording
 from rlp_core.rollout.engine import prepare
-from rlp_core.rollout.rng import uniform
-from rlp_core.rollout.sampler import Prompt, SamplingParams, sample
+from rlp_core.rollout.sampler import SamplingParams, sample
 from rlp_core.stages import base, bootstrap, cpt, evaluate, finetune, rlp
 from rlp_core.stages import prepare as prepare_stage
 from rlp_core.thoughts import generate_thoughts, information_gain
@@ -27,17 +28,15 @@ from rlp_core.training.config import OptimizerConfig
 from rlp_core.training.learner import RLPLearner
 from rlp_core.training.supervised import SupervisedTrainer
 from rlp_core.workspace import Workspace
-from tests import accelerator, models
+from tests import accelerator, models, small_runs
 from tests.accelerator import DEVICE
+from tests.small_runs import PROMPTS, TRUNKS, numbers
 from tests.stages.admitted import admit
 from tests.stages.test_training import context, params
-from tests.training.steps import documents, settings
-
-TRUNKS = [list(range(5, 15)), list(range(20, 28)), list(range(3, 9))]
-PROMPTS = [Prompt(0, 4, 2, (3, 4)), Prompt(0, 8, 2, (3,)), Prompt(1, 5, 2, (9,)), Prompt(2, 5, 2)]
 
 BUDGET = {
-    "launches per drawn token": 197,
+    "launches per drawn token": 212,
+    "launches per drawn token, recorded": 27,
     "uploads per drawn token": 1.0,
     "syncs per drawn token": 0.15,
     "launches per update": 810,
@@ -56,22 +55,9 @@ def moved(seed: int = 0):
     return model
 
 
-def numbers(token, rows):
-    return uniform(1, rows, token)
-
-
 def learner(device: str = DEVICE, **changes) -> RLPLearner:
-    policy = models.model(5)
-    policy.to(device)
-    prepare(policy, "blocks")  # what it is on an accelerator; in bf16 another kernel rounds apart
-    return RLPLearner(
-        policy,
-        models.codec(),
-        settings(**changes),
-        ThoughtConfig(open="<think>", close="</think>", max_tokens=6),
-        5,
-        documents(),
-    )
+    # what it is on an accelerator; in bf16 another kernel rounds apart
+    return small_runs.learner(device, "blocks", **changes)
 
 
 # The device itself.
@@ -203,8 +189,10 @@ def test_the_library_trains_and_thinks_on_the_device(tmp_path: Path) -> None:
 # What it costs.
 
 
-def drawn(length: int, block: int | None = None, least: int = 0):
-    with accelerator.session():
+def drawn(length: int, block: int | None = None, least: int = 0, record: bool = False):
+    with pytest.MonkeyPatch.context() as patch, accelerator.session():
+        if record:
+            patch.setitem(recording.RECORDERS, DEVICE, accelerator.Recording)
         model = moved()
         with accelerator.counted() as counts:
             chosen = SamplingParams(4, 1, length, 1.0, least)
@@ -227,6 +215,21 @@ def test_a_drawn_token_costs_no_more_than_its_budget(least) -> None:
     for name in ("launches", "uploads", "syncs"):
         cost = getattr(counts, name).total() / steps
         assert cost <= BUDGET[f"{name} per drawn token"], (name, counts.places.most_common(9))
+
+
+@pytest.mark.parametrize("least", [0, 63])
+@pytest.mark.parametrize("reach", [8, 24, 128])
+def test_a_step_that_is_recorded_draws_the_same(monkeypatch, reach, least) -> None:
+    """Also where thoughts end, rows close up and the span of slots grows between recordings."""
+    monkeypatch.setattr(cache, "REACH", reach)
+    expected, _ = drawn(64, least=least)
+    found, counts = drawn(64, least=least, record=True)
+    assert dataclasses.asdict(found) == dataclasses.asdict(expected)
+    steps = max(map(len, found.tokens))
+    assert counts.launches["graph"] > 0.9 * steps
+    if reach == 128:
+        cost = counts.launches.total() / steps
+        assert cost <= BUDGET["launches per drawn token, recorded"]
 
 
 def test_within_a_block_nothing_is_read_and_little_sent() -> None:

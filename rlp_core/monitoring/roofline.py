@@ -16,6 +16,8 @@ import torch
 
 SIZES = (512, 1024, 2048)
 """Edges of the square products that are tried; a larger one gains nothing on two cores."""
+GPU_SIZES = (2048, 4096, 8192)
+"""The same on a GPU."""
 MEBIBYTE = 2**20
 
 
@@ -61,7 +63,7 @@ def matrix_peak(
     dtype: torch.dtype,
     device: str = "cpu",
     seconds: float = 1.0,
-    sizes: tuple[int, ...] = SIZES,
+    sizes: tuple[int, ...] = (),
 ) -> float:
     """The best GFLOP/s of a square matrix product, over `sizes`, with torch's present threads.
 
@@ -69,6 +71,7 @@ def matrix_peak(
     `seconds`, by the speed of those before it, is left out: a processor without bfloat16 products
     takes a minute for the largest.
     """
+    sizes = sizes or (SIZES if device == "cpu" else GPU_SIZES)
     best = 0.0
     for size in sizes:
         if best and 2 * size**3 / best > seconds:
@@ -83,12 +86,13 @@ def matrix_peak(
     return best / 1e9
 
 
-def bandwidth(device: str = "cpu", seconds: float = 1.0, mebibytes: int = 64) -> float:
+def bandwidth(device: str = "cpu", seconds: float = 1.0, mebibytes: int = 0) -> float:
     """The best GB/s of a copy and of a triad (a = b + s c) over arrays larger than any cache.
 
     Counts each array once. Where a write first fetches its line, memory moves more than that, so
     the figure is what a program gets, not what the chips do.
     """
+    mebibytes = mebibytes or (64 if device == "cpu" else 1024)
     count = mebibytes * MEBIBYTE // 4
     first, second, third = (torch.ones(count, device=device) for _ in range(3))
     copy = _fastest(lambda: first.copy_(second), device, seconds / 2)

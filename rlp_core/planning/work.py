@@ -128,7 +128,8 @@ def updating(
 def measured(threads: int, device: str, precision: str) -> Speed:
     """What this machine does, measured for a fraction of a second; draws from no generator."""
     with torch.random.fork_rng(devices=[]):
-        peak = roofline.matrix_peak(getattr(torch, precision), device, 0.1, (512, 1024))
+        sizes = (512, 1024) if device == "cpu" else ()
+        peak = roofline.matrix_peak(getattr(torch, precision), device, 0.1, sizes)
         moved = roofline.bandwidth(device, 0.1)
     many = f"{threads} threads" if threads > 1 else "one thread"
     return Speed(

@@ -23,6 +23,9 @@ CHUNK = 2048
 CELLS = 1 << 25
 """Logits at once: rows times vocabulary, 128 MiB in fp32."""
 
+GPU_CELLS = 1 << 27
+"""The same on a GPU: a part's share of the head's gradient goes through memory for so many."""
+
 KEPT = 1 << 20
 """Logits that are kept for the backward pass at most; more are made again there."""
 
@@ -42,9 +45,53 @@ def logits_of(model: PreTrainedModel, hidden: Tensor) -> Tensor:
     """
     head = model.get_output_embeddings()
     bias = None if head.bias is None else head.bias.float()
-    logits = linear(hidden.float(), head.weight.float(), bias)
+    if widens(hidden, head.weight):
+        logits: Tensor = _Widened.apply(hidden, head.weight)  # type: ignore[no-untyped-call]
+        logits = logits if bias is None else logits + bias
+    else:
+        logits = linear(hidden.float(), head.weight.float(), bias)
     cap = _cap(model)
     return logits if not cap else cap * torch.tanh(logits / cap)
+
+
+def cells(device: torch.device) -> int:
+    """Logits at once on a device."""
+    return GPU_CELLS if device.type == "cuda" else CELLS
+
+
+def widens(hidden: Tensor, weight: Tensor) -> bool:
+    """Whether the product of both can be made in fp32 without a copy of them in fp32.
+
+    A GPU multiplies numbers of half precision and adds up in fp32 anyway; torch gives that sum as
+    it is there. A copy of a head of 150,000 rows would be read for every token that is drawn.
+    """
+    return hidden.is_cuda and hidden.dtype == weight.dtype == torch.bfloat16
+
+
+class _Widened(torch.autograd.Function):
+    """[N, width] by [vocabulary, width] to [N, vocabulary] in fp32, where `widens` holds."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(hidden, weight)
+        return torch.mm(hidden, weight.T, out_dtype=torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        hidden, weight = ctx.saved_tensors
+        dweight = _times(grad.T, hidden, weight) if ctx.needs_input_grad[1] else None
+        return _times(grad, weight, hidden), dweight
+
+
+def _times(table: Tensor, other: Tensor, like: Tensor) -> Tensor:
+    """A gradient of logits, [N, vocabulary] or turned, by states or weights; in the type of `like`.
+
+    A GPU multiplies it rounded to the type of the other factor, as every gradient of a model that
+    computes in that type; a CPU is no faster so.
+    """
+    if table.is_cuda and other.dtype == torch.bfloat16:
+        return (table.to(other.dtype) @ other).to(like.dtype)
+    return (table @ other.float()).to(like.dtype)
 
 
 def _cap(model: PreTrainedModel) -> float:
@@ -110,7 +157,7 @@ def token_statistics(
         Log-probabilities [N] and entropies [N] (empty unless asked for), in nats, fp32.
     """
     parts = []
-    rows = max(1, min(CHUNK, CELLS // _vocabulary(model)))
+    rows = max(1, min(CHUNK, cells(hidden.device) // _vocabulary(model)))
     for start in range(0, len(hidden), rows):
         part = slice(start, start + rows)
         ban = None if banned is None else (banned[0][part], banned[1])
@@ -180,16 +227,18 @@ class _LogProbs(torch.autograd.Function):
         table.scatter_add_(1, tokens[:, None], grad)
         if banned is not None:
             table[:, banned[1]].masked_fill_(banned[0], 0.0)
-        dhidden = (table @ weight.float()).to(hidden.dtype)
-        dweight = (table.T @ hidden.float()).to(weight.dtype) if ctx.needs_input_grad[1] else None
-        return dhidden, dweight, None, None, None
+        dweight = _times(table.T, hidden, weight) if ctx.needs_input_grad[1] else None
+        return _times(table, weight, hidden), dweight, None, None, None
 
 
 def _plain(
     hidden: Tensor, weight: Tensor, temperature: float, banned: tuple[Tensor, int] | None
 ) -> Tensor:
     """Logits over the temperature, a banned token's -inf."""
-    logits = linear(hidden.float(), weight.float())
+    if widens(hidden, weight):
+        logits = torch.mm(hidden, weight.T, out_dtype=torch.float32)
+    else:
+        logits = linear(hidden.float(), weight.float())
     if temperature != 1:
         logits.div_(temperature)
     if banned is not None:

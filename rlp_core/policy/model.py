@@ -41,6 +41,7 @@ class Shape:
     kv_heads: int
     feed_forward: int
     context: int
+    head_size: int = 0  # width / heads
 
 
 def choose_device(name: str) -> torch.device:
@@ -77,7 +78,7 @@ def config_of(shape: Shape | Architecture, vocabulary: int, **tokens: Any) -> Qw
         num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads,
         num_key_value_heads=shape.kv_heads,
-        head_dim=shape.width // shape.heads,
+        head_dim=getattr(shape, "head_size", 0) or shape.width // shape.heads,
         intermediate_size=shape.feed_forward,
         max_position_embeddings=shape.context,
         tie_word_embeddings=True,

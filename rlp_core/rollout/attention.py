@@ -19,6 +19,7 @@ from transformers import AttentionInterface
 
 from rlp_core.errors import ConfigError
 from rlp_core.policy.checks import active_dropout
+from rlp_core.rollout import varlen
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -99,11 +100,26 @@ _KERNEL = "rlp_branch_kernel"
 
 
 def kernel_of(model: PreTrainedModel) -> str:
-    """How the model's packed rows are computed, where it lies now: no longer `auto`."""
+    """How the model's packed rows are computed, where it lies now: no longer `auto`.
+
+    On a GPU it depends on what the model computes in: its copy in bf16 has a kernel that the master
+    in fp32 does not.
+    """
     kernel = str(getattr(model, _KERNEL, "auto"))
     if kernel != "auto":
         return kernel
-    return "flash" if model.device.type == "cpu" and not score_cap(model) else "blocks"
+    if score_cap(model):
+        return "blocks"
+    if model.device.type == "cuda" and model.dtype in varlen.DTYPES and _head_size(model):
+        return "varlen"
+    return "flash" if model.device.type == "cpu" else "blocks"
+
+
+def _head_size(model: PreTrainedModel) -> int:
+    """Of the attention, if the kernel of a GPU knows it, else 0."""
+    config = model.config
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(size) if size % 8 == 0 and size <= varlen.LARGEST_HEAD else 0
 
 
 def score_cap(model: PreTrainedModel) -> float:

@@ -1,4 +1,4 @@
-"""Attention of a packed row `[trunks | branches]`, forward and backward, by one of two kernels."""
+"""Attention of a packed row `[trunks | branches]`, forward and backward, by one of its kernels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from rlp_core.rollout.blocks import Segment, build
 from rlp_core.rollout.flash import Flash
 from rlp_core.rollout.kernels import AttentionPart, Saved, merge
 from rlp_core.rollout.products import Products
+from rlp_core.rollout.varlen import Varlen
 
 KERNELS = ("blocks", "flash")
-"""The kernels that a packed row can be laid out for."""
+"""The kernels that a packed row can be laid out for on a CPU."""
+
+SHARING = (*KERNELS, "varlen")
+"""Those whose branches can attend to trunks that were read before."""
 
 
 @dataclass
@@ -54,7 +58,7 @@ class BranchAttention:
         device: torch.device | str,
         kernel: str = "blocks",
     ) -> BranchAttention:
-        """Lay a packed row out for one of `KERNELS`."""
+        """Lay a packed row out for one of `SHARING`."""
         first = sum(segment.queries for segment in trunks)
         rest = sum(segment.queries for segment in own)
         flash = kernel == "flash"
@@ -62,6 +66,8 @@ class BranchAttention:
         def part(segments: Sequence[Segment], begin: int, count: int) -> AttentionPart:
             if flash:
                 return Flash.of(segments, begin, count)
+            if kernel == "varlen":
+                return Varlen.of(segments, begin, count, device)
             return Products(build(segments, begin, count, device))
 
         return BranchAttention(

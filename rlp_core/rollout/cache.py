@@ -13,6 +13,9 @@ from rlp_core.rollout.branch_attention import BranchAttention
 from rlp_core.rollout.decoding import moved
 from rlp_core.rollout.flex import FlexAttention
 
+REACH = 128
+"""Slots that rows see in a block of several tokens are a multiple of this, or all of them."""
+
 
 class BranchCache:
     """What a drawn token may see: its trunk before its position, and its own branch.
@@ -26,7 +29,9 @@ class BranchCache:
     copy of one layer's keys or values.
 
     Tokens are fed in blocks: within one no shape changes, and nothing is read back from the
-    device. What decides the shapes, `trunk_of` and `visible`, is known to the host.
+    device. What decides the shapes, `trunk_of` and `visible`, is known to the host. In blocks of
+    several tokens rows see all slots up to `reach`, and a mask hides those of tokens to come: so
+    the shapes stay for many blocks, and what a step does can be recorded.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class BranchCache:
         self.own: dict[int, tuple[Tensor, Tensor]] = {}
         self.room, self.bytes_read, self.reach, self.hides = room, 0, 0, False
         self.column = torch.zeros(1, dtype=torch.long, device=device)
+        self.changes = 0
         self._arrange()
 
     @staticmethod
@@ -80,6 +86,7 @@ class BranchCache:
 
     def _arrange(self) -> None:
         """Lay the rows out in the grid anew."""
+        self.hides, self.changes = False, self.changes + 1
         documents, row_of, counts = np.unique(
             self.trunk_of, return_inverse=True, return_counts=True
         )
@@ -127,14 +134,30 @@ class BranchCache:
         return own
 
     def begin(self, block: int) -> None:
-        """The next `block` tokens of every row are about to be read, one after another."""
-        self.reach, self.hides = self.filled + block, block > 1
-        if self.hides:
+        """The next `block` tokens of every row are about to be read, one after another.
+
+        `changes` is another number than before, where a step then does something else, or
+        elsewhere in memory.
+        """
+        end = self.filled + block
+        if block == 1:
+            self.reach, self.hides, self.changes = end, False, self.changes + 1
+        elif not self.hides or self.reach < end:
+            self.reach, self.hides = min(self.room, -(-end // REACH) * REACH), True
+            self.changes += 1
             for own in self.own.values():
                 self._clear(own, self.filled)
             before = self.bias.new_zeros(len(self.bias), 1, 1, self.filled)
-            later = self.bias.new_full((len(self.bias), 1, 1, block), -torch.inf)
+            later = self.bias.new_full((len(self.bias), 1, 1, self.reach - self.filled), -torch.inf)
             self.mask = torch.cat([self.bias, before, later], dim=-1)
+
+    def fed(self, tokens: int) -> None:
+        """So many tokens were read since, all with the shapes that `begin` set."""
+        self.filled += tokens
+        for layer, (keys, _) in self.own.items():
+            trunk = self.trunk[layer][0]
+            row = self.reach * keys.shape[1] * keys.shape[3] * keys.element_size()
+            self.bytes_read += 2 * tokens * (trunk.nbytes + len(self.visible) * row)
 
     def _clear(self, own: tuple[Tensor, Tensor], first: int) -> None:
         """Leave nothing in the slots of tokens to come: even 0 times NaN is NaN."""
@@ -147,7 +170,7 @@ class BranchCache:
         Args:
             column: [1] how many tokens were read before it, on the device.
         """
-        self.column, self.filled = column, self.filled + 1
+        self.column = column
         if self.hides:
             self.mask.index_fill_(3, column + self.longest, 0)
 
@@ -171,7 +194,6 @@ class BranchCache:
         keys, values = keys[:rows, :, : self.reach], values[:rows, :, : self.reach]
         per_row = query.view(rows, groups, -1, size)
         trunk_keys, trunk_values = self.trunk[layer]
-        self.bytes_read += 2 * (trunk_keys.nbytes + keys.nbytes)
         across = self._to_rows(self._to_grid(per_row) @ trunk_keys.mT, per_row.shape[2])
         score = torch.cat([across, per_row @ keys.mT], dim=-1).float().mul_(scale)
         if softcap:
@@ -190,7 +212,7 @@ class BranchCache:
         if self.hides:
             own.index_copy_(2, self.column, new[:, :, None])
         else:  # the same, where the host's own count will do: four times as fast on a CPU
-            own[:, :, self.filled - 1] = new
+            own[:, :, self.filled] = new
 
     def _to_grid(self, rows: Tensor) -> Tensor:
         """[rows, groups, repeat, x] to [documents, groups, cells * repeat, x]."""

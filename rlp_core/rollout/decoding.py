@@ -9,6 +9,7 @@ shapes that the plan knows, and reads nothing back from the device.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rlp_core.policy.logits import CELLS, logits_of
+from rlp_core.policy.logits import cells, logits_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -99,7 +100,7 @@ def readings(
         vocabulary: logits of a row.
         device: where the head is.
     """
-    nobody, size = draws[:0], max(1, CELLS // vocabulary)
+    nobody, size = draws[:0], max(1, cells(device) // vocabulary)
     sets = [(draws, scores)] if together else [(draws, nobody), (nobody, scores)]
     return [
         _reading(owner, rows, used[first : first + size], who, device)
@@ -150,11 +151,54 @@ def draw(
     logits.div_(params.temperature)
     # float64: in float32 the cumulative sum of a large vocabulary misses its tail
     probability = torch.softmax(logits, dim=1, dtype=torch.float64)
+    tokens = (inverse if logits.is_cpu else inverse_by_products)(probability, users, uniform)
+    return tokens, users.chosen(probability, tokens).log().float()
+
+
+def inverse(probability: Tensor, users: Users, uniform: Tensor) -> Tensor:
+    """[U] the first token up to which more probability lies than each number.
+
+    Args:
+        probability: [P, vocabulary], float64; rows add up to about 1.
+        users: whose rows they are.
+        uniform: [U] numbers in [0, 1).
+    """
     cumulative = users.pick(probability.cumsum(dim=1))
     threshold = uniform[:, None] * cumulative[:, -1:]
     found = torch.searchsorted(cumulative, threshold, right=True).squeeze(1)
-    tokens = found.clamp_max(logits.shape[1] - 1)
-    return tokens, users.chosen(probability, tokens).log().float()
+    return found.clamp_max(probability.shape[1] - 1)
+
+
+def inverse_by_products(probability: Tensor, users: Users, uniform: Tensor) -> Tensor:
+    """`inverse` for a GPU, on which torch refuses a cumulative sum where runs are to be equal.
+
+    The vocabulary is cut into about as many stretches as each has tokens: a number chooses a
+    stretch by the stretches' sums, then a token in it, so that all probabilities are read once.
+    Sums up to a place are products with a triangle of ones. They never fall from one place to the
+    next, because all columns of a product add in one order.
+    """
+    rows, vocabulary = probability.shape
+    edge = math.isqrt(vocabulary - 1) + 1
+    spare = -vocabulary % edge
+    stretches = torch.nn.functional.pad(probability, (0, spare)).view(rows, -1, edge)
+    count = stretches.shape[1]
+    up_to = probability.new_ones(edge, edge).triu()
+    ends = users.pick(stretches.sum(dim=2) @ up_to[:count, :count])
+    threshold = uniform[:, None] * ends[:, -1:]
+    chosen = torch.searchsorted(ends, threshold, right=True).clamp_(max=count - 1)
+    begins = torch.nn.functional.pad(ends, (1, 0)).gather(1, chosen)
+    within = _stretch(stretches, users, chosen) @ up_to
+    place = torch.searchsorted(within, threshold - begins, right=True)
+    # both sums round apart: a number at the very end of its stretch takes what is possible there
+    last = torch.searchsorted(within, within[:, -1:].contiguous())
+    return (chosen * edge + torch.minimum(place, last)).squeeze(1)
+
+
+def _stretch(stretches: Tensor, users: Users, chosen: Tensor) -> Tensor:
+    """[U, edge] of each user's row the stretch that was chosen."""
+    if users.row is not None:
+        return stretches[users.row, chosen.squeeze(1)]
+    return stretches.take_along_dim(chosen[:, :, None], dim=1).squeeze(1)
 
 
 def moved(values: npt.NDArray[Any], device: torch.device) -> Tensor:

@@ -20,6 +20,7 @@ from rlp_core.rollout.attention import kernel_of
 from rlp_core.rollout.branches import pack
 from rlp_core.rollout.cache import BranchCache
 from rlp_core.rollout.decoding import draw, logits_at, moved, readings
+from rlp_core.rollout.recording import Repeater
 from rlp_core.rollout.sampling import (
     Completions,
     Prompt,
@@ -131,6 +132,10 @@ class _Batch:
     nothing, and no shape changes. In a block of one token rows are shared as long as their
     thoughts are alike; in a longer one every thought that draws has a row of its own.
 
+    What a step does between two layouts is recorded, where the device can (`Repeater`): it writes
+    in place what changes from token to token, and in a block of several tokens thoughts that ended
+    since go on drawing and scoring, to no effect.
+
     Tensors named after thoughts have one entry per thought. `start` says all of a thought's state:
     the step at which it begins to score, which is the one after it drew its close; as long as it
     has not, that after the forced close.
@@ -180,6 +185,8 @@ class _Batch:
         self.step = torch.zeros(1, dtype=torch.long, device=device)
         self.tokens = torch.zeros(room, len(self.owner), dtype=torch.long, device=device)
         self.values = torch.zeros(room, len(self.owner), device=device)
+        self.numbers = torch.zeros(len(self.owner), dtype=torch.float64, device=device)
+        self.repeat, self.layout = Repeater(self._step, device), (0, False, False)
         self._lead(np.arange(len(self.owner)))
 
     def run(self) -> Completions:
@@ -187,10 +194,14 @@ class _Batch:
         done = 0  # the host's copy of `step`
         while True:
             block = self._length(done)
-            numbers = self._plan(done, block)
             self.cache.begin(block)
+            self._plan(done, block)
+            numbers = self._numbers(done, block)
             for offset in range(block):
-                self._step(None if numbers is None else numbers[offset])
+                if numbers is not None:
+                    self.numbers.copy_(numbers[offset])
+                self.repeat()
+            self.cache.fed(block)
             done += block
             self.ended, following = torch.stack([self.start, self.following]).cpu().numpy()
             alive = np.flatnonzero(done < self.ended + self.wanted)
@@ -211,22 +222,30 @@ class _Batch:
         thinking: npt.NDArray[np.bool_] = done < np.minimum(self.ended, self.params.max_tokens)
         return thinking
 
-    def _plan(self, done: int, block: int) -> Tensor | None:
-        """Say who draws and scores in the next tokens; returns the [block, thoughts] numbers."""
+    def _plan(self, done: int, block: int) -> None:
+        """Say who draws and scores in the next tokens, where the last word on it does not do."""
+        self.may_stop = done >= self.params.min_tokens
+        layout = (self.cache.changes, self.may_stop, done < self.params.max_tokens)
+        if layout == self.layout:
+            return
+        self.layout = layout
+        self.repeat.forget()
         scores = (done < self.ended + self.wanted) & (self.wanted > 0)
         if block == 1:
             scores &= self.ended <= done
-        drawing = np.flatnonzero(self._thinking(done))
-        self.may_stop = done >= self.params.min_tokens
         self.readings = readings(
             self.owner,
             len(self.cache.visible),
-            drawing,
+            np.flatnonzero(self._thinking(done)),
             np.flatnonzero(scores),
             together=block > 1,
             vocabulary=self.vocabulary,
             device=self.device,
         )
+
+    def _numbers(self, done: int, block: int) -> Tensor | None:
+        """[block, thoughts] numbers that decide; None where nothing is drawn by chance."""
+        drawing = np.flatnonzero(self._thinking(done))
         if not self.params.temperature or not len(drawing):
             return None
         numbers = np.zeros((block, len(self.owner)))
@@ -234,12 +253,8 @@ class _Batch:
             numbers[offset, drawing] = self.uniforms(done + offset, self.ids[drawing])
         return moved(numbers, self.device)
 
-    def _step(self, uniform: Tensor | None) -> None:
-        """Feed one token to every row: draw, close or score with what it predicts.
-
-        Args:
-            uniform: [thoughts] numbers that decide; None where nothing is drawn by chance.
-        """
+    def _step(self) -> None:
+        """Feed one token to every row: draw, close or score with what it predicts."""
         self.cache.advance(self.step)
         output = self.model.base_model(
             input_ids=self.following.index_select(0, self.lead)[None],
@@ -258,7 +273,8 @@ class _Batch:
                 found = users.logprobs(logits, target.index_select(0, users.who))
                 predicted.index_copy_(0, users.who, found)
             if (users := reading.draws) is not None:
-                number = None if uniform is None else uniform.index_select(0, users.who)
+                chance = self.params.temperature > 0
+                number = self.numbers.index_select(0, users.who) if chance else None
                 drawn, logprobs = draw(logits, users, self.params, number, self.may_stop)
                 token.index_copy_(0, users.who, drawn)
                 value.index_copy_(0, users.who, logprobs)
@@ -283,6 +299,8 @@ class _Batch:
         if parts or len(parents) <= COMPACT * len(self.cache.visible):
             self.owner[alive] = rows
             self.cache.keep(parents)
+        elif self.block > 1:
+            return  # thoughts of a row end together: each row has its lead
         self._lead(alive)
 
     def _lead(self, alive: npt.NDArray[np.int64]) -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rlp_core.rollout.attention import NAME, kernel_of
-from rlp_core.rollout.branch_attention import KERNELS, BranchAttention
+from rlp_core.rollout.branch_attention import SHARING, BranchAttention
 from rlp_core.rollout.branches import Branch, across_segments, own_segments, pack, starts
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class SharedTrunks:
 
 def can_share(model: PreTrainedModel) -> bool:
     """Whether a model's branches can attend to trunks that were read before."""
-    return bool(model.config._attn_implementation == NAME) and kernel_of(model) in KERNELS
+    return bool(model.config._attn_implementation == NAME) and kernel_of(model) in SHARING
 
 
 def _leaf(tensor: Tensor, grows: bool) -> Tensor:

@@ -76,6 +76,7 @@ def sample(
             use_cache=False,
             branches=cache,
         ).last_hidden_state[0]
+        cache.fed(1)
         drawing = [t for t in alive if not t.closed and not t.forced]
         scoring = [t for t in alive if t.closed]
         for thought in alive:

@@ -4,7 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlp_core.rollout import attention, decoding, sampler
+from rlp_core.policy import logits
+from rlp_core.rollout import attention, sampler
 from rlp_core.rollout.sampler import Completions, Prompt, SamplingParams, sample
 from tests.rollout import step_by_step, trees
 from tests.rollout.samples import OPEN, STOP, Case, assert_same, cases, next_logprobs, textbook
@@ -304,7 +305,7 @@ def test_the_ends_of_the_interval_draw_a_token_that_is_possible(number):
 
 def test_logits_in_small_chunks_draw_the_same(monkeypatch):
     expected = draw(CASE)
-    monkeypatch.setattr(decoding, "CELLS", 2 * trees.VOCABULARY)
+    monkeypatch.setattr(logits, "CELLS", 2 * trees.VOCABULARY)
     assert draw(CASE).tokens == expected.tokens
 
 
