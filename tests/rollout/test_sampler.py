@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from rlp_core.policy import logits
 from rlp_core.rollout import attention, sampler
+from rlp_core.rollout.decoding import Users, inverse, inverse_by_products
 from rlp_core.rollout.sampler import Completions, Prompt, SamplingParams, sample
 from tests.rollout import step_by_step, trees
 from tests.rollout.samples import OPEN, STOP, Case, assert_same, cases, next_logprobs, textbook
@@ -356,3 +357,28 @@ def test_decoding_reads_the_head_and_of_an_untied_table_no_more_than_rows(family
     table = model.get_input_embeddings().weight.nbytes
     every = sum(p.nbytes for p in model.parameters())
     assert sampler.read_weights(model) == every - (0 if tied else table)
+
+
+@given(
+    rows=st.integers(1, 6),
+    vocabulary=st.integers(2, 130),
+    sharing=st.booleans(),
+    seed=st.integers(0, 10**6),
+)
+@settings(max_examples=80)
+def test_products_choose_the_token_that_a_cumulative_sum_chooses(rows, vocabulary, sharing, seed):
+    """Also where tokens have no probability at all, and a number lies at an end of the interval."""
+    random = torch.Generator().manual_seed(seed)
+    logits = 4 * torch.randn(rows, vocabulary, generator=random)
+    logits[torch.rand(rows, vocabulary, generator=random) < 0.3] = -torch.inf
+    logits[:, seed % vocabulary] = 0.0
+    probability = torch.softmax(logits, 1, dtype=torch.float64)
+    count = 3 * rows if sharing else rows
+    row = torch.randint(rows, (count,), generator=random) if sharing else None
+    users = Users(torch.arange(count), row)
+    uniform = torch.rand(count, dtype=torch.float64, generator=random)
+    expected = inverse(probability, users, uniform)
+    assert torch.equal(inverse_by_products(probability, users, uniform), expected)
+    for end in (0.0, 1 - 2.0**-53):
+        found = inverse_by_products(probability, users, torch.full_like(uniform, end))
+        assert (users.chosen(probability, found) > 0).all()
