@@ -47,7 +47,8 @@ class Runtime(Section):
         default="auto",
         description="How branches attend: `blocks`, products of plain matrices; `flash`, PyTorch's "
         "kernel for a CPU; `flex`, one fused kernel on a GPU. `auto` is `flash` on a CPU, unless "
-        "the model caps its scores, and `blocks` elsewhere.",
+        "the model caps its scores; on a GPU PyTorch's kernel for it, where a model computes in "
+        "bfloat16 by heads of a multiple of 8 up to 256; and `blocks` elsewhere.",
     )
     deterministic: bool = Field(
         default=True,
