@@ -4,7 +4,7 @@ The work is that of `rlp_step` at the shape of a published model with random wei
 masters in fp32. Before anything is timed the update through branches is compared with the dense
 one, on a small part of the work.
 
-    python -m benchmarks.gpu --work qwen3-0.6b --thought-tokens 256 --budget 9000
+    python -m benchmarks.gpu --work qwen3-0.6b --thought-tokens 256 --budget 8000
 
 prints JSON as the last line of stdout.
 """

@@ -13,6 +13,15 @@ from tests.training.steps import documents, settings
 TRUNKS = [list(range(5, 15)), list(range(20, 28)), list(range(3, 9))]
 PROMPTS = [Prompt(0, 4, 2, (3, 4)), Prompt(0, 8, 2, (3,)), Prompt(1, 5, 2, (9,)), Prompt(2, 5, 2)]
 
+CHANGES = [
+    {},
+    {"estimator": "gae"},
+    {"kl_weight": 0.1, "min_thought_tokens": 2},
+    {"ntp_weight": 0.1, "entropy_weight": 0.01, "horizon": 2, "token_mean": "token"},
+    {"precision": "bfloat16"},
+]
+"""Settings of a step that take other ways through the update."""
+
 
 def numbers(token, rows):
     return uniform(1, rows, token)

@@ -1,7 +1,7 @@
 """On a GPU what a CPU proves of everything else: equal results, equal runs, and its own kernels.
 
-All is skipped where there is none. What can be said without
-one is said by `tests/test_accelerator.py` and `tests/rollout/test_varlen.py`.
+All is skipped where there is none. What can be said without one is said by
+`tests/test_accelerator.py` and `tests/rollout/test_varlen.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rlp_core.thoughts import generate_thoughts
 from rlp_core.workspace import Workspace
 from tests import models
 from tests.rollout.test_attention import tensors
-from tests.small_runs import PROMPTS, TRUNKS, learner, numbers
+from tests.small_runs import CHANGES, PROMPTS, TRUNKS, learner, numbers
 from tests.stages.admitted import admit
 from tests.stages.test_training import context, params
 
@@ -188,17 +188,7 @@ def test_the_head_is_not_rounded_in_bf16() -> None:
 # Learning.
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"estimator": "gae"},
-        {"kl_weight": 0.1, "min_thought_tokens": 2},
-        {"ntp_weight": 0.1, "entropy_weight": 0.01, "horizon": 2, "token_mean": "token"},
-        {"precision": "bfloat16"},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("changes", CHANGES, ids=str)
 @pytest.mark.parametrize("budget", [10**6, 60])
 def test_a_step_of_rlp_is_that_of_a_cpu(changes, budget) -> None:
     found = []

@@ -144,9 +144,8 @@ class Varlen:
             dquery[rows] = 0.0
         if self.query is None or self.key is None:
             return dquery
-        unused = saved.lse.new_zeros(
-            (), dtype=torch.long
-        )  # a state of dropout, which there is none of
+        # a state of dropout, which there is none of
+        unused = saved.lse.new_zeros((), dtype=torch.long)
         dq, dk, dv = _BACKWARD(
             self.query.pick(saved.grad[span]),
             self.query.pick(saved.query[span]),

@@ -80,9 +80,12 @@ kernels = st.sampled_from([("blocks", 0.0), ("blocks", 1.5), ("flash", 0.0)])
 @settings(max_examples=150)
 def test_calls_of_any_size_give_the_textbooks_result_and_gradient(tree, limit, heads, kernel, seed):
     name, softcap = kernel
-    packed = laid_out(tree, name, limit)
-    count = packed.ids.shape[1]
-    inputs = tensors(count, *heads, seed)
+    assert_like_textbook(laid_out(tree, name, limit), tree, heads, seed, softcap)
+
+
+def assert_like_textbook(packed, tree, heads, seed, softcap=0.0):
+    """Result and gradients, on random numbers."""
+    inputs = tensors(packed.ids.shape[1], *heads, seed)
     found = packed.attention.attend(0, *inputs, 0.5, softcap)
     expected = textbook(*inputs, tree_mask(packed, *tree), 0.5, softcap)
     torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)

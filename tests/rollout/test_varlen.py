@@ -16,7 +16,7 @@ from rlp_core.rollout.branches import pack
 from rlp_core.rollout.varlen import Varlen
 from tests import models
 from tests.rollout import trees
-from tests.rollout.test_attention import shared, tensors, textbook, tree_mask
+from tests.rollout.test_attention import assert_like_textbook, shared
 
 
 def scores(query, key, ends, causal, scale):
@@ -72,16 +72,7 @@ def test_any_tree_gives_the_textbooks_result_and_gradient(tree, heads, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(varlen, "_FORWARD", forward)
         patch.setattr(varlen, "_BACKWARD", backward)
-        packed = pack(*tree, kernel="varlen")
-        inputs = tensors(packed.ids.shape[1], *heads, seed)
-        found = packed.attention.attend(0, *inputs, 0.5, 0.0)
-        expected = textbook(*inputs, tree_mask(packed, *tree), 0.5, 0.0)
-        torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)
-        weight = torch.randn(found.shape, generator=torch.Generator().manual_seed(seed + 1))
-        ours = torch.autograd.grad((found * weight).sum(), inputs)
-        theirs = torch.autograd.grad((expected * weight).sum(), inputs)
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, atol=3e-5, rtol=1e-4)
+        assert_like_textbook(pack(*tree, kernel="varlen"), tree, heads, seed)
 
 
 @given(trees.trees())
