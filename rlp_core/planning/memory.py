@@ -141,8 +141,13 @@ def decoding(shape: ModelShape, precision: str, drawn: Decoding) -> Moment:
 
 
 def _sampled(shape: ModelShape, precision: str, drawn: Decoding) -> int:
+    """Logits in fp32, probabilities and their sums in float64.
+
+    Where a few thoughts still share a row, each of them is given its sums: hardly fewer rows, and
+    one table more.
+    """
     at_once = max(1, CELLS // shape.vocabulary)
-    later = 20 * min(drawn.rows, at_once)
+    later = (28 if drawn.each > 1 else 20) * min(drawn.rows, at_once)
     first = (12 + 8 * drawn.each) * min(drawn.prompts, at_once)
     scored = 12 * min(drawn.rows, at_once)
     head = MASTER * shape.table if precision != "float32" else 0

@@ -56,12 +56,14 @@ RECORDERS: dict[str, Callable[[Callable[[], None], Any], Recording]] = {"cuda": 
 class Repeater:
     """Runs one step again and again: as it is, where nothing is known to stay as it was.
 
-    The first run after `forget` loads what its kernels need, the second is recorded.
+    The first run after `forget` loads what its kernels need, the second is recorded. The step is
+    given at each run and not kept: its owner keeps the repeater, and a ring of the two would hold
+    all that they work on until the garbage collector comes by.
     """
 
-    def __init__(self, step: Callable[[], None], device: torch.device) -> None:
-        """Take the step, and the device that it runs on."""
-        self._step, self._record = step, RECORDERS.get(device.type)
+    def __init__(self, device: torch.device) -> None:
+        """Take the device that the step runs on."""
+        self._record = RECORDERS.get(device.type)
         self._recording: Recording | None = None
         self._known = 0
 
@@ -69,13 +71,13 @@ class Repeater:
         """What the step works on lies elsewhere now, or the step does something else."""
         self._known = 0
 
-    def __call__(self) -> None:
-        """Run the step once."""
+    def __call__(self, step: Callable[[], None]) -> None:
+        """Run the step once; it is the same one each time."""
         self._known += 1
         if self._record is None or self._known == 1:
-            self._step()
+            step()
             return
         if self._known == 2:
-            self._recording = self._record(self._step, self._recording)
+            self._recording = self._record(step, self._recording)
         assert self._recording is not None
         self._recording.replay()

@@ -186,7 +186,7 @@ class _Batch:
         self.tokens = torch.zeros(room, len(self.owner), dtype=torch.long, device=device)
         self.values = torch.zeros(room, len(self.owner), device=device)
         self.numbers = torch.zeros(len(self.owner), dtype=torch.float64, device=device)
-        self.repeat, self.layout = Repeater(self._step, device), (0, False, False)
+        self.repeat, self.layout = Repeater(device), (0, False, False)
         self._lead(np.arange(len(self.owner)))
 
     def run(self) -> Completions:
@@ -200,7 +200,7 @@ class _Batch:
             for offset in range(block):
                 if numbers is not None:
                     self.numbers.copy_(numbers[offset])
-                self.repeat()
+                self.repeat(self._step)
             self.cache.fed(block)
             done += block
             self.ended, following = torch.stack([self.start, self.following]).cpu().numpy()

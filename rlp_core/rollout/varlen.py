@@ -30,7 +30,7 @@ _BACKWARD = torch.ops.aten._flash_attention_backward.default
 
 
 @dataclass(frozen=True)
-class Rows:
+class SegmentRows:
     """Rows of a part in the order of its segments.
 
     Attributes:
@@ -44,7 +44,7 @@ class Rows:
     most: int
 
     @staticmethod
-    def of(ranges: Sequence[tuple[int, int]], device: torch.device | str) -> Rows:
+    def of(ranges: Sequence[tuple[int, int]], device: torch.device | str) -> SegmentRows:
         """Of ranges given by their first row and how many they have."""
         counts = [count for _, count in ranges]
         index: Tensor | slice
@@ -54,7 +54,7 @@ class Rows:
             each = [torch.arange(first, first + count) for first, count in ranges]
             index = torch.cat(each).to(device)
         ends = torch.tensor(list(accumulate(counts, initial=0)), dtype=torch.int32)
-        return Rows(index, ends.to(device), max(counts))
+        return SegmentRows(index, ends.to(device), max(counts))
 
     def pick(self, rows: Tensor) -> Tensor:
         """Their values among [N, ...]."""
@@ -80,8 +80,8 @@ class Varlen:
     segments: tuple[Segment, ...]
     blind: tuple[Segment, ...]
     causal: bool
-    query: Rows | None
-    key: Rows | None
+    query: SegmentRows | None
+    key: SegmentRows | None
     first: int
     count: int
 
@@ -101,8 +101,8 @@ class Varlen:
             raise ValueError("a causal segment has a key for each query")
         query = key = None
         if seeing:
-            query = Rows.of([(s.query - first, s.queries) for s in seeing], device)
-            key = Rows.of([(s.key, s.keys) for s in seeing], device)
+            query = SegmentRows.of([(s.query - first, s.queries) for s in seeing], device)
+            key = SegmentRows.of([(s.key, s.keys) for s in seeing], device)
         return Varlen(
             tuple(seeing),
             tuple(s for s in segments if not s.keys),

@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +48,23 @@ def test_it_draws_what_the_textbook_draws(family, mode, block):
     params = MODES[mode]
     found = draw(CASE, params, family=family, block=block)
     assert_same(found, textbook(trees.plain(family), CASE, params))
+
+
+@pytest.mark.parametrize("block", [1, 4])
+def test_nothing_that_it_worked_in_outlives_it(block):
+    trees.branching("qwen3")
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        draw(CASE, block=block)
+        gc.collect()
+        left = [type(thing).__name__ for thing in gc.garbage if isinstance(thing, torch.Tensor)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []
 
 
 @given(
