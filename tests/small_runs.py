@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rlp_core.data.thought import ThoughtConfig
+from rlp_core.policy import lora
+from rlp_core.policy.config import LoraConfig
 from rlp_core.rollout.engine import prepare
 from rlp_core.rollout.rng import uniform
 from rlp_core.rollout.sampler import Prompt
@@ -19,6 +21,7 @@ CHANGES = [
     {"kl_weight": 0.1, "min_thought_tokens": 2},
     {"ntp_weight": 0.1, "entropy_weight": 0.01, "horizon": 2, "token_mean": "token"},
     {"precision": "bfloat16"},
+    {"lora": LoraConfig(rank=4)},
 ]
 """Settings of a step that take other ways through the update."""
 
@@ -29,6 +32,8 @@ def numbers(token, rows):
 
 def learner(device: str, kernel: str, **changes) -> RLPLearner:
     policy = models.model(5)
+    if "lora" in changes:
+        lora.attach(policy, changes["lora"], 5)
     policy.to(device)
     prepare(policy, kernel)
     return RLPLearner(

@@ -145,15 +145,16 @@ def test_a_number_chooses_the_token_that_a_cumulative_sum_chooses(vocabulary) ->
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("heads", [(4, 4), (4, 2)])
-def test_the_kernel_of_a_gpu_is_as_near_the_blocks_as_bf16_is(seed, heads) -> None:
+@pytest.mark.parametrize("kernel", ["varlen", "flex"])
+def test_a_kernel_of_a_gpu_is_as_near_the_blocks_as_bf16_is(kernel, heads, seed) -> None:
     trunks = [list(range(3, 3 + n)) for n in (70, 9, 200)]
     branches = [
         Branch(0, 60, [5] * 40), Branch(0, 60, [6] * 7), Branch(0, 20, [7] * 130),
         Branch(1, 0, [8]), Branch(1, 0, [9] * 3), Branch(2, 200, [4] * 64), Branch(2, 1, [4] * 65),
     ]  # fmt: skip
     found = []
-    for kernel, dtype in (("varlen", torch.bfloat16), ("blocks", torch.float32)):
-        packed = pack(trunks, branches, DEVICE, kernel)
+    for name, dtype in ((kernel, torch.bfloat16), ("blocks", torch.float32)):
+        packed = pack(trunks, branches, DEVICE, name)
         made = tensors(packed.ids.shape[1], *heads, seed, size=64)
         inputs = [t.detach().bfloat16().to(DEVICE, dtype).requires_grad_() for t in made]
         out = packed.attention.attend(0, *inputs, 0.125, 0.0)

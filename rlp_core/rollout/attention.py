@@ -110,16 +110,19 @@ def kernel_of(model: PreTrainedModel) -> str:
         return kernel
     if score_cap(model):
         return "blocks"
-    if model.device.type == "cuda" and model.dtype in varlen.DTYPES and _head_size(model):
+    size = head_size(model)
+    known = size % 8 == 0 and size <= varlen.LARGEST_HEAD
+    if model.device.type == "cuda" and model.dtype in varlen.DTYPES and known:
         return "varlen"
     return "flash" if model.device.type == "cpu" else "blocks"
 
 
-def _head_size(model: PreTrainedModel) -> int:
-    """Of the attention, if the kernel of a GPU knows it, else 0."""
+def head_size(model: PreTrainedModel) -> int:
+    """Numbers of a query or key of one head."""
     config = model.config
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(size) if size % 8 == 0 and size <= varlen.LARGEST_HEAD else 0
+    return int(
+        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    )
 
 
 def score_cap(model: PreTrainedModel) -> float:

@@ -23,6 +23,10 @@ BLOCK = 128
 """Edge of a block of the mask, which is skipped, taken whole, or looked at pair by pair."""
 
 
+SMALLEST_HEAD = 16
+"""Numbers of a head, at least: the compiled kernel multiplies by tiles of that edge."""
+
+
 @dataclass
 class FlexAttention:
     """The packed row `[trunks | branches]`; see `attention.AttentionBackend`.

@@ -1,5 +1,7 @@
 """The fused kernel's mask against the blocks, in its unfused form: a CPU has no other."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -125,3 +127,9 @@ def test_its_mask_is_never_made_of_pairs_of_tokens():
         packed = pack([[1] * 1200], branches, kernel="flex")
     count = packed.ids.shape[1]
     assert made.elements < count**2 / 20
+
+
+def test_heads_that_the_compiled_kernel_refuses_are_told_before_any_work():
+    model = SimpleNamespace(device=torch.device("cuda"), config=models.model(0).config)
+    with pytest.raises(ConfigError, match="heads of 16 numbers or more, and the model's have 4"):
+        prepare(model, "flex")
