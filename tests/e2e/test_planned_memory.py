@@ -29,9 +29,6 @@ JOBS = {
     "text in one pass": Job(
         "supervised", **SMALL, vocabulary=1024, documents=8, tokens=256, budget=8
     ),
-    "text in several, a large vocabulary": Job(
-        "supervised", **SMALL, vocabulary=8192, documents=8, tokens=128, budget=4
-    ),
     "activations made again": Job(
         "supervised", **LARGE, vocabulary=1024, documents=4, tokens=256, budget=4, recompute=True
     ),
@@ -44,9 +41,6 @@ JOBS = {
         budget=2,
         precision="bfloat16",
         optimizer="muon",
-    ),
-    "thoughts with their documents": Job(
-        "rlp", **SMALL, vocabulary=1024, documents=4, tokens=64, thoughts=8, thought_tokens=32
     ),
     "thoughts in parts": Job(
         "rlp",
@@ -68,16 +62,6 @@ JOBS = {
         thought_tokens=16,
         budget=140,
     ),
-    "a large model and vocabulary": Job(
-        "rlp",
-        **LARGE,
-        vocabulary=8192,
-        documents=1,
-        tokens=128,
-        thoughts=8,
-        thought_tokens=32,
-        budget=120,
-    ),
     "adapters on text, bfloat16": Job(
         "supervised",
         **LARGE,
@@ -97,17 +81,6 @@ JOBS = {
         thoughts=8,
         thought_tokens=32,
         rank=16,
-    ),
-    "adapters on a large model": Job(
-        "rlp",
-        **LARGE,
-        vocabulary=1024,
-        documents=1,
-        tokens=256,
-        thoughts=8,
-        thought_tokens=96,
-        budget=500,
-        rank=8,
     ),
     "most of it the decoding": Job(
         "rlp",
