@@ -20,7 +20,7 @@ from rlp_core.errors import ConfigError, MissingInputError, UnavailableError
 from rlp_core.policy import checks, lora
 from rlp_core.policy.adapter_folder import is_adapter
 from rlp_core.policy.config import LoraConfig
-from rlp_core.policy.model import config_of, embeddings
+from rlp_core.policy.model import config_of, embeddings, head_size
 from rlp_core.rollout import attention
 
 if TYPE_CHECKING:
@@ -128,10 +128,8 @@ class ModelShape:
     @property
     def keys(self) -> int:
         """Numbers of the keys and values of one token in one layer."""
-        config = self.config
-        size = getattr(config, "head_dim", None) or self.width // self.heads
-        groups = getattr(config, "num_key_value_heads", None) or self.heads
-        return 2 * int(groups) * int(size)
+        groups = getattr(self.config, "num_key_value_heads", None) or self.heads
+        return 2 * int(groups) * head_size(self.config)
 
     @property
     def layers(self) -> int:

@@ -253,6 +253,12 @@ def embeddings(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
     return first, last
 
 
+def head_size(config: Any) -> int:
+    """Numbers of a query or key of one attention head, by a model's configuration."""
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(size)
+
+
 def parameter_count(model: PreTrainedModel) -> tuple[int, int]:
     """Parameters of the body, and of the head: multiply by 2 for FLOPs per token forward."""
     first, last = embeddings(model)

@@ -19,6 +19,7 @@ from transformers import AttentionInterface
 
 from rlp_core.errors import ConfigError
 from rlp_core.policy.checks import active_dropout
+from rlp_core.policy.model import head_size
 from rlp_core.rollout import varlen
 
 if TYPE_CHECKING:
@@ -110,19 +111,9 @@ def kernel_of(model: PreTrainedModel) -> str:
         return kernel
     if score_cap(model):
         return "blocks"
-    size = head_size(model)
-    known = size % 8 == 0 and size <= varlen.LARGEST_HEAD
-    if model.device.type == "cuda" and model.dtype in varlen.DTYPES and known:
+    if model.device.type == "cuda" and varlen.takes(model.dtype, head_size(model.config)):
         return "varlen"
     return "flash" if model.device.type == "cpu" else "blocks"
-
-
-def head_size(model: PreTrainedModel) -> int:
-    """Numbers of a query or key of one head."""
-    config = model.config
-    return int(
-        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    )
 
 
 def score_cap(model: PreTrainedModel) -> float:

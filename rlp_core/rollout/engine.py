@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rlp_core.errors import ConfigError
 from rlp_core.policy.logits import check_head
+from rlp_core.policy.model import head_size
 from rlp_core.rollout import attention, flex, sampler
 from rlp_core.rollout.branches import Branch, pack
 from rlp_core.rollout.sampling import Completions, Prompt, SamplingParams, Uniforms
@@ -59,7 +60,7 @@ def _check_kernel(model: PreTrainedModel, kernel: str) -> None:
     if kernel == "flex" and device != "cuda":
         problem = f"the fused kernel has no backward pass on {device}"
         fix = "use auto or blocks, or a CUDA device"
-    elif kernel == "flex" and (size := attention.head_size(model)) < flex.SMALLEST_HEAD:
+    elif kernel == "flex" and (size := head_size(model.config)) < flex.SMALLEST_HEAD:
         problem = (
             f"the fused kernel needs heads of {flex.SMALLEST_HEAD} numbers or more, and the "
             f"model's have {size}"

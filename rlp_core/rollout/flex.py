@@ -22,7 +22,6 @@ from rlp_core.rollout.blocks import Segment
 BLOCK = 128
 """Edge of a block of the mask, which is skipped, taken whole, or looked at pair by pair."""
 
-
 SMALLEST_HEAD = 16
 """Numbers of a head, at least: the compiled kernel multiplies by tiles of that edge."""
 

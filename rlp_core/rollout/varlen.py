@@ -29,6 +29,11 @@ _FORWARD = torch.ops.aten._flash_attention_forward.default
 _BACKWARD = torch.ops.aten._flash_attention_backward.default
 
 
+def takes(dtype: torch.dtype, head_size: int) -> bool:
+    """Whether the kernel computes in that type with heads of that size."""
+    return dtype in DTYPES and head_size % 8 == 0 and head_size <= LARGEST_HEAD
+
+
 @dataclass(frozen=True)
 class SegmentRows:
     """Rows of a part in the order of its segments.

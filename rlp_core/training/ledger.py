@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from rlp_core.policy.model import frozen_count, parameter_count
+from rlp_core.policy.model import frozen_count, head_size, parameter_count
 from rlp_core.training.checkpoint import State
 
 if TYPE_CHECKING:
@@ -30,10 +30,9 @@ class Ledger:
         self.body, self.head = parameter_count(model)
         self.frozen_body, self.frozen_head = frozen_count(model)
         config = model.config
-        head_dim = getattr(config, "head_dim", None) or (
-            config.hidden_size // config.num_attention_heads
+        self.per_pair = (
+            4 * config.num_hidden_layers * config.num_attention_heads * head_size(config)
         )
-        self.per_pair = 4 * config.num_hidden_layers * config.num_attention_heads * head_dim
         self.tokens: dict[str, int] = defaultdict(int)
         self.flops: dict[str, int] = defaultdict(int)
         self.usual = 0

@@ -122,3 +122,17 @@ def test_a_cpu_does_not_have_it():
     model = models.model()
     assert enable(model)
     assert kernel_of(model.to(torch.bfloat16)) == "flash"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "head_size", "known"),
+    [
+        (torch.bfloat16, 64, True),
+        (torch.float16, 256, True),
+        (torch.float32, 64, False),
+        (torch.bfloat16, 60, False),
+        (torch.bfloat16, 264, False),
+    ],
+)
+def test_it_takes_half_precision_and_heads_of_a_multiple_of_eight(dtype, head_size, known):
+    assert varlen.takes(dtype, head_size) is known
