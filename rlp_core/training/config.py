@@ -191,11 +191,23 @@ class Supervised(Section):
         default=0.0,
         description="Share of the filler thoughts that are somebody else's; the others are empty.",
     )
+    plain_share: Share = Field(
+        default=0.0,
+        description="Share of demonstrations replaced by their own text without any thought, all of "
+        "it learnt; what keeps prediction without thinking whole, which the gain is measured "
+        "against.",
+    )
     precision: Precision = Field(
         default="float32", description="What computes; the parameters stay in float32."
     )
     lora: LoraConfig = Field(default=LoraConfig(), description="Adapters.")
     optimizer: OptimizerConfig = Field(description="How to step.")
+
+    @model_validator(mode="after")
+    def _shows_no_more_than_all(self) -> Supervised:
+        if self.filler_share + self.plain_share > 1:
+            raise ValueError("`filler_share` and `plain_share` are more than 1 together")
+        return self
 
 
 class Cpt(Section):

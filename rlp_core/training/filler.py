@@ -1,10 +1,15 @@
-"""Filler thoughts: text that goes on as if nothing had been thought.
+"""What imitation is shown beside thoughts: filler thoughts, and text without any.
+
+A filler is a thought after which the text goes on as if nothing had been thought.
 
 A model that was only ever shown thoughts before answers predicts badly what follows a thought
 anywhere else, and RLP at any position of a text then learns from that damage and from nothing
 else (docs/explanation/thinking-anywhere.md). So some of the bootstrap's demonstrations can be
 ordinary text, cut at a random position by a thought that is empty, or that is somebody else's and
 has nothing to do with it; what is learnt is to go on with the text all the same.
+
+A model that is shown a thought before every answer forgets, on the other hand, to answer without
+one; and that is what the information gain is measured against. So some can be their plain text.
 """
 
 from __future__ import annotations
@@ -27,7 +32,9 @@ FILLER, POSITION, MISMATCHED, WHOSE = range(4)
 def demonstrated(
     codec: Codec, demonstrations: Sequence[Demonstration], settings: Supervised, seed: int
 ) -> list[Example]:
-    """What imitation learns from: every demonstration, a share of them replaced by fillers.
+    """What imitation learns from: every demonstration, shares of them replaced.
+
+    `settings.filler_share` of them by fillers, `settings.plain_share` by their plain text.
 
     One for each demonstration; those that do not fit into `settings.max_tokens` teach nothing.
     """
@@ -40,6 +47,7 @@ def demonstrated(
         settings.filler_share,
         settings.mismatched_filler_share,
         seed,
+        settings.plain_share,
     )
 
 
@@ -51,8 +59,9 @@ def mix_in(
     filler_share: float,
     mismatched_share: float,
     seed: int,
+    plain_share: float = 0.0,
 ) -> list[Example]:
-    """Replace a share of the examples by fillers, made of the same demonstrations' text.
+    """Replace a share of the examples by fillers or plain text, made of the demonstrations' text.
 
     Args:
         codec: the tokenizer.
@@ -63,6 +72,7 @@ def mix_in(
         filler_share: of the examples that are replaced.
         mismatched_share: of the fillers that are somebody else's; the others are empty.
         seed: each number depends on (seed, demonstration) alone.
+        plain_share: of the examples that are replaced by their text without a thought.
     """
     thoughts = [demo.thought for demo in demonstrations if demo.thought]
 
@@ -71,8 +81,12 @@ def mix_in(
 
     mixed: list[Example] = []
     for index, (demo, example) in enumerate(zip(demonstrations, shown, strict=True)):
-        if number(FILLER, index) >= filler_share:
+        drawn = number(FILLER, index)
+        if drawn >= filler_share + plain_share:
             mixed.append(example)
+            continue
+        if drawn >= filler_share:
+            mixed.append(_plain(codec, demo, max_tokens))
             continue
         thought = ""
         if thoughts and number(MISMATCHED, index) < mismatched_share:
@@ -102,3 +116,11 @@ def _filler(
     if opened + len(inner) >= max_tokens:
         return dropped(whole)  # the thought would stand unclosed, or lead to nothing
     return Example(tokens, range(first, len(tokens)), whole)
+
+
+def _plain(codec: Codec, demo: Demonstration, max_tokens: int) -> Example:
+    """The demonstration's text, its end with it, all learnt; dropped where it does not fit."""
+    tokens, _ = codec.document(demo.context + demo.continuation, [], ends=True)
+    if len(tokens) > max_tokens:
+        return dropped(len(tokens))
+    return Example(tokens, range(codec.first, len(tokens)), len(tokens))

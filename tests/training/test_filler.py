@@ -1,4 +1,4 @@
-"""Idle thoughts in the bootstrap's demonstrations."""
+"""Filler thoughts and plain text in the bootstrap's demonstrations."""
 
 import pytest
 from hypothesis import given
@@ -77,3 +77,34 @@ def test_shares_are_what_they_say(idle, stray):
 def test_the_same_seed_mixes_the_same():
     assert mixed(0.5, 0.5, seed=3)[2] == mixed(0.5, 0.5, seed=3)[2]
     assert mixed(0.5, 0.5, seed=3)[2] != mixed(0.5, 0.5, seed=4)[2]
+
+
+@given(st.integers(1, MAX), st.integers(0, 5))
+def test_a_plain_example_is_the_text_and_its_end_all_learnt_or_nothing(limit, seed):
+    demos = demonstrations(6)
+    shown = [demonstration_example(CODEC, demo, limit) for demo in demos]
+    found = mix_in(CODEC, demos, shown, limit, 0.0, 0.0, seed, 1.0)
+    for demo, example in zip(demos, found, strict=True):
+        text, _ = CODEC.document(demo.context + demo.continuation, [])
+        assert example.whole == len(text)
+        assert example.tokens == (text if len(text) <= limit else [])
+        assert list(example.places) == list(range(CODEC.first, len(example.tokens)))
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 5))
+def test_fillers_and_plain_texts_are_drawn_apart_and_the_rest_stays(filler, plain, seed):
+    plain = min(plain, 1 - filler)
+    demos = demonstrations()
+    shown = [demonstration_example(CODEC, demo, MAX) for demo in demos]
+    both = mix_in(CODEC, demos, shown, MAX, filler, 0.5, seed, plain)
+    without = mix_in(CODEC, demos, shown, MAX, filler, 0.5, seed)
+    moved = [i for i, example in enumerate(both) if example != without[i]]
+    assert all(without[i] == shown[i] for i in moved)  # no filler became plain
+    assert all(CODEC.close_id not in both[i].tokens for i in moved)
+
+
+def test_a_share_of_plain_texts_is_about_that_share():
+    demos = demonstrations(400)
+    shown = [demonstration_example(CODEC, demo, MAX) for demo in demos]
+    found = mix_in(CODEC, demos, shown, MAX, 0.0, 0.0, 1, 0.25)
+    assert 70 < sum(CODEC.close_id not in example.tokens for example in found) < 130
