@@ -254,7 +254,9 @@ HEALTH_CHECKS = (
     HealthCheck("one_length", one_length, "raise `rlp.temperature`, and read some of the thoughts"),
     HealthCheck(
         "forced_thoughts", forced_thoughts,
-        "raise `thought.max_tokens`, or show shorter thoughts in the `bootstrap` part",
+        "raise `thought.max_tokens`, or show shorter thoughts in the `bootstrap` part; where these "
+        "are short already, `close` is not learnt yet: raise `bootstrap.optimizer.lr` or "
+        "`bootstrap.steps`",
     ),
     HealthCheck("low_entropy", low_entropy, "raise `rlp.temperature` or `rlp.entropy_weight`"),
     HealthCheck(
