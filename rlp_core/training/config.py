@@ -193,8 +193,8 @@ class Supervised(Section):
     )
     plain_share: Share = Field(
         default=0.0,
-        description="Share of demonstrations replaced by their own text without any thought, all of "
-        "it learnt; what keeps prediction without thinking whole, which the gain is measured "
+        description="Share of demonstrations replaced by their own text without any thought, all "
+        "of it learnt; what keeps prediction without thinking whole, which the gain is measured "
         "against.",
     )
     precision: Precision = Field(
