@@ -39,7 +39,7 @@ class Mapping(Section):
         default=None,
         description="Adds the fields `steps`, the worked steps, and `result` of an equation in "
         "prefix form. Rows whose answer is another than their equation's, or whose steps have no "
-        "finite decimals, are passed over, and counted.",
+        "finite decimals or too many, are passed over, and counted.",
     )
     key: str = Field(
         default="", description="What makes two rows the same; empty: text, context or prompt."

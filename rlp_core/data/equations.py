@@ -30,8 +30,8 @@ OPERATORS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
     "/": operator.truediv,
 }
 
-MAX_DIGITS = 30
-"""Digits of a number that a step shows; beyond them a step is longer than what checks it reads."""
+MAX_DIGITS = 12
+"""Digits of a number that a step shows: a word problem's has fewer, a third in doubles has 16."""
 
 MAX_SIGNS = 400
 """Signs of a number or equation that is read: no word problem's is longer, and none takes long."""
@@ -65,7 +65,7 @@ class UnequalError(PassedOverError):
 
 
 class UnwritableError(PassedOverError):
-    """A step or the answer cannot be written exactly."""
+    """A step or the answer cannot be written exactly, or not in few digits."""
 
     reason = "unwritable"
 
@@ -103,8 +103,8 @@ def worked(row: MappedRow, settings: PrefixEquation) -> dict[str, str]:
             unknown; an operand names a number that is not there; the operators and operands are
             no tree; or it divides by zero.
         UnequalError: the answer is another than the equation's value.
-        UnwritableError: it is the same, but a value on the way has no finite decimals, or the
-            answer is rounded.
+        UnwritableError: it is the same, but a value on the way has no finite decimals or too many
+            digits, or the answer is rounded.
     """
     places = _Places(row, settings)
     for name in (STEPS, RESULT):

