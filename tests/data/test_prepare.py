@@ -341,3 +341,34 @@ def test_the_profile_smollm2_135m_parts_one_file_without_overlap(tmp_path: Path)
 def _source(piece: str) -> str:
     """`hott-book` of `hott-book-hott_book-3`."""
     return piece.rsplit("-", 2)[0]
+
+
+def test_a_range_and_repeats_are_in_the_manifest_where_they_are_set(tmp_path: Path) -> None:
+    put(tmp_path, "a.jsonl", [{"text": f"text {n % 40}"} for n in range(60)])
+    chosen = files(hash_between=[0.25, 1], repeats="skip")
+    _, manifest = run(tmp_path, base=[chosen], rlp=[files()])
+    [entry] = manifest["parts"]["base"]["sources"]
+    assert (entry["hash_between"], entry["repeats"]) == ((0.25, 1.0), "skip")
+    assert entry["rows_used"] + sum(entry["rows_passed_over"].values()) == 60
+    assert set(entry["rows_passed_over"]) == {"hash_between", "repeats"}
+    [plain] = manifest["parts"]["rlp"]["sources"]
+    assert not {"hash_between", "repeats"} & set(plain)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fix"),
+    [
+        ({"hash_between": [0.0, 1e-9]}, "widen it"),
+        (
+            {"mapping": {"equation": {"field": "e", "numbers": "n", "answer": "a"}}},
+            "correct `mapping.equation`",
+        ),
+    ],
+)
+def test_a_source_that_gives_nothing_says_which_setting_does_that(
+    tmp_path: Path, changes: dict[str, Any], fix: str
+) -> None:
+    put(tmp_path, "a.jsonl", [{"text": "x", "e": "+ 1 2", "n": [], "a": "4"}])
+    with pytest.raises(DataError, match="gave no record") as caught:
+        run(tmp_path, base=[files(**changes)])
+    assert fix in caught.value.fix

@@ -16,6 +16,9 @@ import yaml
 from rlp_core.data.tokenizer import train_tokenizer
 from rlp_core.importing import ORIGIN
 from rlp_core.params import load
+from rlp_core.planning import shapes
+from rlp_core.planning.plan import PLANNED, stage_plan
+from rlp_core.policy.config import LoraConfig
 from rlp_core.policy.model import save
 from tests import gguf_files, models
 from tests.e2e import checkout
@@ -152,6 +155,18 @@ def test_the_way_with_a_hub_fills_what_the_profile_reads(
     assert made.returncode == 0, made.stdout
     origin = json.loads((root / FOLDER / ORIGIN).read_text(encoding="utf-8"))
     assert (origin["kind"], origin["revision"]) == ("hub", PROFILE.base.revision)
+
+
+@pytest.mark.parametrize(("rank", "told"), [(0, "needs most, 7.1 GB"), (16, "adapters 1.7 GB")])
+def test_the_memory_that_it_states_is_planned(rank: int, told: str) -> None:
+    assert told in TEXT
+    model = shapes.ModelShape.of(
+        shapes.published(PROFILE.base.checkpoint), "published", LoraConfig(rank=rank)
+    )
+    assert model.parameters - (rank and model.trainable) == 134_515_008
+    peaks = {kind: stage_plan(PROFILE, kind, model, on_gpu=False).peak.total for kind in PLANNED}
+    assert f"{peaks['rlp'] / 10**9:.1f} GB" in told
+    assert rank or peaks["rlp"] == max(peaks.values())
 
 
 def test_it_names_what_the_profile_names() -> None:
