@@ -20,7 +20,14 @@ from rlp_core.data.mapping import Mapper
 from rlp_core.data.prepare import places_of
 from rlp_core.data.procedural_config import Procedural
 from rlp_core.data.records import kind_of
-from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError, did_you_mean
+from rlp_core.errors import (
+    ConfigError,
+    DataError,
+    MissingInputError,
+    RlpError,
+    UnavailableError,
+    did_you_mean,
+)
 from rlp_core.evaluation import benchmarks
 from rlp_core.evaluation.abilities import DESCRIPTIONS, OF_A_BENCHMARK
 from rlp_core.params import Params
@@ -35,7 +42,8 @@ def check(params: Params, root: Path, *, data: bool = True) -> None:
     Args:
         params: as read.
         root: the checkout.
-        data: whether the files of `prepare.folder` are needed: stages behind `prepare` read none.
+        data: whether the run begins at its beginning: then the files of `prepare.folder` are
+            needed, and the model that is begun with; stages behind `prepare` read no file.
 
     Raises:
         RlpError: the one fault; or, of several, a ConfigError that tells them all.
@@ -54,7 +62,7 @@ def check(params: Params, root: Path, *, data: bool = True) -> None:
 
 def _faults(params: Params, root: Path, *, data: bool) -> Iterator[RlpError]:
     yield from _promotion(params)
-    yield from _checkpoint(params, root)
+    yield from _checkpoint(params, root, begins=data)
     if data:
         yield from _folder(root / params.prepare.folder)
         yield from _folder(root / params.base.checkpoint_folder)
@@ -93,8 +101,8 @@ def _promotion(params: Params) -> Iterator[RlpError]:
         )
 
 
-def _checkpoint(params: Params, root: Path) -> Iterator[RlpError]:
-    """A folder's place, and sequences against its longest; what a hub holds is not looked at."""
+def _checkpoint(params: Params, root: Path, *, begins: bool) -> Iterator[RlpError]:
+    """A folder's place, a hub's model in the cache, and sequences against the model's longest."""
     name = params.base.checkpoint
     if not name:
         return
@@ -106,6 +114,11 @@ def _checkpoint(params: Params, root: Path) -> Iterator[RlpError]:
                 where=f"params.yaml: base.checkpoint = {name!r}",
                 fix="correct it, or give the name of a model on the hub",
             )
+        elif begins and not (root / "models" / "base" / "config.json").is_file():
+            try:
+                _hub_model(name, params)
+            except RlpError as error:
+                yield error
         return
     within = (root / params.base.checkpoint_folder).resolve()
     if not folder.resolve().is_relative_to(within):
@@ -128,6 +141,48 @@ def _checkpoint(params: Params, root: Path) -> Iterator[RlpError]:
                 where=f"params.yaml, and {folder / 'config.json'}",
                 fix="lower one of the keys, or take a model with a longer context",
             )
+
+
+def _hub_model(name: str, params: Params) -> None:
+    """See that stage `base` will find a hub's model, where nothing may be fetched.
+
+    Raises:
+        ConfigError: it is no name of a model.
+        UnavailableError: it is not in the hub's cache, or not whole.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    revision = params.base.revision
+    try:
+        found = try_to_load_from_cache(name, "config.json", revision=revision or None)
+    except HFValidationError as error:
+        raise ConfigError(
+            "neither a folder here nor the name of a model on a hub",
+            where=f"params.yaml: base.checkpoint = {name!r}",
+            fix="a hub's names are OWNER/MODEL; a folder lies below `base.checkpoint_folder`",
+        ) from error
+    if not constants.HF_HUB_OFFLINE:
+        return  # stage `base` fetches what is not there
+    told = "is not in the hub's cache, and runs are offline"
+    if isinstance(found, str):
+        from rlp_core.policy.checks import check_folder  # with torch, so only here
+
+        try:
+            check_folder(Path(found).parent)
+            return
+        except RlpError as error:
+            told = f"is not whole in the hub's cache: {error.what}"
+    folder = Path(params.base.checkpoint_folder) / name.rpartition("/")[2].lower()
+    pinned = f" --revision {revision}" if revision else ""
+    place = f"{name}, revision {revision}" if revision else name
+    raise UnavailableError(
+        f"the model to begin with {told}",
+        where=f"params.yaml: base.checkpoint = {place}",
+        fix=f"fetch it once: `HF_HUB_OFFLINE=0 rlp model import {name} {folder}{pinned}`, which "
+        "fills the cache, and makes a folder that `base.checkpoint` can name too; a model that "
+        f"you have: `rlp model import SOURCE {folder}` (docs/guides/import-a-model.md)",
+    )
 
 
 def _longest(config: Path) -> int | None:

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub import constants
 
 from rlp_core.checks import check
 from rlp_core.cli import main
-from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError
+from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError, UnavailableError
 from rlp_core.evaluation.abilities import DESCRIPTIONS
 from rlp_core.params import load
+from rlp_core.policy.model import save
 from rlp_core.stage import run_stage
+from tests import models
 from tests.test_params import FILES, TINY, edited
 
 CHECKPOINT = {key: value for key, value in TINY["base"].items() if key != "architecture"} | {
@@ -138,8 +141,75 @@ def test_a_checkpoint_that_no_stage_depends_on_is_refused(tmp_path: Path, name: 
     checked(tmp_path, "base", CHECKPOINT | outside)
 
 
-def test_a_model_of_a_hub_is_not_looked_for(tmp_path: Path) -> None:
-    checked(tmp_path, "base", CHECKPOINT | {"checkpoint": "Qwen/Qwen3-1.7B-Base"})
+COMMIT = "0123456789abcdef0123" * 2
+HUB = CHECKPOINT | {"checkpoint": "someone/Small-1B", "revision": COMMIT}
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing is fetched; returns where the cache keeps the commit."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "cache" / "models--someone--Small-1B" / "snapshots" / COMMIT
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_model_of_a_hub_that_is_not_at_hand_is_told_with_what_brings_it(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="is not in the hub's cache") as caught:
+        checked(tmp_path, "base", HUB)
+    assert (
+        caught.value.where == f"params.yaml: base.checkpoint = someone/Small-1B, revision {COMMIT}"
+    )
+    command = (
+        "HF_HUB_OFFLINE=0 rlp model import someone/Small-1B data/checkpoints/small-1b "
+        f"--revision {COMMIT}"
+    )
+    assert f"`{command}`" in caught.value.fix
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_model_of_a_hub_without_revision_is_told_without(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError) as caught:
+        checked(tmp_path, "base", HUB | {"revision": ""})
+    assert "revision" not in str(caught.value)
+
+
+def test_a_model_in_the_cache_passes_and_another_commit_does_not(tmp_path: Path, hub: Path) -> None:
+    save(models.model(1), models.tokenizer(), hub)
+    checked(tmp_path, "base", HUB)
+    with pytest.raises(UnavailableError, match="is not in the hub's cache"):
+        checked(tmp_path, "base", HUB | {"revision": "f" * 40})
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"), [("model.safetensors", "found none"), ("tokenizer.json", "no tokenizer")]
+)
+def test_a_model_of_which_the_cache_lacks_a_file_is_told(
+    tmp_path: Path, hub: Path, lost: str, said: str
+) -> None:
+    save(models.model(1), models.tokenizer(), hub)
+    (hub / lost).unlink()
+    with pytest.raises(UnavailableError, match=f"is not whole in the hub's cache: .*{said}"):
+        checked(tmp_path, "base", HUB)
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_hub_s_model_may_be_absent_where_it_can_be_fetched_or_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked(tmp_path, "base", HUB, data=False)  # a stage behind `prepare`
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    checked(tmp_path, "base", HUB)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    save(models.model(1), models.tokenizer(), tmp_path / "models" / "base")
+    checked(tmp_path, "base", HUB)  # what began with it is there
+
+
+@pytest.mark.parametrize("name", ["not a name", "a/b/c", "data/checkpoints/model"])
+@pytest.mark.usefixtures("hub")
+def test_what_is_neither_folder_nor_name_is_told(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="neither a folder here nor the name of a model"):
+        checked(tmp_path, "base", HUB | {"checkpoint": name})
 
 
 def test_several_faults_are_told_at_once(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import copy
 import math
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, ConfigError, MissingInputError
 from rlp_core.evaluation import benchmarks
 from rlp_core.params import Params, load
-from rlp_core.workspace import SOURCE_PARTS, WRITTEN
+from rlp_core.workspace import SOURCE_PARTS, TRAINING_PARTS, WRITTEN
 from rlp_core.yaml_file import models_in
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,20 +52,13 @@ def test_a_profile_marks_nothing_of_an_evaluation_set_for_training(path: Path) -
     """The same file may feed both only when the split by content hash parts it."""
     prepare = load(path).prepare
 
-    def whole(parts: tuple[str, ...]) -> set[str]:
-        sources = [source for part in parts for source in getattr(prepare, part)]
-        return {s.pattern for s in sources if s.kind == "files" and s.take == "all"}
-
     used = benchmarks.load(load(path).evaluate.benchmarks, ROOT / "data" / "benchmarks")
-    asked = {b.source.pattern for b in used.values() if b.source.kind == "files"}
-    evaluation = whole(("heldout",)) | asked
-    trained = {
-        source.pattern
-        for part in ("base", "rlp", "bootstrap", "finetune")
-        for source in getattr(prepare, part)
-        if source.kind == "files"
-    }
-    assert not evaluation & trained
+    asked = [*prepare.heldout, *(benchmark.source for benchmark in used.values())]
+    learnt = [s for part in TRAINING_PARTS for s in getattr(prepare, part)]
+    for measured, trained in product(asked, learnt):
+        if measured.kind == trained.kind == "files" and measured.pattern == trained.pattern:
+            assert (measured.take, trained.take) == ("heldout", "train")
+            assert measured.mapping.key == trained.mapping.key
 
 
 def test_the_paper_s_numbers_stand_in_its_profile() -> None:

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from rlp_core.data.equations import PrefixEquation
 from rlp_core.data.procedural_config import Procedural
-from rlp_core.section import Count, Positive, Section
+from rlp_core.section import Count, Positive, Section, Share
 from rlp_core.workspace import SOURCE_PARTS, output_at
 
 
@@ -15,7 +16,7 @@ class Mapping(Section):
     """How a row of a file becomes a record: templates over the row's fields.
 
     Every template is a Python format string. `extract` adds the named groups of a regular
-    expression to the fields.
+    expression to the fields, `equation` the worked steps and the result of an equation.
     """
 
     only: dict[str, str | int | float | bool | None] = Field(
@@ -33,6 +34,12 @@ class Mapping(Section):
         default="",
         description="Regular expression with named groups, of the syntax of RE2, which takes no "
         "longer for any text; must match the whole field.",
+    )
+    equation: PrefixEquation | None = Field(
+        default=None,
+        description="Adds the fields `steps`, the worked steps, and `result` of an equation in "
+        "prefix form. Rows whose answer is another than their equation's, or whose steps have no "
+        "finite decimals or too many, are passed over, and counted.",
     )
     key: str = Field(
         default="", description="What makes two rows the same; empty: text, context or prompt."
@@ -68,6 +75,17 @@ class Rows(Section):
     take: Literal["all", "train", "heldout"] = Field(
         default="all", description="All rows, or one side of the split by content hash."
     )
+    hash_between: Annotated[tuple[Share, Share], Field(strict=False)] = Field(
+        default=(0.0, 1.0),
+        description="From which share of the content hashes to which rows are taken, [low, high): "
+        "sources with disjoint ranges share no content. The hash is another than that of `take`, "
+        "so any range holds its share of either side; equal keys lie in one range.",
+    )
+    repeats: Literal["keep", "skip"] = Field(
+        default="keep",
+        description="A row whose content key an earlier row of the source has: taken too, or "
+        "passed over, and counted.",
+    )
     limit: Count = Field(default=0, description="Rows at most, 0: all.")
     draw: Literal["hash", "first"] = Field(
         default="hash",
@@ -87,6 +105,13 @@ class Rows(Section):
         default=0, description="Documents: cut longer texts at line ends to this many characters."
     )
     mapping: Mapping = Field(default_factory=Mapping, description="Row to record.")
+
+    @field_validator("hash_between")
+    @classmethod
+    def _is_a_range(cls, between: tuple[float, float]) -> tuple[float, float]:
+        if between[0] >= between[1]:
+            raise ValueError("the first share must be less than the second: [low, high]")
+        return between
 
     @model_validator(mode="after")
     def _parts_within(self) -> Rows:

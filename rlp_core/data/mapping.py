@@ -9,11 +9,18 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from rlp_core.data import expressions
+from rlp_core.data import equations, expressions
 from rlp_core.data.blocks import blocks_of, chunks
 from rlp_core.data.config import Files, Hub, Mapping
-from rlp_core.data.records import Demonstration, Document, Record, content_key, heldout
-from rlp_core.data.row import MappedRow, NullFieldError, Template, as_written, check_template
+from rlp_core.data.records import (
+    Demonstration,
+    Document,
+    Record,
+    content_key,
+    hash_share,
+    heldout,
+)
+from rlp_core.data.row import MappedRow, PassedOverError, Template, as_written, check_template
 from rlp_core.errors import ConfigError, DataError
 
 REQUIRED = {
@@ -28,8 +35,16 @@ ALLOWED = {
 }
 IDENTIFYING = {"document": "text", "demonstration": "context", "problem": "prompt"}
 """What makes two records the same where the mapping names no `key`."""
-COMMON = ("only", "null", "extract_field", "extract", "key")
-NO_TEMPLATES = ("only", "null", "extract", "extract_field", "first_index", "choices_field")
+COMMON = ("only", "null", "extract_field", "extract", "equation", "key")
+NO_TEMPLATES = (
+    "only",
+    "null",
+    "extract",
+    "extract_field",
+    "equation",
+    "first_index",
+    "choices_field",
+)
 
 
 class Mapper:
@@ -43,7 +58,8 @@ class Mapper:
         common: fields that every record carries besides source and licence.
 
     Attributes:
-        passed_over: rows that became nothing, by the reason: `only`, `take` or `null`.
+        passed_over: rows that became nothing, by the reason: `only`, `null`, `unequal` or
+            `unwritable` (of `equation`), `hash_between`, `take` or `repeats`.
         left_in_gaps: characters left out between the sides of texts parted by `block_chars`.
 
     Raises:
@@ -64,6 +80,7 @@ class Mapper:
         self.mapping = source.mapping
         self.passed_over: Counter[str] = Counter()
         self.left_in_gaps = 0
+        self._taken: set[str] = set()
         self._only = {name: as_written(value) for name, value in self.mapping.only.items()}
         self._check_templates()
         self._check_choices()
@@ -73,7 +90,7 @@ class Mapper:
     def records(self, fields: dict[str, Any], identity: str, where: str) -> Iterator[Record]:
         """Yield what one row becomes: nothing, a record, or the chunks of a document.
 
-        A row that `only`, `take` or `null` passes over becomes nothing. Which side of the split a
+        A row that is passed over becomes nothing. Which side of the split a
         row lies on is told by its key as a whole, so that the chunks of a text stay together; with
         `block_chars` a longer text lies on both sides, block by block.
 
@@ -91,16 +108,26 @@ class Mapper:
             return
         try:
             self._extract(row)
+            self._work(row)
             made = self._fields(row)
             explicit = self._fill("key", row) if self.mapping.key else ""
-        except NullFieldError:
-            self.passed_over["null"] += 1
+        except PassedOverError as why:
+            self.passed_over[why.reason] += 1
             return
         key = content_key(explicit or made[IDENTIFYING[self.kind.__name__.lower()]])
         common = {"source": self.source.name, "licence": self.source.licence, **self.common}
+        low, high = self.source.hash_between
+        if not low <= hash_share(key) < high:
+            self.passed_over["hash_between"] += 1
+            return
         pieces = self._pieces(made, key)
         if not pieces:
             self.passed_over["take"] += 1
+        elif self.source.repeats == "skip":
+            if key in self._taken:
+                self.passed_over["repeats"] += 1
+                return
+            self._taken.add(key)
         whole = len(pieces) == 1 and not pieces[0][0]
         shared = bool(explicit) and not self._parted(made)
         for suffix, piece in pieces:
@@ -204,6 +231,10 @@ class Mapper:
                 fix="mend the row, or widen the expression",
             )
         row.fields = row.fields | found
+
+    def _work(self, row: MappedRow) -> None:
+        if self.mapping.equation is not None:
+            row.fields = row.fields | equations.worked(row, self.mapping.equation)
 
     def _fields(self, row: MappedRow) -> dict[str, Any]:
         """The record's own fields, filled in."""

@@ -28,6 +28,17 @@ from rlp_core.workspace import EVALUATION_PARTS, PARTS, PROBLEM_PARTS, TRAINING_
 FORMAT = 1
 """Version of the manifest's shape."""
 
+LATER_SETTINGS = {
+    "hash_between",
+    "repeats",
+    "draw",
+    "block_chars",
+    "gap_chars",
+    "separator",
+    "encoding",
+}
+"""Settings of a source that the manifest tells only where they are set."""
+
 
 @dataclass
 class Part:
@@ -220,6 +231,10 @@ def _nothing(place: Place, entry: dict[str, Any]) -> DataError:
             )
         else:
             fix += ": give more rows, or another `prepare.heldout_share`"
+    elif "hash_between" in passed:
+        fix = "no content hash lies in `hash_between`: widen it, or give more rows"
+    elif passed.keys() & {"unequal", "unwritable"}:
+        fix = "no answer is what its equation gives exactly: correct `mapping.equation`"
     elif "only" in passed:
         fix = "no row has the values that `mapping.only` asks for: correct it, or the pattern"
     elif "null" in passed:
@@ -355,9 +370,7 @@ def _described(source: Files | Hub) -> dict[str, Any]:
     """The source's settings for the manifest; those of later versions only where they are set."""
     always = {"name", "licence", "take", "limit", "chunk_chars"}
     told = source.model_dump(include=always)
-    told |= source.model_dump(
-        include={"draw", "block_chars", "gap_chars", "separator", "encoding"}, exclude_defaults=True
-    )
+    told |= source.model_dump(include=LATER_SETTINGS, exclude_defaults=True)
     return told | {"mapping": source.mapping.model_dump(mode="json", exclude_defaults=True)}
 
 

@@ -117,3 +117,15 @@ def heldout(key: str, share: float) -> bool:
         share: the held-out share, in [0, 1].
     """
     return int(key[:13], 16) / 16**13 < share
+
+
+def hash_share(key: str) -> float:
+    """Where in [0, 1) a content key lies, by another hash than that of the split.
+
+    By the split's own hash a range would lie on one side, or be short of what that side took.
+
+    Args:
+        key: what `content_key` returned.
+    """
+    digest = hashlib.blake2b(f"between/{key}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) / 2**53  # as many bits as a float holds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import string
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from rlp_core.errors import ConfigError, DataError
 
@@ -17,8 +17,16 @@ FIX_OF_NULL = (
 )
 
 
-class NullFieldError(Exception):
+class PassedOverError(Exception):
+    """A row is to be passed over, and counted under `reason`."""
+
+    reason: ClassVar[str]
+
+
+class NullFieldError(PassedOverError):
     """A field in use is null, NaN or infinite, and `mapping.null` says to pass the row over."""
+
+    reason = "null"
 
 
 def is_null(value: Any) -> bool:

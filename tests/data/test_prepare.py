@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from rlp_core.contracts.steps import steps as shown_steps
 from rlp_core.data import prepare as library
 from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.data.config import Prepare
 from rlp_core.data.files import read_rows, stem_of
 from rlp_core.data.opening import Form
-from rlp_core.data.records import Document, Record, content_key, kind_of
+from rlp_core.data.records import Demonstration, Document, Record, content_key, kind_of
 from rlp_core.errors import ConfigError, DataError, MissingInputError
 from rlp_core.evaluation import benchmarks
 from rlp_core.files import read_jsonl, sha256
@@ -302,6 +303,72 @@ def test_the_profile_real_text_keeps_test_parts_out_of_training(tmp_path: Path) 
     assert {splits[piece.removeprefix(f"{_source(piece)}-")] for piece in pieces} == {"train"}
 
 
+@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not there")
+def test_the_profile_smollm2_135m_parts_one_file_without_overlap(tmp_path: Path) -> None:
+    profile = load(ROOT / "profiles" / "smollm2-135m.yaml")
+    used = benchmarks.load(profile.evaluate.benchmarks, ROOT / "data" / "benchmarks")
+    manifest = library.prepare(profile.prepare, used, 1, ROOT, tmp_path)
+    made = {part: records(tmp_path, part) for part in PARTS}
+    keys = {part: [record.key for record in made[part]] for part in PARTS}
+    for measured in ("problems", "heldout"):
+        assert len(set(keys[measured])) == len(keys[measured])  # none counts twice
+        for training in TRAINING_PARTS:
+            assert not set(keys[measured]) & set(keys[training])
+    assert sorted(keys["bootstrap"]) == sorted(keys["rlp"]) == sorted(keys["finetune"])
+    mawps = [problem for problem in made["problems"] if problem.source == "mawps"]
+    assert sorted(problem.key for problem in mawps) == sorted(keys["heldout"])
+    assert len(mawps) >= profile.evaluate.problems
+    shown = [row for row in made["bootstrap"] if isinstance(row, Demonstration)]
+    worked = [row for row in shown if row.thought]
+    assert {row.source for row in worked} == {"mawps-worked"}
+    assert abs(len(worked) / len(shown) - 0.25) < 0.03
+    for row in worked:
+        steps = list(shown_steps(row.thought))
+        assert steps
+        assert all(step.holds for step in steps)
+        assert row.continuation == f" {row.thought.rpartition(' = ')[2]}\n"
+    marked = [row for row in made["rlp"] if isinstance(row, Document)]
+    answers = {row.key: row.continuation for row in shown}
+    for row in marked:
+        [[start, _]] = row.spans
+        assert row.text[start:] == answers[row.key]
+    for part in ("rlp", "problems"):
+        entry = manifest["parts"][part]["sources"][0]
+        assert entry["rows_passed_over"]["unequal"] == 8
+        assert entry["rows_used"] + sum(entry["rows_passed_over"].values()) == 1920
+
+
 def _source(piece: str) -> str:
     """`hott-book` of `hott-book-hott_book-3`."""
     return piece.rsplit("-", 2)[0]
+
+
+def test_a_range_and_repeats_are_in_the_manifest_where_they_are_set(tmp_path: Path) -> None:
+    put(tmp_path, "a.jsonl", [{"text": f"text {n % 40}"} for n in range(60)])
+    chosen = files(hash_between=[0.25, 1], repeats="skip")
+    _, manifest = run(tmp_path, base=[chosen], rlp=[files()])
+    [entry] = manifest["parts"]["base"]["sources"]
+    assert (entry["hash_between"], entry["repeats"]) == ((0.25, 1.0), "skip")
+    assert entry["rows_used"] + sum(entry["rows_passed_over"].values()) == 60
+    assert set(entry["rows_passed_over"]) == {"hash_between", "repeats"}
+    [plain] = manifest["parts"]["rlp"]["sources"]
+    assert not {"hash_between", "repeats"} & set(plain)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fix"),
+    [
+        ({"hash_between": [0.0, 1e-9]}, "widen it"),
+        (
+            {"mapping": {"equation": {"field": "e", "numbers": "n", "answer": "a"}}},
+            "correct `mapping.equation`",
+        ),
+    ],
+)
+def test_a_source_that_gives_nothing_says_which_setting_does_that(
+    tmp_path: Path, changes: dict[str, Any], fix: str
+) -> None:
+    put(tmp_path, "a.jsonl", [{"text": "x", "e": "+ 1 2", "n": [], "a": "4"}])
+    with pytest.raises(DataError, match="gave no record") as caught:
+        run(tmp_path, base=[files(**changes)])
+    assert fix in caught.value.fix

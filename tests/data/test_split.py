@@ -1,12 +1,15 @@
 """Sides of the split, and the pieces that long texts are cut into."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from rlp_core.data.blocks import chunks
 from rlp_core.data.records import (
     Document,
     content_key,
+    hash_share,
     heldout,
 )
 from tests.data.mappings import TEXT, mapper
@@ -120,3 +123,56 @@ def test_a_short_text_stays_whole_on_its_side() -> None:
         for t in ("train", "heldout")
     ]
     assert sorted(map(len, found)) == [0, 1]
+
+
+RANGES = [(0.0, 0.25), (0.25, 0.5), (0.5, 1.0)]
+
+
+@given(st.lists(TEXT, min_size=20, max_size=40, unique_by=content_key), st.booleans())
+def test_ranges_of_the_hash_part_either_side(texts: list[str], held: bool) -> None:
+    take = "heldout" if held else "train"
+
+    def taken(**keys: object) -> list[str]:
+        made = mapper({}, take=take, **keys)
+        return [r.key for text in texts for r in made.records({"text": text}, "id", "f")]
+
+    parts = [taken(hash_between=list(between)) for between in RANGES]
+    assert sorted(key for part in parts for key in part) == sorted(taken())
+
+
+def test_the_hash_of_a_range_says_nothing_of_the_side() -> None:
+    """With one hash for both the first range would be held out, and training short of it."""
+    keys = [content_key(str(number)) for number in range(4000)]
+    for held in (True, False):
+        side = [key for key in keys if heldout(key, 0.1) is held]
+        first = sum(hash_share(key) < 0.25 for key in side) / len(side)
+        assert abs(first - 0.25) < 0.1
+    assert all(0 <= hash_share(key) < 1 for key in keys)
+
+
+def test_rows_outside_the_range_are_counted_and_others_cut_as_ever() -> None:
+    texts = [f"{number} aaa\nbbb\nccc\n" for number in range(40)]
+    made = mapper({}, hash_between=[0.5, 1.0], chunk_chars=8)
+    inside = sum(hash_share(content_key(text)) >= 0.5 for text in texts)
+    rows = [list(made.records({"text": text}, "id", "f")) for text in texts]
+    assert sum(map(bool, rows)) == inside
+    assert made.passed_over == {"hash_between": 40 - inside}
+    assert max(map(len, rows)) > 1
+
+
+@pytest.mark.parametrize("between", [[0.5, 0.5], [0.6, 0.5], [-0.1, 0.5], [0.5, 1.1], [0.5], "x"])
+def test_no_range_is_an_error(between: object) -> None:
+    with pytest.raises(ValidationError, match="hash_between"):
+        mapper({}, hash_between=between)
+
+
+def test_a_repeated_row_is_taken_once_and_counted() -> None:
+    rows = ["a b", "c", "A  B", "a b", "d"]
+    for repeats, kept in (("keep", 5), ("skip", 3)):
+        made = mapper({}, repeats=repeats)
+        found = [
+            r for n, text in enumerate(rows) for r in made.records({"text": text}, str(n), "f")
+        ]
+        assert len(found) == kept
+        assert made.passed_over == ({"repeats": 2} if repeats == "skip" else {})
+    assert [record.id for record in found] == ["0", "1", "4"]
