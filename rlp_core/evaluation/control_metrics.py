@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from rlp_core.evaluation.abilities import per_document
-from rlp_core.evaluation.item_files import THOUGHTS, Row
+from rlp_core.evaluation.item_files import TRIED, Row
 from rlp_core.evaluation.statistics import Array, Statistic
 
 CONTROL_DESCRIPTIONS = {
@@ -55,7 +55,7 @@ def control_statistics(
     counts = np.array([float(len(row["positions"])) for row in rows])
     size = np.array([float(sum(row["bytes"])) for row in rows])
     direct = np.array([float(sum(row["direct"])) for row in rows])
-    after = {name: _sums(rows, lambda *each, at=i: each[at]) for i, name in enumerate(THOUGHTS)}
+    after = {name: _sums(rows, lambda *each, at=i: each[at]) for i, name in enumerate(TRIED)}
     content = _sums(rows, lambda thought, *controls: thought - np.max(controls, axis=0))
     gains = {
         "horizon_gain": after["thinking"] - direct,
@@ -81,7 +81,7 @@ def _sums(rows: Sequence[Row], of: Callable[..., Array]) -> Array:
         [
             sum(
                 float(np.mean(of(*map(np.array, each))))
-                for each in zip(*(row[name] for name in THOUGHTS), strict=True)
+                for each in zip(*(row[name] for name in TRIED), strict=True)
             )
             for row in rows
         ]

@@ -18,7 +18,7 @@ from rlp_core.data.records import Document
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import DataError
 from rlp_core.evaluation.evaluator import RANDOM, Evaluator, Places, Tokens
-from rlp_core.evaluation.item_files import THOUGHTS
+from rlp_core.evaluation.item_files import TRIED
 from rlp_core.rollout.rng import uniform
 
 UNFINISHED = "\ufffd"
@@ -56,7 +56,7 @@ def controls(
     direct = _score(evaluator, contexts, targets)
     after = {
         name: _after(evaluator, contexts, targets, bodies[name], len(bodies[name]) // len(spots))
-        for name in THOUGHTS
+        for name in TRIED
     }
     after["empty"] = [values * many for values in after["empty"]]  # the same beside each thought
     each = iter(range(len(spots)))
@@ -67,7 +67,7 @@ def controls(
         row |= {"positions": list(positions), "tokens": [len(targets[s]) for s in mine]}
         row["bytes"] = [_bytes(evaluator, *spots[s], len(targets[s]), places) for s in mine]
         row["direct"] = [direct[s] for s in mine]
-        row |= {name: [after[name][s] for s in mine] for name in THOUGHTS}
+        row |= {name: [after[name][s] for s in mine] for name in TRIED}
         rows.append(row)
     return rows
 

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 ANSWERS, THINKING, WORKING = FORMS = ("few_shot", "few_shot_thinking", "few_shot_work")
 """The forms of asking with examples, as items and metrics call them."""
 
-THOUGHTS = ("thinking", "empty", "other", "random")
+TRIED = ("thinking", "empty", "other", "random")
 """A sampled thought and its controls, as items call them."""
 
 _FIELDS = {
@@ -51,7 +51,7 @@ _FIELDS = {
         "meta",
     ],
     "few_shot": ["id", "key", "benchmark", "examples", *FORMS],
-    "controls": ["id", "key", "positions", "tokens", "bytes", "direct", *THOUGHTS],
+    "controls": ["id", "key", "positions", "tokens", "bytes", "direct", *TRIED],
 }
 _OPTIONAL = ("few_shot", "controls")
 """Files that are there where `evaluate` was asked for them."""
@@ -129,13 +129,13 @@ def _check(row: Any, kind: str) -> None:
     if kind == "few_shot" and not all(row[form] for form in FORMS):
         raise ValueError("a problem without answers after examples")
     if kind == "controls":
-        lists = [row[name] for name in ("tokens", "bytes", "direct", *THOUGHTS)]
+        lists = [row[name] for name in ("tokens", "bytes", "direct", *TRIED)]
         if any(len(values) != len(row["positions"]) for values in lists):
             raise ValueError("positions and what was measured there differ in length")
-        many = [list(map(len, row[name])) for name in THOUGHTS]
+        many = [list(map(len, row[name])) for name in TRIED]
         if any(counts != many[0] for counts in many) or 0 in many[0]:
             raise ValueError("thoughts and their controls differ in number, or there are none")
-        _finite([*row["direct"], *(x for name in THOUGHTS for one in row[name] for x in one)])
+        _finite([*row["direct"], *(x for name in TRIED for one in row[name] for x in one)])
     if kind == "bias":
         measured = [row[name] for name in ("logprob_direct", "logprob_thinking") if row[name]]
         if any(len(values) != len(row["tokens"]) for values in measured):
