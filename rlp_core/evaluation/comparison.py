@@ -159,7 +159,7 @@ def _for_nothing(made: Statistics, resampler: Resampler) -> Tree:
 
     tree: Tree = {}
     for arm in made:
-        if arm == "base":
+        if arm == "base" or names[0] not in made[arm]:
             continue
         tree[arm] = {}
         for name in names:

@@ -232,3 +232,21 @@ def test_a_prompt_before_thoughts_is_counted_and_said() -> None:
     assert found.peak.total > plain.peak.total
     assert any("the prompt before each thought is" in told for told in found.assumed)
     assert not any("prompt" in told for told in plain.assumed)
+
+
+def test_examples_and_controls_are_counted_where_they_are_asked_for() -> None:
+    bare = plan("evaluate")
+    shots = {"count": 3, "max_tokens": 90}
+    few, more = (
+        plan("evaluate", evaluate__shots=shots | change) for change in ({}, {"max_tokens": 98})
+    )
+    assert bare.work.total < few.work.total < more.work.total
+    assert "work after examples" in {moment.name for moment in few.moments}
+    assert bare.peak.total <= few.peak.total
+    assert "3 examples in prompts of up to 90 tokens" in few.passes
+    one, far = (plan("evaluate", evaluate__controls=True, evaluate__horizon=h) for h in (1, 9))
+    assert bare.work.total < one.work.total < far.work.total
+    places = TINY.evaluate.heldout_documents * TINY.evaluate.heldout_positions
+    texts = places * (2 + 3 * TINY.evaluate.samples)
+    least = TINY.evaluate.max_tokens + TINY.thought.max_tokens
+    assert one.work.flops["score"] - bare.work.flops["score"] > 2 * SIZE // 2 * texts * least // 2
