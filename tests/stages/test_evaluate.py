@@ -129,7 +129,7 @@ def test_examples_and_controls_are_measured_where_they_are_asked_for(
     with files_read(workspace.root) as read:
         evaluate.run(context("evaluate@base", workspace, of))
     own = {path for path in read if Path(path).parent.name.startswith(".items.")}
-    assert outside(read - own, *spec.deps) == []
+    assert outside(read - own, *spec.deps, *spec.outs) == []
     assert "data/validated/finetune.jsonl" in read
     assert {name: (items / name).read_bytes() for name in before} == before
     metrics = json.loads((items.parent / "metrics.json").read_text())
