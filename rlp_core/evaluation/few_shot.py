@@ -38,7 +38,7 @@ from rlp_core.rollout.rng import number_of, uniform
 
 
 @dataclass(frozen=True)
-class Asked:
+class ShotProblem:
     """A problem in every form.
 
     Attributes:
@@ -110,7 +110,7 @@ def draw(count: int, among: int, seed: int, problem: Problem) -> list[int]:
 
 def ask(
     evaluator: Evaluator, problems: Sequence[Problem], examples: Sequence[Demonstration]
-) -> list[Asked]:
+) -> list[ShotProblem]:
     """Every problem in every form; nothing runs through the model.
 
     Args:
@@ -131,7 +131,7 @@ def ask(
             kept = 0
             bare = evaluator.cut(evaluator.codec.context(problem.prompt))
             prompts = dict.fromkeys(FORMS, bare)
-        found.append(Asked(problem, tuple(chosen[:kept]), prompts))
+        found.append(ShotProblem(problem, tuple(chosen[:kept]), prompts))
     return found
 
 
@@ -153,7 +153,7 @@ def prompt(
     return [*tokens, *codec.encode(question)]
 
 
-def fewer_examples(asked: Sequence[Asked], shots: Shots) -> Loss:
+def fewer_examples(asked: Sequence[ShotProblem], shots: Shots) -> Loss:
     """How many problems are asked with fewer examples than were wanted."""
     return Loss(
         "fewer_shots",
@@ -165,7 +165,7 @@ def fewer_examples(asked: Sequence[Asked], shots: Shots) -> Loss:
     )
 
 
-def few_shot(evaluator: Evaluator, asked: Sequence[Asked]) -> list[dict[str, Any]]:
+def few_shot(evaluator: Evaluator, asked: Sequence[ShotProblem]) -> list[dict[str, Any]]:
     """Rows of `few_shot.jsonl`: sampled answers in every form, and the text of the first."""
     many, warm = evaluator.settings.samples, evaluator.settings.temperature
     numbers = [number_of(one.problem.id) for one in asked]

@@ -17,7 +17,9 @@ from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS
 from rlp_core.evaluation.statistics import Resampler, mean
 from rlp_core.files import read_jsonl, write_jsonl
 from rlp_core.reporting import page, tables, verdicts
+from rlp_core.stages import compare as compare_stage
 from tests.evaluation import arms
+from tests.reporting import run as made_up
 
 ARMS = declared()
 
@@ -170,3 +172,17 @@ def test_malformed_rows_are_refused(
     write_jsonl(path, rows)
     with pytest.raises(DataError, match=word):
         item_files.read(folder)
+
+
+def test_the_page_tells_them(tmp_path: Path) -> None:
+    made = made_up.make(tmp_path, resamples=100)
+    for arm in arms.SKILL:
+        folder = made.workspace.report(f"evaluate@{arm}") / "items"
+        arms.add_few_shot(folder, arm)
+        arms.add_controls(folder, arm)
+    compare_stage.run(made)  # type: ignore[arg-type]
+    text = (made.workspace.reports / "index.html").read_text()
+    for heading in (*tables.FEW_SHOT_COLUMNS.values(), *tables.CONTROL_COLUMNS.values()):
+        assert f">{heading}</th>" in text
+    assert "Worked examples in the prompt give base" in text
+    assert "over the best of these controls" in text

@@ -173,7 +173,8 @@ def test_asked_without_examples_answers_are_those_of_zero_shot() -> None:
     made = shooting()
     bare = made.problems(PROBLEMS)
     asked = [
-        module.Asked(p, (), dict.fromkeys(FORMS, made.codec.context(p.prompt))) for p in PROBLEMS
+        module.ShotProblem(p, (), dict.fromkeys(FORMS, made.codec.context(p.prompt)))
+        for p in PROBLEMS
     ]
     for row, zero in zip(few_shot(made, asked), bare, strict=True):
         assert row[ANSWERS] == zero["direct"]
