@@ -19,6 +19,7 @@ from rlp_core.evaluation.losses import report
 from rlp_core.files import replacing_folder, write_jsonl
 from rlp_core.policy.compute import Compute
 from rlp_core.stages import common
+from rlp_core.workspace import EXAMPLE_PART
 
 if TYPE_CHECKING:
     from rlp_core.stage import StageContext
@@ -44,7 +45,7 @@ def run(context: StageContext) -> None:
     )
     examples = []
     if settings.shots.count:
-        shown = common.read_part(context, "finetune", Demonstration)
+        shown = common.read_part(context, EXAMPLE_PART, Demonstration)
         examples = pool(shown, problems, settings.shots, context.name)
     items = load_items(settings.bias, params.seed, context.workspace.root)
     model, codec = common.open_model(context, context.arm)
