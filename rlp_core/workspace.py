@@ -18,6 +18,8 @@ SOURCE_PARTS = DOCUMENT_PARTS + DEMONSTRATION_PARTS
 """Parts whose sources stand in section `prepare`; those of problems stand in their benchmarks."""
 TRAINING_PARTS = ("base", "rlp", "bootstrap", "finetune")
 EVALUATION_PARTS = ("heldout", "problems")
+EXAMPLE_PART = "finetune"
+"""Training data that evaluation shows as worked examples (`evaluate.shots`), and never asks."""
 
 AnswerRule = Literal["exact", "math", "choice"]
 """How the answer to a problem is marked: `docs/reference/answers.md`."""

@@ -14,6 +14,7 @@ from rlp_core.stage import stage_names
 from rlp_core.tracking.lineage import stage_spec
 from rlp_core.workspace import (
     EVALUATION_PARTS,
+    EXAMPLE_PART,
     PARTS,
     TRAINING_PARTS,
     WRITTEN,
@@ -88,7 +89,7 @@ def test_data_goes_through_validation(stage: str) -> None:
     elif stage == "validate":
         allowed = {WORKSPACE.prepared}
     elif stage.startswith("evaluate"):
-        allowed = {WORKSPACE.part(name) for name in EVALUATION_PARTS}
+        allowed = {WORKSPACE.part(name) for name in (*EVALUATION_PARTS, EXAMPLE_PART)}
         allowed |= {ROOT / PARAMS.evaluate.bias.folder}
     elif stage not in ("compare", "promote"):
         allowed = {ROOT / PARAMS.base.checkpoint_folder} if stage == "base" else set()

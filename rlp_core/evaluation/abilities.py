@@ -9,7 +9,7 @@ answer, and with the base model's. Log-probabilities are in nats.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -73,16 +73,24 @@ def ability_statistics(
     Raises:
         ValueError: the base was measured on other documents or positions.
     """
-    made = _answers(problems) | _texts(heldout)
+    made = told_by_benchmark(problems, _per_problem(problems)) | _texts(heldout)
     if base is not None:
         made |= _against_base(heldout, base)
     return made
 
 
-def _answers(rows: Sequence[Row]) -> dict[str, Statistic]:
+def told_by_benchmark(
+    rows: Sequence[Row], measured: Mapping[str, Sequence[float]]
+) -> dict[str, Statistic]:
+    """Of each metric the macro average, and the mean of each benchmark as `METRIC/BENCHMARK`.
+
+    Args:
+        rows: a problem each, with `id`, `key` and `benchmark`.
+        measured: metric to a value per row.
+    """
     of = [row["benchmark"] for row in rows]
     made: dict[str, Statistic] = {}
-    for name, values in _per_problem(rows).items():
+    for name, values in measured.items():
         made[name] = _macro(rows, of, values)
         for benchmark in sorted(set(of)):
             mine = [i for i, other in enumerate(of) if other == benchmark]
@@ -131,11 +139,11 @@ def _texts(rows: Sequence[Row]) -> dict[str, Statistic]:
     tokens = np.array([row["tokens"] for row in rows])
     size = np.array([row["bytes"] for row in rows])
     return {
-        "cross_entropy": _ratio(rows, nll, tokens),
-        "bits_per_byte": _ratio(rows, nll / np.log(2), size),
-        "position_cross_entropy_direct": _ratio(rows, -direct, counts),
-        "position_cross_entropy_thinking": _ratio(rows, -thinking, counts),
-        "information_gain": _ratio(rows, thinking - direct, counts),
+        "cross_entropy": per_document(rows, nll, tokens),
+        "bits_per_byte": per_document(rows, nll / np.log(2), size),
+        "position_cross_entropy_direct": per_document(rows, -direct, counts),
+        "position_cross_entropy_thinking": per_document(rows, -thinking, counts),
+        "information_gain": per_document(rows, thinking - direct, counts),
     }
 
 
@@ -154,8 +162,8 @@ def _against_base(rows: Sequence[Row], base: Sequence[Row]) -> dict[str, Statist
             raise ValueError(f"the base model thought elsewhere in document {row['id']!r}")
     ours, before = _position_sums(rows), _position_sums(matched)
     return {
-        "gain_over_base": _ratio(rows, ours[:, 2] - before[:, 1], ours[:, 0]),
-        "baseline_decay": _ratio(rows, before[:, 1] - ours[:, 1], ours[:, 0]),
+        "gain_over_base": per_document(rows, ours[:, 2] - before[:, 1], ours[:, 0]),
+        "baseline_decay": per_document(rows, before[:, 1] - ours[:, 1], ours[:, 0]),
     }
 
 
@@ -178,6 +186,7 @@ def _position_sums(rows: Sequence[Row]) -> Array:
     )
 
 
-def _ratio(rows: Sequence[Row], numerators: Array, denominators: Array) -> Statistic:
+def per_document(rows: Sequence[Row], numerators: Array, denominators: Array) -> Statistic:
+    """A ratio of two sums over documents, which are the clusters."""
     ids, keys = [row["id"] for row in rows], [row["key"] for row in rows]
     return collect(ids, keys, np.column_stack([numerators, denominators]))

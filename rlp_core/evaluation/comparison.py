@@ -5,15 +5,19 @@ The result is one tree of numbers, written as `reports/comparison.json`:
     settings.confidence, settings.resamples, settings.equivalence_margin
     arms.ARM.METRIC                    {value, low, high, n, clusters}
     differences.ARM.REFERENCE.METRIC   {value, low, high, p, n, clusters}
+    few_shot.ARM.NAME                  as a difference; only where examples were tried
     bias.ARM.METRIC.change             {value, low, high, p, p_holm, p_equivalent,
                                         p_equivalent_holm, n, clusters}
     bias.ARM.METRIC.magnitude          {value, low, high, p, n, clusters}
 
-A difference is ARM minus REFERENCE. `bias` compares with the base: `change` of the signed score,
-`magnitude` of its distance from 0, which falls where a score moves towards 0. Scores run from -1
-to 1: times 100 they are the points of the literature. `_holm` is adjusted over all arms and scores
-of its kind of test, of a change and of equivalence. What is undefined is null: an interval of
-fewer than two clusters, BBQ's `s_dis` of a model that only ever answers "unknown".
+A difference is ARM minus REFERENCE. `few_shot` holds the gain of ARM, asked bare, over the base
+asked bare (`gain`), what examples alone give the base (`for_nothing`), and ARM asked bare over the
+base with examples (`left`), each side in its best mode: gain = for_nothing + left; of one benchmark
+`gain/BENCHMARK`. `bias` compares with the base: `change` of the signed score, `magnitude` of its
+distance from 0, which falls where a score moves towards 0. Scores run from -1 to 1: times 100 they
+are the points of the literature. `_holm` is adjusted over all arms and scores of its kind of test,
+of a change and of equivalence. What is undefined is null: an interval of fewer than two clusters,
+BBQ's `s_dis` of a model that only ever answers "unknown".
 """
 
 from __future__ import annotations
@@ -31,13 +35,18 @@ from rlp_core.errors import DataError
 from rlp_core.evaluation import item_files
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
-from rlp_core.evaluation.item_files import ArmItems
+from rlp_core.evaluation.control_metrics import control_statistics
+from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
+from rlp_core.evaluation.item_files import FORMS, ArmItems
 from rlp_core.evaluation.statistics import Array, Estimate, Resampler, Statistic, holm
 
 EQUIVALENCE_MARGIN = 0.05
 """A change of a bias score smaller than 5 points of 100 counts as none."""
 
-BEST_MODE = {"pass_at_1_best": "pass@1 in the arm's better mode, with thinking or without"}
+BEST_MODE = {
+    "pass_at_1_best": "pass@1 in the arm's better mode, with thinking or without",
+    "pass_at_1_few_shot_best": "pass@1 after worked examples, in the best of the three forms",
+}
 """What is measured beside the abilities, with its description: an arm that answers better without
 thinking is used without, and must be compared so."""
 
@@ -83,6 +92,8 @@ def compare(folders: Mapping[str, Path], resampler: Resampler, arms: Arms) -> Co
             "differences": _differences(made, resampler, arms),
             "bias": _bias(made, resampler),
         }
+        if items["base"].few_shot:
+            tree["few_shot"] = _for_nothing(made, resampler)
     except ValueError as error:
         raise DataError(
             f"the arms cannot be compared: {error}",
@@ -98,31 +109,69 @@ def _statistics(items: ArmItems, base: ArmItems) -> dict[str, Statistic]:
         twin = name.replace("_thinking", "_direct", 1)
         if twin in made:
             made[name.replace("_thinking", "_best", 1)] = better_of(made[name], made[twin])
+    made |= few_shot_statistics(items.few_shot)
+    for name in [name for name in made if name.partition("/")[0] == "pass_at_1_few_shot"]:
+        forms = [made[name.replace("_few_shot", f"_{form}", 1)] for form in FORMS]
+        made[name.replace("_few_shot", "_few_shot_best", 1)] = better_of(*forms)
+    made |= control_statistics(items.controls, base.controls)
     for thinking in (True, False):
         made |= bias_statistics(items.bias, thinking)
     return made
 
 
-def better_of(first: Statistic, second: Statistic) -> Statistic:
-    """The larger of two metrics on the same items. Every resample chooses anew.
+def better_of(*modes: Statistic) -> Statistic:
+    """The largest of one metric in several modes on the same items. Every resample chooses anew.
 
     So the choice of the mode is a part of what the interval says is uncertain.
 
     Raises:
         ValueError: they are on different items or clusters.
     """
-    if first.items != second.items or first.factors != second.factors:
-        raise ValueError("the two modes were measured on different items")
+    first = modes[0]
+    if any(one.items != first.items or one.factors != first.factors for one in modes):
+        raise ValueError("the modes were measured on different items")
     width = first.sums.shape[1]
 
     def formula(totals: Array) -> Array:
-        larger: Array = np.fmax(
-            first.formula(totals[..., :width]), second.formula(totals[..., width:])
-        )
+        each = [
+            mode.formula(totals[..., i * width : (i + 1) * width]) for i, mode in enumerate(modes)
+        ]
+        larger: Array = np.fmax.reduce(each)
         return larger
 
-    sums = np.concatenate([first.sums, second.sums], axis=1)
+    sums = np.concatenate([mode.sums for mode in modes], axis=1)
     return Statistic(first.items, first.factors, first.codes, sums, formula)
+
+
+def _for_nothing(made: Statistics, resampler: Resampler) -> Tree:
+    """Which part of each arm's gain over the base a few examples give the base without training."""
+    base = made["base"]
+    names = [n for n in base if n.partition("/")[0] == "pass_at_1_few_shot"]
+
+    def bare(of: Mapping[str, Statistic], name: str) -> Statistic:
+        thinking, direct = (
+            of[name.replace("_few_shot", f"_{mode}", 1)] for mode in ("thinking", "direct")
+        )
+        return better_of(thinking, direct, direct)  # as many modes as there are forms, to be paired
+
+    def difference(first: Statistic, second: Statistic) -> Tree:
+        return _difference(resampler.difference(first, second))
+
+    tree: Tree = {}
+    for arm in made:
+        if arm == "base" or names[0] not in made[arm]:
+            continue
+        tree[arm] = {}
+        for name in names:
+            ours, before = bare(made[arm], name), bare(base, name)
+            shown = base[name.replace("_few_shot", "_few_shot_best", 1)]
+            end = name.removeprefix("pass_at_1_few_shot")
+            tree[arm] |= {
+                f"gain{end}": difference(ours, before),
+                f"for_nothing{end}": difference(shown, before),
+                f"left{end}": difference(ours, shown),
+            }
+    return tree
 
 
 def _differences(made: Statistics, resampler: Resampler, arms: Arms) -> Tree:

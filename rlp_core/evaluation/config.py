@@ -44,6 +44,33 @@ class BiasFiles(Section):
         return name
 
 
+class Shots(Section):
+    """Worked examples put before each problem, beside asking without any.
+
+    They are demonstrations of part `finetune` that show a thought, drawn for each problem anew, the
+    same for every arm. Which examples a model happens to meet is then a part of what the intervals
+    over problems say is uncertain; one set for all problems would shift them together, unseen.
+    """
+
+    count: Count = Field(default=0, description="Examples per problem; 0: problems are asked bare.")
+    max_tokens: Positive = Field(
+        default=1024,
+        description="Tokens of a prompt with its examples at most, in every form; examples that do "
+        "not fit are left out and counted.",
+    )
+    separator: str = Field(
+        default="\n\n",
+        min_length=1,
+        description="What follows an example, in place of the space that it ends with.",
+    )
+    answer_marker: str = Field(
+        default="\nAnswer:",
+        min_length=1,
+        description="What stands between work and answer where the work is plain text. The work, "
+        "this and the answer have as many tokens as a thought, its delimiters and an answer.",
+    )
+
+
 class Evaluate(Section):
     """Stage `evaluate@ARM`."""
 
@@ -70,6 +97,19 @@ class Evaluate(Section):
     heldout_positions: Positive = Field(description="Places to think per document.")
     max_tokens: Positive = Field(description="Tokens of a document at most.")
     answer_tokens: Positive = Field(description="Tokens of an answer at most.")
+    shots: Shots = Field(
+        default=Shots(), description="Worked examples before each problem, beside zero-shot."
+    )
+    controls: bool = Field(
+        default=False,
+        description="Whether to measure, where thoughts are tried, the next `horizon` tokens after "
+        "the thought and after control thoughts: an empty one, another text's, random tokens.",
+    )
+    horizon: Positive = Field(
+        default=1,
+        description="Tokens that `controls` measures at a place; as `rlp.horizon` to see what was "
+        "rewarded.",
+    )
     warn_lost_share: Share = Field(
         default=0.02,
         description="A larger share of records that the limits on tokens drop or cut is a warning.",
@@ -88,6 +128,15 @@ class Evaluate(Section):
         if twice:
             raise ValueError(f"named twice: {', '.join(twice)}")
         return names
+
+    @model_validator(mode="after")
+    def _examples_leave_room(self) -> Evaluate:
+        if self.shots.count and self.shots.max_tokens < self.max_tokens:
+            raise ValueError(
+                f"`shots.max_tokens` = {self.shots.max_tokens} must be at least `max_tokens` = "
+                f"{self.max_tokens}: a prompt with examples holds the problem too"
+            )
+        return self
 
     @model_validator(mode="after")
     def _warns_first(self) -> Evaluate:

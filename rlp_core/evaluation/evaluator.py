@@ -6,7 +6,7 @@ numbers and their differences are paired.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +29,30 @@ if TYPE_CHECKING:
 
 Tokens = list[int]
 
-THOUGHTS, ANSWERS, DIRECT, HELDOUT, BIAS = range(10, 15)
+THOUGHTS, ANSWERS, DIRECT, HELDOUT, BIAS, WORK, EXAMPLES, RANDOM = range(10, 18)
 """What a random number is for."""
 
 _WHOLE = 1 << 62
 """A limit on tokens that cuts nothing."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where thoughts were drawn in held-out text.
+
+    Attributes:
+        texts: every document, tokenized.
+        kept: indices of those that are measured.
+        positions: of each of these where thoughts were drawn.
+        spots: (document, position) of all of them, in order.
+        drawn: `evaluate.samples` thoughts for each spot.
+    """
+
+    texts: list[TokenizedDocument]
+    kept: list[int]
+    positions: list[list[int]]
+    spots: list[tuple[int, int]]
+    drawn: Completions
 
 
 @dataclass(frozen=True)
@@ -114,15 +133,15 @@ class Evaluator:
 
     def problems(self, problems: Sequence[Problem]) -> list[dict[str, Any]]:
         """Rows of `problems.jsonl`: sampled and greedy answers, with thoughts and without."""
-        contexts = [self._cut(self.codec.context(problem.prompt)) for problem in problems]
+        contexts = [self.cut(self.codec.context(problem.prompt)) for problem in problems]
         numbers = [number_of(problem.id) for problem in problems]
         many, warm = self.settings.samples, self.settings.temperature
-        drawn = self._think(contexts, numbers, many, warm, THOUGHTS)
-        thinking = self._answer(_reasoned(self, contexts, drawn, many), numbers, many, warm)
-        chosen = self._think(contexts, numbers, 1, 0.0, THOUGHTS)
-        greedy = self._answer(_reasoned(self, contexts, chosen, 1), numbers, 1, 0.0)
-        direct = self._answer(contexts, numbers, many, warm, DIRECT)
-        direct_greedy = self._answer(contexts, numbers, 1, 0.0, DIRECT)
+        drawn = self.think(contexts, numbers, many, warm, THOUGHTS)
+        thinking = self.answer(reasoned(self, contexts, drawn, many), numbers, many, warm)
+        chosen = self.think(contexts, numbers, 1, 0.0, THOUGHTS)
+        greedy = self.answer(reasoned(self, contexts, chosen, 1), numbers, 1, 0.0)
+        direct = self.answer(contexts, numbers, many, warm, DIRECT)
+        direct_greedy = self.answer(contexts, numbers, 1, 0.0, DIRECT)
         rows = []
         for i, problem in enumerate(problems):
             mine = slice(i * many, (i + 1) * many)
@@ -133,10 +152,10 @@ class Evaluator:
                     "benchmark": problem.benchmark,
                     "prompt": problem.prompt,
                     "answer": problem.answer,
-                    "thinking": [_marked(a, problem) for a in thinking[mine]],
-                    "thinking_greedy": _marked(greedy[i], problem),
-                    "direct": [_marked(a, problem) for a in direct[mine]],
-                    "direct_greedy": _marked(direct_greedy[i], problem),
+                    "thinking": [marked(a, problem) for a in thinking[mine]],
+                    "thinking_greedy": marked(greedy[i], problem),
+                    "direct": [marked(a, problem) for a in direct[mine]],
+                    "direct_greedy": marked(direct_greedy[i], problem),
                     "thought": self.codec.decode(chosen.tokens[i]),
                     "thinking_text": greedy[i],
                     "direct_text": direct_greedy[i],
@@ -146,42 +165,68 @@ class Evaluator:
             )
         return rows
 
-    def heldout(self, documents: Sequence[Document]) -> list[dict[str, Any]]:
-        """Rows of `heldout.jsonl`: log-probabilities of real text, with thoughts and without.
+    def measurable(self, documents: Sequence[Document]) -> list[Document]:
+        """The documents that leave something to measure; nothing runs through the model."""
+        return [document for document in documents if _measurable(self._text(document))]
 
-        A document that leaves nothing to measure has no row; `losses` counts them.
+    def places(self, documents: Sequence[Document]) -> Places:
+        """Where thoughts are tried in held-out documents, and those that were drawn there.
+
+        A document that leaves nothing to measure has none; `losses` counts them.
         """
         texts = [self._text(document) for document in documents]
         kept = [i for i, text in enumerate(texts) if _measurable(text)]
+        count = self.settings.heldout_positions
+        positions = [select_positions(texts[i], count, "uniform", self.seed, 0) for i in kept]
+        spots = [(i, p) for i, chosen in zip(kept, positions, strict=True) for p in chosen]
+        drawn = self.think(
+            [texts[i].tokens[:p] for i, p in spots],
+            [texts[i].number for i, _ in spots],
+            self.settings.samples,
+            self.settings.temperature,
+            HELDOUT,
+            [p for _, p in spots],
+        )
+        return Places(texts, kept, positions, spots, drawn)
+
+    def heldout(
+        self, documents: Sequence[Document], places: Places | None = None
+    ) -> list[dict[str, Any]]:
+        """Rows of `heldout.jsonl`: log-probabilities of real text, with thoughts and without.
+
+        Args:
+            documents: to be measured; one that leaves nothing to measure has no row.
+            places: what `places` found in them, where it is at hand.
+        """
+        found = places or self.places(documents)
+        texts, kept = found.texts, found.kept
         whole = [range(self.codec.first, len(texts[i].tokens)) for i in kept]
         logprobs = score(self.model, [texts[i].tokens for i in kept], whole, self.micro_batch)
         rows = []
-        for i, values in zip(kept, logprobs, strict=True):
-            places = select_positions(
-                texts[i], self.settings.heldout_positions, "uniform", self.seed, 0
-            )
+        for i, chosen, values in zip(kept, found.positions, logprobs, strict=True):
             rows.append(
                 {
                     "id": documents[i].id,
                     "key": documents[i].key,
                     "tokens": len(values),
-                    "bytes": len(self._plain(texts[i].tokens).encode()),
+                    "bytes": len(self.plain(texts[i].tokens).encode()),
                     "nll": -float(np.sum(values)),
-                    "positions": places,
-                    "direct": [values[p - self.codec.first] for p in places],
+                    "positions": chosen,
+                    "direct": [values[p - self.codec.first] for p in chosen],
                 }
             )
-        for row, gained in zip(rows, self._after_thoughts(texts, kept, rows), strict=True):
-            row["thinking"] = gained
+        each = self._after_thoughts(found)
+        for row, chosen in zip(rows, found.positions, strict=True):
+            row["thinking"] = [next(each) for _ in chosen]
         return rows
 
     def bias(self, items: Sequence[ChoiceItem]) -> list[dict[str, Any]]:
         """Rows of `bias.jsonl`: each choice's log-probability, with thoughts and without."""
-        contexts = [self._cut(self._bias_context(item.context)) for item in items]
+        contexts = [self.cut(self._bias_context(item.context)) for item in items]
         choices = [[self.codec.encode(choice) for choice in item.choices] for item in items]
-        direct = self._weigh(contexts, choices)
+        direct = self.weigh(contexts, choices)
         many = self.settings.bias.thoughts
-        drawn = self._think(
+        drawn = self.think(
             contexts,
             [number_of(item.id) for item in items],
             many,
@@ -189,7 +234,7 @@ class Evaluator:
             BIAS,
         )
         copies = [c for c in choices for _ in range(many)]
-        thinking = self._weigh(_reasoned(self, contexts, drawn, many), copies)
+        thinking = self.weigh(reasoned(self, contexts, drawn, many), copies)
         rows = []
         for i, item in enumerate(items):
             mine = np.array(thinking[i * many : (i + 1) * many])
@@ -211,12 +256,12 @@ class Evaluator:
         selection = "answer" if document.spans else "uniform"
         return tokenize_document(self.codec, document, self.settings.max_tokens, selection)
 
-    def _plain(self, tokens: Tokens) -> str:
+    def plain(self, tokens: Tokens) -> str:
         """The text that predicted tokens stand for, without start and end of text."""
         inner = tokens[self.codec.first :]
         return self.codec.decode(t for t in inner if t != self.codec.end_id)
 
-    def _cut(self, tokens: Tokens) -> Tokens:
+    def cut(self, tokens: Tokens) -> Tokens:
         """Keep what every text begins with, and the end, of a context that is too long.
 
         The model was trained on texts that all begin so.
@@ -230,7 +275,7 @@ class Evaluator:
         """Something must stand before the first choice, where a set has no context."""
         return self.codec.context(text) or [self.codec.end_id]
 
-    def _think(
+    def think(
         self,
         contexts: Sequence[Tokens],
         numbers: Sequence[int],
@@ -250,7 +295,7 @@ class Evaluator:
             self.decode_batch_size,
         )
 
-    def _answer(
+    def answer(
         self,
         contexts: Sequence[Tokens],
         numbers: Sequence[int],
@@ -259,48 +304,42 @@ class Evaluator:
         purpose: int = ANSWERS,
     ) -> list[str]:
         """One answer per row; contexts come once per problem, or once per problem and thought."""
-        per_context = len(numbers) * copies // len(contexts)
-        item = np.repeat(np.array(numbers, dtype=np.int64), copies)
-        rollout = np.tile(np.arange(copies), len(numbers))
-        drawn = complete(
-            self.model,
-            contexts,
-            SamplingParams(
-                per_context, self.codec.end_id, self.settings.answer_tokens, temperature
-            ),
-            lambda t, rows: uniform(self.seed, purpose, item[rows], rollout[rows], t),
-            self.decode_batch_size,
+        drawn = self.draw(
+            contexts, numbers, copies, temperature, purpose, self.settings.answer_tokens
         )
         return [self.codec.answer(tokens) for tokens in drawn.tokens]
 
-    def _after_thoughts(
+    def draw(
         self,
-        texts: Sequence[TokenizedDocument],
-        kept: Sequence[int],
-        rows: Sequence[dict[str, Any]],
-    ) -> list[list[list[float]]]:
-        """Per row and position the log-probability of the next token after each thought."""
-        many = self.settings.samples
-        where = [(i, p) for i, row in zip(kept, rows, strict=True) for p in row["positions"]]
-        contexts = [texts[i].tokens[:p] for i, p in where]
-        drawn = self._think(
+        contexts: Sequence[Tokens],
+        numbers: Sequence[int],
+        copies: int,
+        temperature: float,
+        purpose: int,
+        tokens: int,
+    ) -> Completions:
+        """As `answer`, of up to so many tokens, before anything is read out of them."""
+        per_context = len(numbers) * copies // len(contexts)
+        item = np.repeat(np.array(numbers, dtype=np.int64), copies)
+        rollout = np.tile(np.arange(copies), len(numbers))
+        return complete(
+            self.model,
             contexts,
-            [texts[i].number for i, _ in where],
-            many,
-            self.settings.temperature,
-            HELDOUT,
-            [p for _, p in where],
+            SamplingParams(per_context, self.codec.end_id, tokens, temperature),
+            lambda t, rows: uniform(self.seed, purpose, item[rows], rollout[rows], t),
+            self.decode_batch_size,
         )
-        targets = [[texts[i].tokens[p]] for i, p in where for _ in range(many)]
-        flat = self._weigh(_reasoned(self, contexts, drawn, many), [[t] for t in targets])
-        each = [[values[0] for values in flat[k : k + many]] for k in range(0, len(flat), many)]
-        result = []
-        for row in rows:
-            result.append(each[: len(row["positions"])])
-            each = each[len(row["positions"]) :]
-        return result
 
-    def _weigh(
+    def _after_thoughts(self, found: Places) -> Iterator[list[float]]:
+        """Place by place the log-probability of the next token after each thought."""
+        many = self.settings.samples
+        contexts = [found.texts[i].tokens[:p] for i, p in found.spots]
+        targets = [[[found.texts[i].tokens[p]]] for i, p in found.spots for _ in range(many)]
+        flat = self.weigh(reasoned(self, contexts, found.drawn, many), targets)
+        for start in range(0, len(flat), many):
+            yield [values[0] for values in flat[start : start + many]]
+
+    def weigh(
         self, contexts: Sequence[Tokens], choices: Sequence[Sequence[Tokens]]
     ) -> list[list[float]]:
         """Total log-probability of every choice after its context."""
@@ -311,7 +350,7 @@ class Evaluator:
         return [[float(np.sum(next(totals))) for _ in many] for many in choices]
 
 
-def _marked(answer: str, problem: Problem) -> int:
+def marked(answer: str, problem: Problem) -> int:
     """1 where an answer is right by the rule of the problem's benchmark, else 0."""
     return int(is_right(answer, problem.answer, problem.rule, problem.choices))
 
@@ -321,7 +360,7 @@ def _measurable(text: TokenizedDocument) -> bool:
     return len(text.tokens) > 1 and bool(text.candidates)
 
 
-def _reasoned(
+def reasoned(
     evaluator: Evaluator, contexts: Sequence[Tokens], drawn: Completions, copies: int
 ) -> list[Tokens]:
     """Contexts with their thoughts, closed: what an answer is drawn from."""

@@ -16,6 +16,12 @@ from rlp_core.errors import DataError, MissingInputError
 
 Row = dict[str, Any]
 
+ANSWERS, THINKING, WORKING = FORMS = ("few_shot", "few_shot_thinking", "few_shot_work")
+"""The forms of asking with examples, as items and metrics call them."""
+
+TRIED = ("thinking", "empty", "other", "random")
+"""A sampled thought and its controls, as items call them."""
+
 _FIELDS = {
     "problems": [
         "id",
@@ -44,7 +50,11 @@ _FIELDS = {
         "tokens",
         "meta",
     ],
+    "few_shot": ["id", "key", "benchmark", "examples", *FORMS],
+    "controls": ["id", "key", "positions", "tokens", "bytes", "direct", *TRIED],
 }
+_OPTIONAL = ("few_shot", "controls")
+"""Files that are there where `evaluate` was asked for them."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +67,33 @@ class ArmItems:
         heldout: per document its total negative log-likelihood in nats without thoughts, and
             at each thinking position log p of the token without and with each sampled thought.
         bias: per choice item the log-probability of each choice, without and with thoughts.
+        few_shot: per problem 0/1 for every sampled answer after worked examples, by form of
+            asking; none where it was not measured.
+        controls: per document and thinking position the log-probability of the tokens that follow,
+            without a thought, after each sampled one and after control thoughts; none where they
+            were not measured.
     """
 
     problems: tuple[Row, ...]
     heldout: tuple[Row, ...]
     bias: tuple[Row, ...]
+    few_shot: tuple[Row, ...] = ()
+    controls: tuple[Row, ...] = ()
 
 
 def read(folder: Path) -> ArmItems:
-    """Read the three files of one arm.
+    """Read the files of one arm.
 
     Raises:
-        MissingInputError: a file is absent.
+        MissingInputError: a file is absent that every arm has.
         DataError: a file is empty where it must not be, or a row is not as described.
     """
     return ArmItems(*(_read(folder / f"{name}.jsonl", name) for name in _FIELDS))
 
 
 def _read(path: Path, kind: str) -> tuple[Row, ...]:
+    if kind in _OPTIONAL and not path.exists():
+        return ()
     if not path.is_file():
         raise MissingInputError(
             "an arm was not evaluated",
@@ -107,6 +126,16 @@ def _check(row: Any, kind: str) -> None:
         if not all(row["thinking"]):
             raise ValueError("a position without thoughts")
         _finite([row["nll"], *row["direct"], *(x for many in row["thinking"] for x in many)])
+    if kind == "few_shot" and not all(row[form] for form in FORMS):
+        raise ValueError("a problem without answers after examples")
+    if kind == "controls":
+        lists = [row[name] for name in ("tokens", "bytes", "direct", *TRIED)]
+        if any(len(values) != len(row["positions"]) for values in lists):
+            raise ValueError("positions and what was measured there differ in length")
+        many = [list(map(len, row[name])) for name in TRIED]
+        if any(counts != many[0] for counts in many) or 0 in many[0]:
+            raise ValueError("thoughts and their controls differ in number, or there are none")
+        _finite([*row["direct"], *(x for name in TRIED for one in row[name] for x in one)])
     if kind == "bias":
         measured = [row[name] for name in ("logprob_direct", "logprob_thinking") if row[name]]
         if any(len(values) != len(row["tokens"]) for values in measured):

@@ -152,7 +152,7 @@ def sequence_lengths(params: Params, lead: int = 0) -> dict[str, int]:
     """
     thought = params.thought.max_tokens + 2 + lead  # both delimiters
     more = f" + {lead} of thought.prompt" if lead else ""
-    return {
+    found = {
         "bootstrap.max_tokens": params.bootstrap.max_tokens,
         "finetune.max_tokens": params.finetune.max_tokens,
         f"rlp.max_tokens + thought.max_tokens + 2{more}": params.rlp.max_tokens + thought,
@@ -160,3 +160,8 @@ def sequence_lengths(params: Params, lead: int = 0) -> dict[str, int]:
             params.evaluate.max_tokens + thought + params.evaluate.answer_tokens
         ),
     }
+    if params.evaluate.shots.count:
+        keys = f"evaluate.shots.max_tokens + thought.max_tokens + 2{more} + evaluate.answer_tokens"
+        longest = params.evaluate.shots.max_tokens + thought + params.evaluate.answer_tokens
+        found[keys] = longest
+    return found

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rlp_core.planning import memory, work
-from rlp_core.planning.memory import Decoding
+from rlp_core.planning.memory import Decoding, Moment
 from rlp_core.planning.prompted import lead_tokens
 from rlp_core.planning.stage import Plan
+from rlp_core.planning.work import Work
 
 if TYPE_CHECKING:
     from rlp_core.evaluation.config import Evaluate
@@ -45,6 +46,14 @@ def evaluate(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Pla
         .plus(work.reading(model, "score", settings.heldout_documents, text, text - 1))
         .plus(work.reading(model, "score", answers["weighed"], reasoned + 1, 1))
     )
+    if settings.controls:
+        ahead = min(settings.horizon, text - 1)
+        read = reasoned + ahead
+        found.append(memory.reading(model, precision, some, read, ahead, "after control thoughts"))
+        spent = spent.plus(work.reading(model, "score", _control_texts(settings), read, ahead))
+    if settings.shots.count:
+        more, spent_too = _few_shot(params, model)
+        found, spent = [*found, *more], spent.plus(spent_too)
     return Plan(
         stage,
         model,
@@ -53,6 +62,7 @@ def evaluate(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Pla
         (
             f"{think.rows} thoughts in flight, {answer.rows} answers",
             f"{some} texts a pass where they are scored",
+            *_few_shot_said(settings),
         ),
         spent,
         (
@@ -72,6 +82,48 @@ def _answers(settings: Evaluate) -> Mapping[str, int]:
         "answers": 2 * asked,
         "weighed": places + 2 * bias + 2 * settings.bias.template_items,
     }
+
+
+def _control_texts(settings: Evaluate) -> int:
+    """Texts scored at each place: bare, empty, and thrice for every thought."""
+    places = settings.heldout_documents * settings.heldout_positions
+    return places * (2 + 3 * settings.samples)
+
+
+def _few_shot(params: Params, model: ModelShape) -> tuple[list[Moment], Work]:
+    """Thoughts, answers without and after them, and work as plain text, each after examples."""
+    settings, most = params.evaluate, params.thought.max_tokens
+    precision, rows = settings.precision, params.runtime.decode_batch_size
+    asked, lead = settings.shots.max_tokens, lead_tokens(params, model)
+    count, many = settings.problems * settings.samples, settings.samples
+    room = most + 2 + lead + settings.answer_tokens
+    thoughts = _flight(rows, asked + lead, many, count, most + 2)
+    after = _flight(rows, asked + lead + most + 1, 1, count, settings.answer_tokens + 2)
+    direct = _flight(rows, asked, many, count, settings.answer_tokens + 2)
+    worked = _flight(rows, asked, many, count, room)
+    drawn = (
+        ("thoughts after examples", thoughts, most),
+        ("answers after thoughts and examples", after, settings.answer_tokens),
+        ("answers after examples", direct, settings.answer_tokens),
+        ("work after examples", worked, room),
+    )
+    moments = [
+        replace(memory.prefill(model, precision, after), name="prefill of examples"),
+        *(replace(memory.decoding(model, precision, f), name=name) for name, f, _ in drawn),
+    ]
+    spent = Work()
+    for _, flight, tokens in drawn:
+        each = work.drawing(model, precision, flight, tokens)
+        spent = spent.plus(each.times(count / flight.rows))
+    return moments, spent
+
+
+def _few_shot_said(settings: Evaluate) -> tuple[str, ...]:
+    if not settings.shots.count:
+        return ()
+    return (
+        f"{settings.shots.count} examples in prompts of up to {settings.shots.max_tokens} tokens",
+    )
 
 
 def _flight(rows: int, trunk: int, copies: int, count: int, room: int) -> Decoding:

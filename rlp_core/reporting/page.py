@@ -16,19 +16,15 @@ import markupsafe
 from rlp_core.arms import INK, Arms
 from rlp_core.evaluation.abilities import DESCRIPTIONS
 from rlp_core.evaluation.comparison import BEST_MODE
+from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS
+from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS
 from rlp_core.reporting import examples, tables, verdicts
 from rlp_core.reporting.figures import Figure
 from rlp_core.reporting.sources import Sources
 from rlp_core.workspace import PARTS
 
-DIFFERENCES = (
-    "pass_at_1_best",
-    "pass_at_1_thinking",
-    "pass_at_1_direct",
-    "information_gain",
-    "bits_per_byte",
-)
-"""Metrics of the table of paired differences."""
+MEANINGS = DESCRIPTIONS | BEST_MODE | FEW_SHOT_DESCRIPTIONS | CONTROL_DESCRIPTIONS
+"""Metric to what it is, in words."""
 
 
 def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
@@ -46,6 +42,7 @@ def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
         lstrip_blocks=True,
     )
     tree, arms = sources.comparison.tree, sources.arms
+    shown = tables.shown_differences(tree)
     variables = INK | {f"arm-{name}": colour.light for name, colour in arms.colours.items()}
     page = environment.get_template("page.html.j2").render(
         arms=arms,
@@ -54,11 +51,9 @@ def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
         tiles=_tiles(tree, arms),
         figures={name: _drawn(figure, variables) for name, figure in figures.items()},
         table=tables.main_table(tree, arms),
-        columns=[
-            (heading, (DESCRIPTIONS | BEST_MODE)[name]) for name, heading in tables.COLUMNS.items()
-        ],
-        differences=tables.difference_table(tree, arms, DIFFERENCES),
-        difference_columns=[tables.COLUMNS[name] for name in DIFFERENCES],
+        columns=[(heading, MEANINGS[name]) for name, heading in tables.columns_of(tree).items()],
+        differences=tables.difference_table(tree, arms, shown),
+        difference_columns=[tables.ALL_COLUMNS[name] for name in shown],
         benchmarks=tables.benchmark_tables(tree, arms),
         winners=_winners(tree, arms),
         trade=_trade(tree),
@@ -94,11 +89,16 @@ def _tiles(tree: Mapping[str, Any], arms: Arms) -> list[dict[str, Any]]:
 
 
 def _findings(tree: Mapping[str, Any], arms: Arms) -> list[verdicts.Verdict]:
-    return [
+    found = [
         verdicts.thinking_helps(tree, "rlp"),
         *(verdicts.against(tree, arm.name, other) for arm in arms.all for other in arm.headlines),
         verdicts.gain(tree, "rlp"),
     ]
+    if "content_gain" in tree["arms"]["rlp"]:
+        found.append(verdicts.content(tree, "rlp"))
+    few_shot = tree.get("few_shot", {})
+    trained = (arm for arm in arms.pretrained if arm in few_shot)
+    return found + [verdicts.for_nothing(tree, arm, arms.base) for arm in trained]
 
 
 def _winners(tree: Mapping[str, Any], arms: Arms) -> list[verdicts.Verdict]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rlp_core.arms import Arms
 from rlp_core.evaluation.abilities import LOWER_IS_BETTER
+from rlp_core.evaluation.control_metrics import CONTROL_LOWER_IS_BETTER
 from rlp_core.reporting.charts import suite_of
 
 Tree = Mapping[str, Any]
@@ -29,12 +30,45 @@ COLUMNS = {
     "thought_tokens": "thought tokens",
     "forced_close_share": "closed by force",
 }
-"""Metric to heading, from left to right."""
+"""Metric to heading, from left to right: what every arm has."""
 
-UNJUDGED = frozenset({"thought_tokens", "forced_close_share", "pass_at_1_gain"})
+FEW_SHOT_COLUMNS = {
+    "pass_at_1_few_shot_best": "pass@1 with examples, best form",
+    "pass_at_1_few_shot": "pass@1 with examples, direct",
+    "pass_at_1_few_shot_thinking": "pass@1 with examples, thinking",
+    "pass_at_1_few_shot_work": "pass@1 with examples, work in plain text",
+    "shots": "examples",
+}
+"""What stands beside pass@1 where `evaluate.shots` was asked for."""
+
+CONTROL_COLUMNS = {
+    "true_gain": "true gain (nats)",
+    "gain_over_empty": "gain over an empty thought (nats)",
+    "content_gain": "content gain (nats)",
+    "position_bits_per_byte_direct": "bits per byte at places, direct",
+    "position_bits_per_byte_thinking": "bits per byte at places, thinking",
+}
+"""What stands beside the gains where `evaluate.controls` was asked for."""
+
+ALL_COLUMNS = COLUMNS | FEW_SHOT_COLUMNS | CONTROL_COLUMNS
+
+_BEHIND = {"pass_at_1_best": FEW_SHOT_COLUMNS, "gain_over_base": CONTROL_COLUMNS}
+"""Behind which column the others stand."""
+
+UNJUDGED = frozenset({"thought_tokens", "forced_close_share", "pass_at_1_gain", "shots"})
 """Metrics of which neither more nor less is better in itself: nothing is bold."""
 
-_DIGITS = {"thought_tokens": 1}
+DIFFERENCES = (
+    "pass_at_1_best",
+    "pass_at_1_thinking",
+    "pass_at_1_direct",
+    "information_gain",
+    "bits_per_byte",
+)
+"""Metrics of the table of paired differences that every arm has."""
+
+_DIGITS = {"thought_tokens": 1, "shots": 1}
+_EMPTY = {"value": None, "low": None, "high": None}
 
 
 @dataclass(frozen=True)
@@ -63,6 +97,25 @@ class LineGroup:
     lines: tuple[Line, ...]
 
 
+def columns_of(tree: Tree) -> dict[str, str]:
+    """Metric to heading, from left to right: the usual ones, and what an arm has besides."""
+    found: dict[str, str] = {}
+    for metric, heading in COLUMNS.items():
+        found[metric] = heading
+        found |= {
+            name: other
+            for name, other in _BEHIND.get(metric, {}).items()
+            if any(name in of for of in tree["arms"].values())
+        }
+    return found
+
+
+def shown_differences(tree: Tree) -> tuple[str, ...]:
+    """Metrics of the table of paired differences; those that were not asked for are left out."""
+    extra = ("pass_at_1_few_shot_best", "content_gain", "position_bits_per_byte_thinking")
+    return (*DIFFERENCES, *(name for name in extra if name in columns_of(tree)))
+
+
 def main_table(tree: Tree, arms: Arms) -> list[LineGroup]:
     """All arms, pretrained ones first. Bold is the best of the group at the digits shown."""
     groups = []
@@ -71,7 +124,7 @@ def main_table(tree: Tree, arms: Arms) -> list[LineGroup]:
         ("fine-tuned", [arm for arm in arms.names if arm not in arms.pretrained]),
     ):
         present = [arm for arm in members if arm in tree["arms"]]
-        columns = [_column(tree, metric, present) for metric in COLUMNS]
+        columns = [_column(tree, metric, present) for metric in columns_of(tree)]
         lines = zip(present, zip(*columns, strict=True), strict=True) if present else []
         groups.append(LineGroup(name, tuple(Line(arm, cells) for arm, cells in lines)))
     return [group for group in groups if group.lines]
@@ -83,7 +136,7 @@ def difference_table(tree: Tree, arms: Arms, metrics: Sequence[str]) -> list[Lin
     return [
         Line(
             f"{arm} − {ref}",  # noqa: RUF001
-            tuple(signed_cell(tree["differences"][arm][ref][name]) for name in metrics),
+            tuple(signed_cell(tree["differences"][arm][ref].get(name, _EMPTY)) for name in metrics),
             why,
         )
         for arm, ref, why in pairs
@@ -96,21 +149,20 @@ def benchmark_tables(tree: Tree, arms: Arms) -> dict[str, tuple[list[str], list[
     A metric of one benchmark is called `METRIC/BENCHMARK`.
     """
     found: dict[str, list[str]] = {}
-    for metric in COLUMNS:
+    for metric in columns_of(tree):
         for of in tree["arms"].values():
             for name in of:
                 stem, slash, benchmark = name.partition("/")
                 if slash and stem == metric and metric not in found.setdefault(benchmark, []):
                     found[benchmark].append(metric)
-    empty = {"value": None, "low": None, "high": None}
     return {
         benchmark: (
-            [COLUMNS[metric] for metric in metrics],
+            [ALL_COLUMNS[metric] for metric in metrics],
             [
                 Line(
                     arm,
                     tuple(
-                        _cell(tree["arms"][arm].get(f"{metric}/{benchmark}", empty))
+                        _cell(tree["arms"][arm].get(f"{metric}/{benchmark}", _EMPTY))
                         for metric in metrics
                     ),
                 )
@@ -120,6 +172,21 @@ def benchmark_tables(tree: Tree, arms: Arms) -> dict[str, tuple[list[str], list[
         )
         for benchmark, metrics in sorted(found.items())
     }
+
+
+FEW_SHOT_HEADINGS = (
+    "gain over the base, both asked bare",
+    "of it, what examples alone give the base",
+    "left: asked bare, over the base with examples",
+)
+
+
+def few_shot_table(tree: Tree) -> list[Line]:
+    """A row per arm: its gain over the base, what examples give for nothing, and what is left."""
+    return [
+        Line(arm, tuple(signed_cell(of[name]) for name in ("gain", "for_nothing", "left")))
+        for arm, of in tree.get("few_shot", {}).items()
+    ]
 
 
 def bias_table(tree: Tree) -> list[Line]:
@@ -152,24 +219,19 @@ BIAS_HEADINGS = (
 def markdown(tree: Tree, arms: Arms) -> str:
     """`reports/comparison.md`."""
     settings = tree["settings"]
-    shown = (
-        "pass_at_1_best",
-        "pass_at_1_thinking",
-        "pass_at_1_direct",
-        "information_gain",
-        "bits_per_byte",
-    )
+    shown = shown_differences(tree)
     parts = [
         "# Comparison of the arms",
         f"Values with {settings['confidence']:.0%} intervals of a bootstrap over clusters, "
         f"{settings['resamples']:,} resamples. Bold: best of its group at the digits shown.",
-        _markdown_main(main_table(tree, arms)),
+        _markdown_main(tree, main_table(tree, arms)),
         *_markdown_benchmarks(tree, arms),
         "## Paired differences",
         "First arm minus second, on the same items with the same resamples; p by permutation.",
         _markdown_lines(
-            ["arms", *(COLUMNS[m] for m in shown)], difference_table(tree, arms, shown)
+            ["arms", *(ALL_COLUMNS[m] for m in shown)], difference_table(tree, arms, shown)
         ),
+        *_markdown_few_shot(tree),
         "## Bias against the base",
         "Scores run from -1 to 1, 0 is ideal, positive follows the stereotype.",
         _markdown_lines(["arm, suite, mode", *BIAS_HEADINGS], bias_table(tree)),
@@ -196,11 +258,11 @@ def p_text(p: float | None) -> str:
 
 def _column(tree: Tree, metric: str, members: Sequence[str]) -> list[Cell]:
     digits = _DIGITS.get(metric, 3)
-    found = [tree["arms"][arm][metric] for arm in members]
+    found = [tree["arms"][arm].get(metric, _EMPTY) for arm in members]
     known = [round(entry["value"], digits) for entry in found if entry["value"] is not None]
     best = None
     if known and metric not in UNJUDGED:
-        best = min(known) if metric in LOWER_IS_BETTER else max(known)
+        best = min(known) if metric in LOWER_IS_BETTER | CONTROL_LOWER_IS_BETTER else max(known)
     return [
         _cell(
             entry, digits, best=entry["value"] is not None and round(entry["value"], digits) == best
@@ -226,9 +288,21 @@ def _markdown_benchmarks(tree: Tree, arms: Arms) -> list[str]:
     return parts
 
 
-def _markdown_main(groups: Sequence[LineGroup]) -> str:
+def _markdown_few_shot(tree: Tree) -> list[str]:
+    lines = few_shot_table(tree)
+    if not lines:
+        return []
+    return [
+        "## Few-shot beside zero-shot",
+        "Pass@1, each side in its best mode: the gain of an arm is what examples in the prompt "
+        "give the base without any training, and what is left.",
+        _markdown_lines(["arm", *FEW_SHOT_HEADINGS], lines),
+    ]
+
+
+def _markdown_main(tree: Tree, groups: Sequence[LineGroup]) -> str:
     lines = [line for group in groups for line in (Line(f"_{group.name}_", ()), *group.lines)]
-    return _markdown_lines(["arm", *COLUMNS.values()], lines)
+    return _markdown_lines(["arm", *columns_of(tree).values()], lines)
 
 
 def _markdown_lines(headings: Sequence[str], lines: Sequence[Line]) -> str:

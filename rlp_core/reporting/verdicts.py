@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlp_core.evaluation.abilities import LOWER_IS_BETTER
+from rlp_core.evaluation.control_metrics import CONTROL_LOWER_IS_BETTER
 from rlp_core.reporting.charts import suite_of, text
-from rlp_core.reporting.tables import COLUMNS, UNJUDGED
+from rlp_core.reporting.tables import ALL_COLUMNS, UNJUDGED
 
 Tree = Mapping[str, Any]
 
 ALPHA = 0.05
 
-_LABELS = COLUMNS | {
+_LABELS = ALL_COLUMNS | {
     "position_cross_entropy_direct": "cross-entropy at thinking places, direct",
     "position_cross_entropy_thinking": "cross-entropy at thinking places, thinking",
     "baseline_decay": "decay of direct prediction (nats)",
@@ -84,6 +85,43 @@ def gain(tree: Tree, arm: str) -> Verdict:
     )
 
 
+def for_nothing(tree: Tree, arm: str, base: str) -> Verdict:
+    """How much of an arm's gain a few examples give the base without any training."""
+    found = tree["few_shot"][arm]
+    said = (
+        f"Asked bare, each in its better mode, {arm} has pass@1 {text(found['gain'], '+')} over "
+        f"{base}. Worked examples in the prompt give {base} {text(found['for_nothing'], '+')} for "
+        f"nothing; {arm} asked bare against {base} with examples: {text(found['left'], '+')}"
+    )
+    return _judge(
+        found["left"],
+        said,
+        "training gave more than examples do",
+        "examples give more than training did",
+        "training is not shown to give more than examples do",
+    )
+
+
+def content(tree: Tree, arm: str) -> Verdict:
+    """Whether it is the thought that helps, or that there is one."""
+    of = tree["arms"][arm]
+    said = (
+        f"On the text behind the places where it thinks, {arm}'s thought adds "
+        f"{text(of['horizon_gain'], '+')} nats over no thought, an empty one "
+        f"{text(of['empty_thought_gain'], '+')}, another text's "
+        f"{text(of['other_thought_gain'], '+')}, random tokens "
+        f"{text(of['random_thought_gain'], '+')}; over the best of these controls its content adds "
+        f"{text(of['content_gain'], '+')}"
+    )
+    return _judge(
+        of["content_gain"],
+        said,
+        "what is thought matters",
+        "a control does better than the thought",
+        "that what is thought matters is not shown",
+    )
+
+
 def winner(tree: Tree, group: str, members: Sequence[str]) -> Verdict:
     """Who wins a group, each arm in its better mode; ties and what cannot be told name nobody."""
     values = {arm: _shown(tree["arms"][arm]["pass_at_1_best"]["value"]) for arm in members}
@@ -129,7 +167,7 @@ def where_better(tree: Tree, arm: str, reference: str) -> tuple[list[str], list[
     for metric, found in tree["differences"][arm][reference].items():
         if metric not in _LABELS or metric in UNJUDGED or not _clear(found):
             continue
-        better = (found["value"] > 0) != (metric in LOWER_IS_BETTER)
+        better = (found["value"] > 0) != (metric in LOWER_IS_BETTER | CONTROL_LOWER_IS_BETTER)
         (ours if better else theirs).append(f"{_LABELS[metric]} {text(found, '+')}")
     return theirs, ours
 

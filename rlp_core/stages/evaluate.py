@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rlp_core.data.records import Document, Problem
+from rlp_core.data.records import Demonstration, Document, Problem
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.bias import bias_metrics, load_items
+from rlp_core.evaluation.control_metrics import control_statistics
+from rlp_core.evaluation.controls import controls, require_two_texts
 from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.evaluation.evaluator import Evaluator
+from rlp_core.evaluation.few_shot import ask, few_shot, fewer_examples, pool
+from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
 from rlp_core.evaluation.losses import report
 from rlp_core.files import replacing_folder, write_jsonl
 from rlp_core.policy.compute import Compute
 from rlp_core.stages import common
+from rlp_core.workspace import EXAMPLE_PART
 
 if TYPE_CHECKING:
     from rlp_core.stage import StageContext
@@ -25,7 +30,9 @@ def run(context: StageContext) -> None:
 
     Raises:
         MissingInputError: a part, the model or a bias set is not there.
-        DataError: too few of the records can be measured within the limits on tokens.
+        DataError: too few of the records can be measured within the limits on tokens, or no
+            control thought can be another text's.
+        ConfigError: too few demonstrations can be examples.
     """
     params, settings = context.params, context.params.evaluate
     all_problems = common.read_part(context, "problems", Problem)
@@ -36,6 +43,10 @@ def run(context: StageContext) -> None:
         f"{context.arm}: {len(problems)} of {len(all_problems)} problems and {len(documents)} of "
         f"{len(all_documents)} held-out documents drawn"
     )
+    examples = []
+    if settings.shots.count:
+        shown = common.read_part(context, EXAMPLE_PART, Demonstration)
+        examples = pool(shown, problems, settings.shots, context.name)
     items = load_items(settings.bias, params.seed, context.workspace.root)
     model, codec = common.open_model(context, context.arm)
     evaluator = Evaluator(
@@ -48,16 +59,28 @@ def run(context: StageContext) -> None:
         params.runtime.decode_batch_size,
     )
     losses = evaluator.losses(problems, documents, items)
+    asked = ask(evaluator, problems, examples) if examples else []
+    if asked:
+        losses.append(fewer_examples(asked, settings.shots))
     report(losses, context.name, settings.warn_lost_share, settings.max_lost_share)
+    if settings.controls:
+        require_two_texts([document.key for document in evaluator.measurable(documents)])
+    places = evaluator.places(documents)
     rows = {
         "problems": evaluator.problems(problems),
-        "heldout": evaluator.heldout(documents),
+        "heldout": evaluator.heldout(documents, places),
         "bias": evaluator.bias(items),
     }
+    if asked:
+        rows["few_shot"] = few_shot(evaluator, asked)
+    if settings.controls:
+        rows["controls"] = controls(evaluator, documents, places)
     with replacing_folder(context.workspace.report(context.name) / "items") as folder:
         for name, lines in rows.items():
             write_jsonl(folder / f"{name}.jsonl", lines)
     abilities = ability_statistics(rows["problems"], rows["heldout"])
+    abilities |= few_shot_statistics(rows.get("few_shot", []))
+    abilities |= control_statistics(rows.get("controls", []))
     metrics = {name: statistic.value() for name, statistic in abilities.items()}
     metrics |= bias_metrics(rows["bias"], thinking=False)
     metrics |= bias_metrics(rows["bias"], thinking=True)

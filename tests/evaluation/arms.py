@@ -9,6 +9,7 @@ from typing import Any
 from rlp_core.arms import declared
 from rlp_core.data.records import content_key
 from rlp_core.evaluation.bias import templates
+from rlp_core.evaluation.item_files import FORMS
 from rlp_core.files import write_jsonl
 
 PROBLEMS, DOCUMENTS, SAMPLES = 60, 40, 8
@@ -35,6 +36,38 @@ def write_arm(folder: Path, arm: str, seed: int = 0) -> Path:
     write_jsonl(folder / "heldout.jsonl", _heldout(gain, direct, seed))
     write_jsonl(folder / "bias.jsonl", _bias(BIAS.get(arm, 0.0), seed))
     return folder
+
+
+FEW_SHOT = {"base": (0.10, 0.12, 0.55), "rlp": (0.2, 0.93, 0.6)}
+"""Chance to be right after examples with answers, thoughts in delimiters, work in plain text."""
+
+
+def add_few_shot(folder: Path, arm: str, seed: int = 0) -> None:
+    """Write `few_shot.jsonl` beside the items of an arm, on the same problems."""
+    rng = random.Random(seed + 3)
+    rows = []
+    for problem in _problems(0.5, 0.5, seed):
+        luck = [rng.random() for _ in range(SAMPLES)]
+        row = {name: problem[name] for name in ("id", "key", "benchmark")} | {"examples": ["d1"]}
+        for form, skill in zip(FORMS, FEW_SHOT.get(arm, (0.3, 0.4, 0.5)), strict=True):
+            row[form] = [int(x < skill) for x in luck]
+        rows.append(row)
+    write_jsonl(folder / "few_shot.jsonl", rows)
+
+
+def add_controls(folder: Path, arm: str, seed: int = 0) -> None:
+    """Write `controls.jsonl`: an empty thought gives half of the gain, others nothing."""
+    rng = random.Random(seed + 4)
+    rows = []
+    for document in _heldout(SKILL[arm][2], SKILL[arm][1], seed):
+        direct, gain = document["direct"][0], SKILL[arm][2]
+        row = {name: document[name] for name in ("id", "key", "positions")}
+        row |= {"tokens": [1], "bytes": [2], "direct": [direct], "thinking": document["thinking"]}
+        row["empty"] = [[direct + gain / 2] * SAMPLES]
+        for name in ("other", "random"):
+            row[name] = [[direct - rng.random() for _ in range(SAMPLES)]]
+        rows.append(row)
+    write_jsonl(folder / "controls.jsonl", rows)
 
 
 def write_all(root: Path, seed: int = 0) -> dict[str, Path]:

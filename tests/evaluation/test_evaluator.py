@@ -87,7 +87,7 @@ def test_a_prompt_before_thoughts_is_read_where_something_is_thought(monkeypatch
 @given(st.text("Q: 3+4", max_size=80))
 def test_a_long_context_keeps_prefix_and_end(text):
     whole = PROMPTED.context(text)
-    cut = evaluator(codec=PROMPTED)._cut(whole)
+    cut = evaluator(codec=PROMPTED).cut(whole)
     assert len(cut) == min(len(whole), 40)
     assert tuple(cut[: len(PROMPTED.prefix)]) == PROMPTED.prefix
     assert text.endswith(PROMPTED.decode(cut[len(PROMPTED.prefix) :]))

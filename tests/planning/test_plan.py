@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlp_core.errors import UsageError
+from rlp_core.evaluation.config import Shots
 from rlp_core.planning import memory
 from rlp_core.planning.memory import (
     CACHE,
@@ -232,3 +233,21 @@ def test_a_prompt_before_thoughts_is_counted_and_said() -> None:
     assert found.peak.total > plain.peak.total
     assert any("the prompt before each thought is" in told for told in found.assumed)
     assert not any("prompt" in told for told in plain.assumed)
+
+
+def test_examples_and_controls_are_counted_where_they_are_asked_for() -> None:
+    bare = plan("evaluate")
+    few, more = (
+        plan("evaluate", evaluate__shots=Shots(count=3, max_tokens=limit)) for limit in (90, 98)
+    )
+    assert bare.work.total < few.work.total < more.work.total
+    assert "work after examples" in {moment.name for moment in few.moments}
+    assert bare.peak.total <= few.peak.total
+    assert "3 examples in prompts of up to 90 tokens" in few.passes
+    one, far = (plan("evaluate", evaluate__controls=True, evaluate__horizon=h) for h in (1, 9))
+    assert bare.work.total < one.work.total < far.work.total
+    places = TINY.evaluate.heldout_documents * TINY.evaluate.heldout_positions
+    texts = places * (2 + 3 * TINY.evaluate.samples)
+    least = TINY.evaluate.max_tokens + TINY.thought.max_tokens
+    layers = SIZE - MODEL.table  # two operations a weight and token, the head apart
+    assert one.work.flops["score"] - bare.work.flops["score"] > 2 * layers * texts * least

@@ -8,8 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from rlp_core.errors import DataError
+from rlp_core.errors import ConfigError, DataError
 from rlp_core.evaluation.benchmarks import benchmarks_in
+from rlp_core.evaluation.config import Shots
+from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS
+from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS
 from rlp_core.files import read_jsonl
 from rlp_core.params import Params
 from rlp_core.stage import StageContext
@@ -110,3 +113,42 @@ def test_where_nothing_is_left_nothing_is_written(workspace: Workspace, tmp_path
         evaluate.run(context("evaluate@base", empty, settings(max_tokens=8)))
     assert "evaluate.max_tokens = 8" in caught.value.fix
     assert not empty.reports.exists()
+
+
+def test_examples_and_controls_are_measured_where_they_are_asked_for(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = workspace.report("evaluate@base") / "items"
+    evaluate.run(context("evaluate@base", workspace, settings()))
+    before = {path.name: path.read_bytes() for path in items.iterdir()}
+    plain = json.loads((items.parent / "metrics.json").read_text())
+    assert set(before) == {"problems.jsonl", "heldout.jsonl", "bias.jsonl"}
+    of = settings(shots=Shots(count=2, max_tokens=90), controls=True, horizon=2)
+    spec = stage_spec("evaluate@base", of, workspace)
+    assert spec is not None
+    with files_read(workspace.root) as read:
+        evaluate.run(context("evaluate@base", workspace, of))
+    own = {path for path in read if Path(path).parent.name.startswith(".items.")}
+    assert outside(read - own, *spec.deps, *spec.outs) == []
+    assert "data/validated/finetune.jsonl" in read
+    assert {name: (items / name).read_bytes() for name in before} == before
+    metrics = json.loads((items.parent / "metrics.json").read_text())
+    assert {name: metrics[name] for name in plain} == plain
+    extra = set(FEW_SHOT_DESCRIPTIONS) | set(CONTROL_DESCRIPTIONS) - {"true_gain"}
+    assert extra <= set(metrics)
+    assert metrics["fewer_shots"] == sum(
+        len(row["examples"]) < 2 for row in read_jsonl(items / "few_shot.jsonl")
+    )
+    assert "demonstrations may be examples" in capsys.readouterr().out
+
+
+def test_without_examples_nothing_is_read_for_them(workspace: Workspace) -> None:
+    with files_read(workspace.root) as read:
+        evaluate.run(context("evaluate@base", workspace, settings()))
+    assert "data/validated/finetune.jsonl" not in read
+
+
+def test_too_few_examples_are_told_before_any_work(workspace: Workspace) -> None:
+    of = settings(shots=Shots(count=1000, max_tokens=90))
+    with pytest.raises(ConfigError, match="too few examples"):
+        evaluate.run(context("evaluate@base", workspace, of))
