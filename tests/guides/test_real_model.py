@@ -157,7 +157,7 @@ def test_the_way_with_a_hub_fills_what_the_profile_reads(
     assert (origin["kind"], origin["revision"]) == ("hub", PROFILE.base.revision)
 
 
-@pytest.mark.parametrize(("rank", "told"), [(0, "needs most, 7.1 GB"), (16, "adapters 1.7 GB")])
+@pytest.mark.parametrize(("rank", "told"), [(0, "needs most, 7.6 GB"), (16, "adapters 2.1 GB")])
 def test_the_memory_that_it_states_is_planned(rank: int, told: str) -> None:
     assert told in TEXT
     model = shapes.ModelShape.of(
