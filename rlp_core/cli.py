@@ -155,6 +155,18 @@ def run_study(
     sys.exit(run(root, name, options, ["rlp", *sys.argv[1:]], click.echo))
 
 
+@study.command("report")
+@click.argument("name")
+@click.option("--folder", type=click.Path(path_type=Path), help="By default studies/NAME.")
+@click.pass_obj
+def report_study(root: Path, name: str, folder: Path | None) -> None:
+    """Write results.md, results.json and figures/ of study NAME from the runs that are finished."""
+    from rlp_core.study.report import report
+
+    for line in report(root, name, folder):
+        click.echo(line)
+
+
 @main.group(cls=_Group)
 def prompts() -> None:
     """Look at the prompts that ask a model to think; `thought.prompt` names one."""
