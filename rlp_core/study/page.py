@@ -172,10 +172,10 @@ def _controls(tree: Tree) -> Iterator[str]:
     ]
     if rows:
         yield "## Control thoughts"
+        sure = " In brackets: a bootstrap over seeds." if len(_seeds(tree)) > 1 else ""
         yield (
             "Nats that other thoughts earn at the places where `rlp` thinks, by its own audits in "
-            f"the last {LAST_SHARE:.0%} of its steps, on training text. In brackets: a bootstrap "
-            "over seeds."
+            f"the last {LAST_SHARE:.0%} of its steps, on training text.{sure}"
         )
         yield _table(["variant", "what earns", "nats", "by seed"], rows)
 
