@@ -70,14 +70,15 @@ def run(root: Path, name: str, options: RunOptions, again: Sequence[str], say: S
     with only_once(folder):
         cache = workspaces.shared_cache(root) if options.runner == "dvc" else None
         for one in runs:
-            workspaces.make(one, root, cache)
+            if workspaces.make(one, root, cache):
+                finished.unmark(one)
         say(f"{study.title}: {len(runs)} runs in {folder}")
         ends: list[RunEnd] = []
         process.allow_start()
         jobs = min(options.jobs, len({one.seed for one in runs}))
         try:
             devices = gpus.visible_gpus()
-            for end in run_all(runs, jobs, devices, Runner(root, until, cache, say)):
+            for end in run_all(runs, jobs, devices, Runner(until, cache, say)):
                 ends.append(end)
                 how = "finished" if end.code == 0 else f"failed, exit code {end.code}"
                 say(f"{end.run.name}: {how} after {end.seconds:.0f} s")

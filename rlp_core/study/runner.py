@@ -21,7 +21,7 @@ from pathlib import Path
 from rlp_core import process
 from rlp_core.errors import EXIT_INTERRUPTED, RlpError, TryAgainError
 from rlp_core.quiet import SWITCHES
-from rlp_core.study import finished, workspaces
+from rlp_core.study import finished
 from rlp_core.study.planned import StudyRun
 from rlp_core.study.stages_runner import run_stages
 
@@ -56,19 +56,17 @@ class Runner:
     """How a workspace is run.
 
     Attributes:
-        root: the checkout.
         until: stages to run to; none: all.
         cache: DVC's cache, shared; None: without DVC, stage by stage.
         say: is told what happens.
     """
 
-    root: Path
     until: tuple[str, ...]
     cache: Path | None
     say: Say
 
     def __call__(self, run: StudyRun, gpu: str | None) -> RunEnd:
-        """Bring one workspace up to date.
+        """Bring one workspace, which `rlp_core.study.workspaces` made, up to date.
 
         Args:
             run: which.
@@ -78,7 +76,6 @@ class Runner:
         finished.unmark(run)
         heard = _Heard(run, self.say)
         try:
-            workspaces.make(run, self.root, self.cache)
             with heard:
                 code = self._stages(run, _environment(run, gpu), heard)
         except process.StoppedError:

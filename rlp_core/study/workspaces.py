@@ -37,7 +37,7 @@ _CONFIG = """\
 """
 
 
-def make(run: StudyRun, root: Path, cache: Path | None) -> None:
+def make(run: StudyRun, root: Path, cache: Path | None) -> bool:
     """Make the workspace of a run, or bring it up to date; what stages wrote stays.
 
     Args:
@@ -45,16 +45,19 @@ def make(run: StudyRun, root: Path, cache: Path | None) -> None:
         root: the checkout.
         cache: of DVC, to be shared; None: the run goes without DVC.
 
+    Returns:
+        Whether its code, graph or parameters are others than before.
+
     Raises:
         OutputError: the folder cannot be written, or something stands where a link belongs.
     """
-    for name in CODE:
-        _copy(root / name, run.folder / name)
+    changed = [_copy(root / name, run.folder / name) for name in CODE]
     for name in run.links:
         _link(root / name, run.folder / name)
     if cache is not None:
         _write(run.folder / ".dvc" / "config", _CONFIG.format(cache=cache))
-    _write(run.folder / "params.yaml", params_text(run))
+    changed.append(_write(run.folder / "params.yaml", params_text(run)))
+    return any(changed)
 
 
 def shared_cache(root: Path) -> Path:
@@ -86,7 +89,8 @@ def params_text(run: StudyRun) -> str:
     return f"# Written by `rlp study run` for {run.name}.\n{out.getvalue()}"
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path) -> bool:
+    """Have a copy of a file or folder; returns whether there was another, or none."""
     if not source.exists():
         raise MissingInputError(
             "a part of the checkout is missing",
@@ -94,14 +98,15 @@ def _copy(source: Path, target: Path) -> None:
             fix="run in a checkout of the project, or name one with --root",
         )
     if target.exists() and not target.is_symlink() and dvc_digest(source) == dvc_digest(target):
-        return
+        return False
     if source.is_file():
         with replacing_file(target) as temporary:
             shutil.copy2(source, temporary)
-        return
+        return True
     with replacing_folder(target) as temporary:
         skip = shutil.ignore_patterns("__pycache__", "*.pyc")
         shutil.copytree(source, temporary, ignore=skip, dirs_exist_ok=True)
+    return True
 
 
 def _link(source: Path, target: Path) -> None:
@@ -126,10 +131,12 @@ def _link(source: Path, target: Path) -> None:
     temporary.replace(target)
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file unless it holds the text already: DVC then has nothing to read again."""
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
+def _write(path: Path, text: str) -> bool:
+    """Write a file unless it holds the text already; returns whether it was written."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    write_text(path, text)
+    return True
 
 
 def check_folder(folder: Path, root: Path) -> None:

@@ -109,10 +109,10 @@ def test_a_workspace_has_the_code_as_it_is_now_and_keeps_what_stages_wrote(tmp_p
     kept.parent.mkdir(parents=True)
     kept.touch()
     before = (run.folder / "rlp_core").stat().st_ino
-    workspaces.make(run, root, None)
+    assert not workspaces.make(run, root, None)
     assert (run.folder / "rlp_core").stat().st_ino == before
     (root / "rlp_core" / "new.py").write_text("", encoding="utf-8")
-    workspaces.make(run, root, None)
+    assert workspaces.make(run, root, None)
     assert (run.folder / "rlp_core" / "new.py").is_file()
     assert kept.is_file()
 

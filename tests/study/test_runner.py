@@ -107,7 +107,7 @@ def test_what_a_program_says_is_in_the_log_and_at_the_end(tmp_path: Path, monkey
         return start(["sh", "-c", "echo $CUDA_VISIBLE_DEVICES; echo the reason; exit 5"])
 
     monkeypatch.setattr("rlp_core.study.runner.run_stages", stages)
-    end = Runner(root, (), None, said.append)(run, "7")
+    end = Runner((), None, said.append)(run, "7")
     assert (end.code, end.last[-2:]) == (5, ("7", "the reason"))
     assert said == ["paper, seed 1: base"]
     assert "the reason" in (run.folder / ".rlp" / "study.log").read_text(encoding="utf-8")
