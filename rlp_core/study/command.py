@@ -66,7 +66,7 @@ def run(root: Path, name: str, options: RunOptions, again: Sequence[str], say: S
     checks.check_all(runs, root)
     if options.runner == "stages":
         runs = tuple(_untracked(one) for one in runs)
-        say("without DVC: nothing is shared between variants, and nothing is logged to MLflow")
+        say("without DVC: stage by stage, and nothing is logged to MLflow")
     with only_once(folder):
         cache = workspaces.shared_cache(root) if options.runner == "dvc" else None
         for one in runs:
@@ -78,7 +78,8 @@ def run(root: Path, name: str, options: RunOptions, again: Sequence[str], say: S
         jobs = min(options.jobs, len({one.seed for one in runs}))
         try:
             devices = gpus.visible_gpus()
-            for end in run_all(runs, jobs, devices, Runner(until, cache, say)):
+            runner = Runner(until, cache, say, tuple(one.folder for one in runs))
+            for end in run_all(runs, jobs, devices, runner):
                 ends.append(end)
                 how = "finished" if end.code == 0 else f"failed, exit code {end.code}"
                 say(f"{end.run.name}: {how} after {end.seconds:.0f} s")

@@ -59,11 +59,13 @@ class Runner:
         until: stages to run to; none: all.
         cache: DVC's cache, shared; None: without DVC, stage by stage.
         say: is told what happens.
+        folders: of all workspaces, one of which may have computed what another needs.
     """
 
     until: tuple[str, ...]
     cache: Path | None
     say: Say
+    folders: tuple[Path, ...] = ()
 
     def __call__(self, run: StudyRun, gpu: str | None) -> RunEnd:
         """Bring one workspace, which `rlp_core.study.workspaces` made, up to date.
@@ -94,7 +96,7 @@ class Runner:
             )
 
         if self.cache is None:
-            return run_stages(run.folder, run.params, self.until, command, heard)
+            return run_stages(run.folder, run.params, self.until, command, heard, self.folders)
         return command([sys.executable, "-m", "dvc", "repro", *self.until])
 
 

@@ -1,18 +1,19 @@
 """Runs a workspace's stages one after the other, without DVC: `--runner stages`.
 
-For a machine that is only to compute. DVC is the usual way: it shares what is equal between
-variants, and restores what was computed once. Here a stage is skipped where its own stamp says that
-nothing it depends on has changed, and nothing is shared.
+For a machine that is only to compute. DVC is the usual way: it restores what was computed once.
+Here a stage is skipped where its stamp says that nothing it depends on has changed. Where a stamp in
+another workspace of the study fits what is to be computed, the outputs are copied from there.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rlp_core.files import write_json
+from rlp_core.files import replacing_file, replacing_folder, write_json
 from rlp_core.params import Params
 from rlp_core.study.graph import in_order, stage_names
 from rlp_core.tracking.lineage import StageSpec, digests, fingerprint, stage_parameters, stage_spec
@@ -22,7 +23,12 @@ Command = Callable[[list[str]], int]
 
 
 def run_stages(
-    root: Path, params: Params, until: Sequence[str], command: Command, say: Callable[[str], None]
+    root: Path,
+    params: Params,
+    until: Sequence[str],
+    command: Command,
+    say: Callable[[str], None],
+    others: Sequence[Path] = (),
 ) -> int:
     """Bring the stages of a workspace up to date, in an order in which each finds its inputs.
 
@@ -32,6 +38,7 @@ def run_stages(
         until: stages to run to; none: all.
         command: runs a command in the workspace and returns its exit code.
         say: is told what DVC would tell: which stage runs, which is skipped.
+        others: workspaces that may have computed the same.
 
     Returns:
         0, or the exit code of the stage that failed; none after it is run.
@@ -48,13 +55,36 @@ def run_stages(
         if _is_fresh(name, spec, key, workspace):
             say(f"Stage '{name}' didn't change, skipping")
             continue
+        donors = (Workspace(other) for other in others if other != root)
+        donor = next((d for d in donors if _is_fresh(name, spec, key, d)), None)
+        if donor is not None:
+            say(f"Stage '{name}' is cached - skipping run, its outputs are in {donor.root}")
+            _take(spec, donor, workspace)
+            _write_stamp(name, spec, key, workspace)
+            continue
         say(f"Running stage '{name}':")
         _stamp(name, workspace).unlink(missing_ok=True)
         code = command([sys.executable, "-m", "rlp_core.stage", name])
         if code != 0:
             return code
-        write_json(_stamp(name, workspace), {"key": key, "outs": digests(spec.outs, workspace)})
+        _write_stamp(name, spec, key, workspace)
     return 0
+
+
+def _take(spec: StageSpec, donor: Workspace, workspace: Workspace) -> None:
+    """Copy the outputs of a stage from another workspace, each whole or not at all."""
+    for out in spec.outs:
+        source, target = donor.root / out, workspace.root / out
+        if source.is_dir():
+            with replacing_folder(target) as temporary:
+                shutil.copytree(source, temporary, dirs_exist_ok=True)
+        else:
+            with replacing_file(target) as temporary:
+                shutil.copy2(source, temporary)
+
+
+def _write_stamp(name: str, spec: StageSpec, key: str, workspace: Workspace) -> None:
+    write_json(_stamp(name, workspace), {"key": key, "outs": digests(spec.outs, workspace)})
 
 
 def _is_fresh(name: str, spec: StageSpec, key: str, workspace: Workspace) -> bool:

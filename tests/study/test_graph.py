@@ -66,9 +66,9 @@ class Commands:
                 (path / "file").write_text(name, encoding="utf-8")
         return 3 if name == self.fails else 0
 
-    def run(self, params=PARAMS, until=("evaluate@bootstrap",)) -> int:
+    def run(self, params=PARAMS, until=("evaluate@bootstrap",), others=()) -> int:
         self.ran = []
-        return run_stages(self.root, params, until, self, [].append)
+        return run_stages(self.root, params, until, self, [].append, others)
 
 
 def test_only_what_changed_runs_again(root: Path) -> None:
@@ -94,3 +94,14 @@ def test_a_stage_that_fails_ends_the_run_and_runs_again(root: Path) -> None:
     commands.fails = ""
     assert commands.run() == 0
     assert commands.ran == ["base", "bootstrap", "evaluate@bootstrap"]
+
+
+def test_what_another_workspace_computed_is_copied_while_it_is_whole(tmp_path: Path) -> None:
+    first, second = (Commands(files.checkout(tmp_path / name)) for name in ("first", "second"))
+    first.run()
+    (first.root / "models" / "bootstrap" / "file").write_text("damaged", encoding="utf-8")
+    assert second.run(others=(first.root, second.root)) == 0
+    assert second.ran == ["bootstrap"]  # evaluation read what is the same again, and was copied
+    assert (second.root / "models" / "base" / "file").read_text(encoding="utf-8") == "base"
+    second.run(others=(first.root, second.root))
+    assert second.ran == []

@@ -102,7 +102,7 @@ def test_what_a_program_says_is_in_the_log_and_at_the_end(tmp_path: Path, monkey
     process.allow_start()
 
     def stages(*given) -> int:
-        *_, start, say = given
+        *_, start, say, _others = given
         say("Running stage 'base':")
         return start(["sh", "-c", "echo $CUDA_VISIBLE_DEVICES; echo the reason; exit 5"])
 
