@@ -54,7 +54,6 @@ def run(root: Path, name: str, options: RunOptions, again: Sequence[str], say: S
     Raises:
         RlpError: whatever can be known to go wrong before any run starts.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
     begun = time.monotonic()
     path, study, folder = opened(root, name, options.folder)
     runs = planned(study, root, folder, str(path), options.seeds, options.variants)
@@ -73,28 +72,39 @@ def run(root: Path, name: str, options: RunOptions, again: Sequence[str], say: S
             if workspaces.make(one, root, cache):
                 finished.unmark(one)
         say(f"{study.title}: {len(runs)} runs in {folder}")
-        ends: list[RunEnd] = []
-        process.allow_start()
-        jobs = min(options.jobs, len({one.seed for one in runs}))
-        try:
-            devices = gpus.visible_gpus()
-            runner = Runner(until, cache, say, tuple(one.folder for one in runs))
-            for end in run_all(runs, jobs, devices, runner):
-                ends.append(end)
-                how = "finished" if end.code == 0 else f"failed, exit code {end.code}"
-                say(f"{end.run.name}: {how} after {end.seconds:.0f} s")
-        except KeyboardInterrupt:
-            _tell(runs, [], say)
-            say(f"interrupted; the same command goes on: {shlex.join(again)}")
-            return EXIT_INTERRUPTED
+        runner = Runner(until, cache, say, tuple(one.folder for one in runs))
+        ends, interrupted = _until_all_end(runs, options.jobs, runner)
     _tell(runs, ends, say)
     failed = [end for end in ends if end.code != 0]
+    if interrupted:
+        say(f"interrupted; the same command goes on: {shlex.join(again)}")
+        return EXIT_INTERRUPTED
     if failed:
         say(f"mend what is told above; the same command goes on: {shlex.join(again)}")
         return failed[0].code if 0 < failed[0].code < 256 else 1
-    say(f"all finished after {time.monotonic() - begun:.0f} s; `rlp study report {name}` writes "
-        "the page")  # fmt: skip
+    took = f"all finished after {time.monotonic() - begun:.0f} s"
+    say(f"{took}; `rlp study report {name}` writes the page")
     return 0
+
+
+def _until_all_end(
+    runs: Sequence[StudyRun], jobs: int, runner: Runner
+) -> tuple[list[RunEnd], bool]:
+    """How the runs ended, and whether Ctrl-C or SIGTERM came before the last; then none is left."""
+    ends: list[RunEnd] = []
+    side_by_side = min(jobs, len({one.seed for one in runs}))
+    process.allow_start()
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        for end in run_all(runs, side_by_side, gpus.visible_gpus(), runner):
+            ends.append(end)
+            how = "finished" if end.code == 0 else f"failed, exit code {end.code}"
+            runner.say(f"{end.run.name}: {how} after {end.seconds:.0f} s")
+    except KeyboardInterrupt:
+        return ends, True
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return ends, False
 
 
 def opened(root: Path, name: str, folder: Path | None) -> tuple[Path, StudyFile, Path]:

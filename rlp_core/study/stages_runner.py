@@ -1,8 +1,8 @@
 """Runs a workspace's stages one after the other, without DVC: `--runner stages`.
 
 For a machine that is only to compute. DVC is the usual way: it restores what was computed once.
-Here a stage is skipped where its stamp says that nothing it depends on has changed. Where a stamp in
-another workspace of the study fits what is to be computed, the outputs are copied from there.
+Here a stage is skipped where its stamp says that nothing it depends on has changed. Where a stamp
+in another workspace of the study fits what is to be computed, the outputs are copied from there.
 """
 
 from __future__ import annotations

@@ -116,12 +116,16 @@ def test_what_a_program_says_is_in_the_log_and_at_the_end(tmp_path: Path, monkey
 
 def test_what_is_missing_is_told_of_all_runs_before_any_work(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "nothing"))
+    for name in ("HF_HUB_CACHE", "HF_DATASETS_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
     study = files.STUDY | {
         "overrides": {
             "base.architecture": None,
             "base.checkpoint": "somebody/model-that-is-not-here",
             "prepare.rlp": [{"kind": "files", "name": "x", "licence": "MIT", "pattern": "x.txt"}],
+            "prepare.heldout": [
+                {"kind": "hub", "name": "somebody/texts", "licence": "MIT", "revision": "a1"}
+            ],
         }
     }
     root = files.checkout(tmp_path, study)
@@ -130,4 +134,5 @@ def test_what_is_missing_is_told_of_all_runs_before_any_work(tmp_path: Path, mon
     said = str(caught.value)
     assert said.count("rlp model import somebody/model-that-is-not-here") == 1
     assert said.count("x.txt") == 1
+    assert said.count("HF_DATASETS_OFFLINE=0 rlp study run") == 1
     assert not (root / "studies" / "trial").exists()
