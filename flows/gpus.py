@@ -1,16 +1,11 @@
-"""Which GPUs a stage may see: each is given to one stage at a time, by `CUDA_VISIBLE_DEVICES`.
-
-Looks for devices and variables only, as importing torch is slow.
-"""
+"""Which GPUs a stage may see: each is given to one stage at a time, by `CUDA_VISIBLE_DEVICES`."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 
-ROOT = Path("/")
+from rlp_core.gpus import visible_gpus
 
 
 def slots(wanted: int, devices: tuple[str, ...], say: Callable[[str], None]) -> tuple[str, ...]:
@@ -33,19 +28,3 @@ def slots(wanted: int, devices: tuple[str, ...], say: Callable[[str], None]) -> 
     if wanted > len(gpus):
         say(f"{wanted} GPU slots are asked for, {len(gpus)} can be seen: that many are shared out")
     return gpus[:wanted]
-
-
-def visible_gpus(root: Path = ROOT) -> tuple[str, ...]:
-    """The GPUs of this process, as `CUDA_VISIBLE_DEVICES` names them: numbers or identifiers."""
-    said = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if said is None:
-        nvidia = [path for path in root.glob("dev/nvidia*") if path.name[6:].isdigit()]
-        amd = root.glob("sys/class/kfd/kfd/topology/nodes/*/gpu_id")  # 0: a CPU
-        count = len(nvidia) or sum(path.read_text().strip() not in ("", "0") for path in amd)
-        return tuple(str(number) for number in range(count))
-    gpus: list[str] = []
-    for name in (part.strip() for part in said.split(",")):
-        if not name or name.startswith("-") or name in gpus:  # CUDA stops reading here too
-            break
-        gpus.append(name)
-    return tuple(gpus)

@@ -18,13 +18,13 @@ from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.futures import PrefectFuture
 
-from flows import gpus, process, recovery
+from flows import gpus, recovery
 from flows.graph import PHASES, Stage, in_phases, load_graph
 from flows.lock import sort_lock
 from flows.plan import PlannedStage, as_markdown, make_plan, summary
 from flows.schedule import Limits, alone, walk
 from flows.stage_task import Run, StageFailedError, stage_task
-from rlp_core import quiet
+from rlp_core import process, quiet
 from rlp_core.checks import check
 from rlp_core.errors import UsageError
 from rlp_core.params import Params, load

@@ -19,9 +19,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.process import GUARD
 from rlp_core import quiet
 from rlp_core.errors import ConfigError, OutputError, UnavailableError
+from rlp_core.process import GUARD
 from rlp_core.tracking import masked
 from rlp_core.workspace import Workspace
 

@@ -18,9 +18,9 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from flows import process
 from flows.graph import Stage
 from flows.plan import LOCKED
+from rlp_core import process
 from rlp_core.errors import EXIT_INTERRUPTED, EXIT_TRY_AGAIN, RlpError
 from rlp_core.quiet import SWITCHES
 from rlp_core.threads import VARIABLE as THREADS

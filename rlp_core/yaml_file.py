@@ -146,7 +146,11 @@ def _short(value: Any) -> str:
 def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:
     """Keys of the section at `location`, by walking the models."""
     models: list[type[BaseModel]] = [root]
+    is_name = False
     for step in location:
+        if is_name:  # a key that the reader chose, such as the name of a variant
+            is_name = False
+            continue
         if isinstance(step, int) or any(step == _tag(model) for model in models):
             models = [m for m in models if isinstance(step, int) or step == _tag(m)]
             continue
@@ -157,6 +161,7 @@ def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[
             if (field.alias or name) == step
         ]
         models = [model for annotation in fields for model in models_in(annotation)]
+        is_name = any(typing.get_origin(annotation) is dict for annotation in fields)
     return [f.alias or n for model in models for n, f in model.model_fields.items()]
 
 

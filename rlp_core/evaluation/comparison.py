@@ -78,7 +78,7 @@ def compare(folders: Mapping[str, Path], resampler: Resampler, arms: Arms) -> Co
     """
     items = {arm: item_files.read(folder) for arm, folder in folders.items()}
     try:
-        made = {arm: _statistics(of, items["base"]) for arm, of in items.items()}
+        made = {arm: statistics_of(of, items["base"]) for arm, of in items.items()}
         tree = {
             "settings": {
                 "confidence": resampler.confidence,
@@ -103,8 +103,17 @@ def compare(folders: Mapping[str, Path], resampler: Resampler, arms: Arms) -> Co
     return Comparison(tree, items)
 
 
-def _statistics(items: ArmItems, base: ArmItems) -> dict[str, Statistic]:
-    made = ability_statistics(items.problems, items.heldout, base.heldout)
+def statistics_of(items: ArmItems, base: ArmItems | None) -> dict[str, Statistic]:
+    """Every metric of an arm, ready to be resampled.
+
+    Args:
+        items: of the arm.
+        base: of the base model; None leaves out what is measured against it.
+
+    Raises:
+        ValueError: the base was measured on other documents or positions.
+    """
+    made = ability_statistics(items.problems, items.heldout, base.heldout if base else None)
     for name in [name for name in made if name.partition("/")[0] == "pass_at_1_thinking"]:
         twin = name.replace("_thinking", "_direct", 1)
         if twin in made:
@@ -202,32 +211,32 @@ def _bias(made: Statistics, resampler: Resampler) -> Tree:
                 *pair, margin=EQUIVALENCE_MARGIN
             )
             tree[arm][name] = {
-                "change": _difference(change) | {"p_equivalent": _number(equivalent)},
+                "change": _difference(change) | {"p_equivalent": rounded(equivalent)},
                 "magnitude": _difference(resampler.difference(*pair, magnitude=True)),
             }
     adjusted, adjusted_equivalent = holm(p_values), holm(p_equivalent)
     for arm, scores in tree.items():
         for name, entry in scores.items():
             key = f"{arm} {name}"
-            entry["change"]["p_holm"] = _number(adjusted[key])
-            entry["change"]["p_equivalent_holm"] = _number(adjusted_equivalent[key])
+            entry["change"]["p_holm"] = rounded(adjusted[key])
+            entry["change"]["p_equivalent_holm"] = rounded(adjusted_equivalent[key])
     return tree
 
 
 def _value(estimate: Estimate) -> Tree:
     return {
-        "value": _number(estimate.value),
-        "low": _number(estimate.low),
-        "high": _number(estimate.high),
+        "value": rounded(estimate.value),
+        "low": rounded(estimate.low),
+        "high": rounded(estimate.high),
         "n": estimate.n,
         "clusters": estimate.clusters,
     }
 
 
 def _difference(estimate: Estimate) -> Tree:
-    return _value(estimate) | {"p": _number(estimate.p)}
+    return _value(estimate) | {"p": rounded(estimate.p)}
 
 
-def _number(value: float) -> float | None:
+def rounded(value: float) -> float | None:
     """Rounded, so that the order of a sum in another library does not change the file."""
     return None if math.isnan(value) else round(value, _DIGITS) + 0.0

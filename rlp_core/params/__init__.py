@@ -5,11 +5,12 @@ stage's section; what changes only speed, memory or where things are logged stan
 which no stage depends on.
 """
 
-from rlp_core.params.reading import load
+from rlp_core.params.reading import from_tree, load
 from rlp_core.params.root import Params, Runtime
 
 __all__ = [
     "Params",
     "Runtime",
+    "from_tree",
     "load",
 ]

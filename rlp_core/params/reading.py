@@ -35,14 +35,27 @@ def load(path: Path, moved: Mapping[str, str] = MOVED) -> Params:
             where=str(path),
             fix="run `rlp profile use tiny`, which writes params.yaml",
         )
-    tree = read_yaml(path, "see profiles/tiny.yaml for the shape")
+    return from_tree(read_yaml(path, "see profiles/tiny.yaml for the shape"), str(path), moved)
+
+
+def from_tree(tree: dict[str, Any], where: str, moved: Mapping[str, str] = MOVED) -> Params:
+    """Check parameters that have been read.
+
+    Args:
+        tree: section, key, value.
+        where: what a message calls the place that they were read from.
+        moved: as of `load`.
+
+    Raises:
+        ConfigError: as `load`.
+    """
     faults = list(_beyond_64_bits(tree))
     if faults:
-        raise _impossible(faults, path)
+        raise _impossible(faults, where)
     try:
         return Params.model_validate(tree)
     except ValidationError as error:
-        raise _impossible(faults_of(error, tree, Params, moved), path) from error
+        raise _impossible(faults_of(error, tree, Params, moved), where) from error
 
 
 def _beyond_64_bits(tree: Any, place: str = "") -> Iterator[tuple[str, str]]:
@@ -57,9 +70,9 @@ def _beyond_64_bits(tree: Any, place: str = "") -> Iterator[tuple[str, str]]:
         yield place, f"`{place}`: a whole number of {tree.bit_length()} bits; {LARGEST} at most"
 
 
-def _impossible(faults: list[tuple[str, str]], path: Path) -> ConfigError:
+def _impossible(faults: list[tuple[str, str]], where: str) -> ConfigError:
     return ConfigError(
         "\n".join(["impossible parameters:", *(f"  - {text}" for _, text in faults)]),
-        where=f"{path}, key {', '.join(place for place, _ in faults)}",
+        where=f"{where}, key {', '.join(place for place, _ in faults)}",
         fix="correct the keys named above; docs/reference/params.md lists all of them",
     )

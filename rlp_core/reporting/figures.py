@@ -7,6 +7,7 @@ for CSS variables, so that the page can follow the reader's light or dark settin
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -134,6 +135,52 @@ def line_plots(
             axes.spines[["top", "right"]].set_visible(False)
             if place > len(panels) - 2:
                 axes.set_xlabel("step")
+        return Figure(name, caption, alt, _svg(canvas))
+
+
+@dataclass(frozen=True)
+class Band:
+    """A line over steps, and the band from `low` to `high` that it lies in."""
+
+    label: str
+    colour: str
+    steps: Sequence[float]
+    middle: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+def band_plots(
+    name: str, caption: str, alt: str, panels: Sequence[tuple[str, Sequence[Band]]]
+) -> Figure:
+    """Small multiples, two a row: a title and its bands, which have the same labels in each."""
+    lines = (len(panels) + 1) // 2
+    labels = {band.label: band for _, bands in panels for band in bands}
+    styles = dict(zip(labels, itertools.cycle(["-", "--", ":", "-."]), strict=False))
+    with _canvas(name, 1.85 * lines + 0.1 + 0.2 * len(labels)) as canvas:
+        for place, (title, bands) in enumerate(panels, start=1):
+            axes = canvas.add_subplot(lines, 2, place)
+            for band in bands:
+                marker = "o" if len(band.steps) == 1 else ""
+                axes.fill_between(
+                    band.steps, band.low, band.high, color=band.colour, alpha=0.2, linewidth=0
+                )
+                axes.plot(
+                    band.steps,
+                    band.middle,
+                    color=band.colour,
+                    linewidth=1.3,
+                    marker=marker,
+                    linestyle=styles[band.label],
+                    label=band.label,
+                )
+            axes.set_title(textwrap.fill(title, TITLE), loc="left", fontsize=FONT)
+            axes.grid(color=INK["line"], linewidth=0.6)
+            axes.spines[["top", "right"]].set_visible(False)
+            if place > len(panels) - 2:
+                axes.set_xlabel("step")
+        handles = {line.get_label(): line for axes in canvas.axes for line in axes.get_lines()}
+        canvas.legend(handles=list(handles.values()), loc="outside upper left", frameon=False)
         return Figure(name, caption, alt, _svg(canvas))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import process
+from rlp_core import process
 
 
 @pytest.fixture(scope="session")

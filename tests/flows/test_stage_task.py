@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows import process
 from flows.graph import Meta, Stage, load_graph
 from flows.stage_task import (
     EXIT_TIMED_OUT,
@@ -20,6 +19,7 @@ from flows.stage_task import (
     stage_environment,
     worth_repeating,
 )
+from rlp_core import process
 from rlp_core.errors import EXIT_INTERRUPTED
 from tests.flows import project
 

@@ -1,7 +1,7 @@
 """A command in a process group of its own, whose every process ends when it should.
 
-A Prefect task runs in a thread, and Prefect can cut neither a thread nor what it started. So the
-time limit, cancelling and Ctrl-C are enforced here: descendants are asked to end (SIGTERM), given
+Stages are started from threads, which cannot be cut, nor can what they started. So the time limit,
+cancelling and Ctrl-C are enforced here: descendants are asked to end (SIGTERM), given
 a grace in which a stage can save its work, and what is left of the group is killed.
 """
 
@@ -106,13 +106,13 @@ def run(
     cwd: Path,
     environment: dict[str, str],
     on_line: Callable[[str], None],
-    time_limit: float,
+    time_limit: float | None,
     grace: float = GRACE_SECONDS,
 ) -> int:
     """Run a command, pass on its lines, and return its exit code. No process of it survives.
 
     Args:
-        time_limit: seconds of wall time.
+        time_limit: seconds of wall time; None: as many as it takes.
         grace: seconds between asking the processes to end and killing them.
 
     Raises:
@@ -130,9 +130,10 @@ def run(
         expired.set()
         tree.end(grace)
 
-    timer = threading.Timer(time_limit, expire)
+    timer = threading.Timer(time_limit or 0.0, expire)
     timer.daemon = True
-    timer.start()
+    if time_limit is not None:
+        timer.start()
     try:
         code = tree.stream(on_line)
     finally:
