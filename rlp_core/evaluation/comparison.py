@@ -33,10 +33,10 @@ import numpy as np
 from rlp_core.arms import Arms
 from rlp_core.errors import DataError
 from rlp_core.evaluation import item_files
-from rlp_core.evaluation.abilities import ability_statistics
+from rlp_core.evaluation.abilities import DESCRIPTIONS, ability_statistics
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
-from rlp_core.evaluation.control_metrics import control_statistics
-from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
+from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS, control_statistics
+from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS, few_shot_statistics
 from rlp_core.evaluation.item_files import FORMS, ArmItems
 from rlp_core.evaluation.statistics import Array, Estimate, Resampler, Statistic, holm
 
@@ -49,6 +49,9 @@ BEST_MODE = {
 }
 """What is measured beside the abilities, with its description: an arm that answers better without
 thinking is used without, and must be compared so."""
+
+MEANINGS = DESCRIPTIONS | BEST_MODE | FEW_SHOT_DESCRIPTIONS | CONTROL_DESCRIPTIONS
+"""Every metric of an arm but the bias scores, with what it says."""
 
 _DIGITS = 6
 
@@ -122,7 +125,7 @@ def statistics_of(items: ArmItems, base: ArmItems | None) -> dict[str, Statistic
     for name in [name for name in made if name.partition("/")[0] == "pass_at_1_few_shot"]:
         forms = [made[name.replace("_few_shot", f"_{form}", 1)] for form in FORMS]
         made[name.replace("_few_shot", "_few_shot_best", 1)] = better_of(*forms)
-    made |= control_statistics(items.controls, base.controls)
+    made |= control_statistics(items.controls, base.controls if base else ())
     for thinking in (True, False):
         made |= bias_statistics(items.bias, thinking)
     return made

@@ -14,17 +14,11 @@ import jinja2
 import markupsafe
 
 from rlp_core.arms import INK, Arms
-from rlp_core.evaluation.abilities import DESCRIPTIONS
-from rlp_core.evaluation.comparison import BEST_MODE
-from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS
-from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS
+from rlp_core.evaluation.comparison import MEANINGS
 from rlp_core.reporting import examples, tables, verdicts
 from rlp_core.reporting.figures import Figure
 from rlp_core.reporting.sources import Sources
 from rlp_core.workspace import PARTS
-
-MEANINGS = DESCRIPTIONS | BEST_MODE | FEW_SHOT_DESCRIPTIONS | CONTROL_DESCRIPTIONS
-"""Metric to what it is, in words."""
 
 
 def render(sources: Sources, figures: Mapping[str, Figure]) -> str:

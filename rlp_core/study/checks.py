@@ -11,7 +11,7 @@ from rlp_core.checks import check
 from rlp_core.data.config import Hub
 from rlp_core.data.hub import local_folder
 from rlp_core.data.prepare import places_of
-from rlp_core.errors import ConfigError, MissingInputError, RlpError, UnavailableError
+from rlp_core.errors import MissingInputError, RlpError, UnavailableError
 from rlp_core.evaluation import benchmarks
 from rlp_core.params import Params
 from rlp_core.study.planned import StudyRun, told_at_once
@@ -55,7 +55,7 @@ def _faults(params: Params, root: Path) -> Iterator[RlpError]:
         yield error
     name = params.base.checkpoint
     if name and not (root / Path(name).expanduser()).is_dir():
-        fault = _model(name, params.base.revision)
+        fault = _model(name)
         if fault is not None:
             yield fault
     yield from _data_sets(params, root)
@@ -77,34 +77,11 @@ def _data_sets(params: Params, root: Path) -> Iterator[RlpError]:
                     yield fault
 
 
-def _model(name: str, revision: str) -> RlpError | None:
-    """What stands in the way of a model that no folder holds: a hub's."""
-    if name.startswith((".", "/", "~")):
-        return None  # told already: no such folder
-    if not _offline("HF_HUB_OFFLINE"):
-        return _unreachable(name, "model", "base.checkpoint")
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        found = try_to_load_from_cache(name, "config.json", revision=revision or None)
-    except HFValidationError as error:
-        return ConfigError(
-            f"{name!r} is neither a folder nor the name of a model on the hub: {error}",
-            where="base.checkpoint",
-            fix="correct it",
-        )
-    if isinstance(found, str):
+def _model(name: str) -> RlpError | None:
+    """What stands in the way of a model that is to be fetched; offline `check` has told it."""
+    if name.startswith((".", "/", "~")) or _offline("HF_HUB_OFFLINE"):
         return None
-    folder = f"data/checkpoints/{name.rpartition('/')[2].lower()}"
-    at = f" --revision {revision}" if revision else ""
-    return MissingInputError(
-        f"the model {name} is not on this machine, and downloads are off",
-        where="base.checkpoint",
-        fix=f"`HF_HUB_OFFLINE=0 rlp model import {name} {folder}{at}` brings it, or import any "
-        f"folder or .gguf file of it there; then set `base.checkpoint: {folder}`. Or allow the "
-        "study itself to download: `HF_HUB_OFFLINE=0 rlp study run ...`",
-    )
+    return _unreachable(name, "model", "base.checkpoint")
 
 
 def _data_set(source: Hub, where: str) -> RlpError | None:

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rlp_core.evaluation.abilities import DESCRIPTIONS
-from rlp_core.evaluation.comparison import BEST_MODE
+from rlp_core.evaluation.comparison import MEANINGS
 from rlp_core.reporting.charts import text
 from rlp_core.reporting.figures import Figure
 from rlp_core.study.finished_runs import CONTROLS, LAST_SHARE
@@ -89,7 +88,7 @@ def _metrics(tree: Tree) -> Iterator[str]:
         )
         for name in wanted(metric, measured):
             yield f"## {_heading(metric, name)}"
-            described = {**DESCRIPTIONS, **BEST_MODE}.get(metric, "")
+            described = MEANINGS.get(metric, "")
             if described:
                 yield f"{described[0].upper()}{described[1:]}."
             yield _values(tree, name)

@@ -9,9 +9,8 @@ from pydantic import ValidationError
 
 from rlp_core import arms
 from rlp_core.errors import ConfigError, UsageError, did_you_mean
-from rlp_core.evaluation.abilities import DESCRIPTIONS
 from rlp_core.evaluation.bias.scores import is_score
-from rlp_core.evaluation.comparison import BEST_MODE
+from rlp_core.evaluation.comparison import MEANINGS
 from rlp_core.study.config import StudyFile
 from rlp_core.study.graph import stage_names
 from rlp_core.yaml_file import faults_of, read_yaml
@@ -63,12 +62,12 @@ def read(path: Path, root: Path) -> StudyFile:
 
 def metric_known(name: str) -> bool:
     """Whether evaluation measures a metric of this name."""
-    return name in DESCRIPTIONS or name in BEST_MODE or is_score(name)
+    return name in MEANINGS or is_score(name)
 
 
 def _unknown_names(study: StudyFile, root: Path) -> Iterator[str]:
     known_arms = arms.declared().names
-    metrics = [*DESCRIPTIONS, *BEST_MODE]
+    metrics = list(MEANINGS)
     for number, metric in enumerate(study.metrics):
         if not metric_known(metric):
             yield _unknown(f"metrics.{number}", "metric", metric, metrics)
