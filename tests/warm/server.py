@@ -81,6 +81,9 @@ def prepare(libraries: list[str]) -> None:
     tasks = len(list(Path("/proc/self/task").iterdir()))
     if tasks > 1:
         sys.exit(f"{tasks} threads after the imports: it is not safe to fork")
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        sys.exit("CUDA was begun by the imports: a fork cannot use it")
 
 
 def reap(_number: int, _frame: object) -> None:
