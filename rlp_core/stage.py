@@ -34,6 +34,7 @@ from rlp_core.errors import (
 )
 from rlp_core.extras import missing
 from rlp_core.files import write_json
+from rlp_core.garbage import collection_paused
 from rlp_core.interruption import end_at_sigterm
 from rlp_core.params import Params, load
 from rlp_core.workspace import Workspace
@@ -97,11 +98,13 @@ def run_stage(name: str, root: Path) -> None:
     workspace = Workspace(root)
     params = load(workspace.params)
     check(params, root, data=name == "prepare")
-    with _only_once(name, workspace):
+    with _only_once(name, workspace), contextlib.ExitStack() as start:
+        start.enter_context(collection_paused())
         from rlp_core.tracking import open_run
 
         with open_run(name, params, workspace) as tracker:
             module = importlib.import_module(f"rlp_core.stages.{name.partition('@')[0]}")
+            start.close()
             key = tracker.fingerprint
             scratch = workspace.scratch(name, key) if key else None
             module.run(StageContext(name, params, workspace, tracker, scratch))

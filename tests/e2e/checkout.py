@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from tests import warm
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -73,11 +75,7 @@ def write_params(root: Path, params: dict[str, Any]) -> None:
 
 def environment(root: Path, **more: str) -> dict[str, str]:
     """This interpreter first, everything in the copy, and one thread."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PREFECT_", "MLFLOW_", "RLP_", "DVC_"))
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(warm.OF_A_RUN)}
     folder = str(Path(sys.executable).parent)
     return {
         **kept,
@@ -107,7 +105,19 @@ def ended(
 
 
 def run(root: Path, *command: str, **more: str) -> str:
-    """Run a command in a copy; return its output, or fail with it."""
-    finished = ended(root, [sys.executable, "-m", *command], environment(root, **more))
+    """Run a module in a copy; return what it printed, or fail with it.
+
+    The project's own commands, and the stages that DVC starts, begin with their libraries imported.
+    """
+    own = command[0].startswith("rlp_core")
+    program = warm.python() if own else sys.executable
+    finished = ended(root, [str(program), "-m", *command], with_warm_stages(root, **more))
     assert finished.returncode == 0, f"{' '.join(command)}:\n{finished.stdout[-6000:]}"
     return finished.stdout
+
+
+def with_warm_stages(root: Path, **more: str) -> dict[str, str]:
+    """The environment in which `python` has the slow libraries imported already."""
+    variables = environment(root, **more)
+    path = os.pathsep.join([str(warm.python().parent), variables["PATH"]])
+    return {**variables, "PATH": path}

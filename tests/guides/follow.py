@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from tests import warm
 from tests.e2e import checkout
 
 GUIDES = checkout.REPOSITORY / "docs" / "guides"
@@ -71,17 +72,22 @@ class Follower:
     def _run(self, command: str) -> str:
         program = next(name for name in PROGRAMS if command.startswith(name))
         arguments = [*PROGRAMS[program], *command.removeprefix(program).split()]
-        return self.process(sys.executable, *arguments)
+        return self.python(*arguments)
 
     def _git(self, *arguments: str) -> str:
         return self.process("git", *arguments)
+
+    def python(self, *arguments: str) -> str:
+        """What a Python program that succeeds prints in the copy."""
+        program = sys.executable if arguments[:2] == ("-m", "dvc") else warm.python()
+        return self.process(str(program), *arguments)
 
     def process(self, *command: str) -> str:
         """What a command that succeeds prints in the copy."""
         done = subprocess.run(
             command,
             cwd=self.root,
-            env=checkout.environment(self.root),
+            env=checkout.with_warm_stages(self.root),
             capture_output=True,
             text=True,
             check=False,

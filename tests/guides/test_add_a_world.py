@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
@@ -50,7 +49,7 @@ def test_a_wrong_answer_and_an_unsound_step_are_quarantined(followed: Follower) 
     unsound["thought"] = unsound["thought"].rsplit(" ", 1)[0] + " 7777"
     changed = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     path.write_text(changed, encoding="utf-8")
-    followed.process(sys.executable, "-m", "rlp_core.cli", "stage", "validate")
+    followed.python("-m", "rlp_core.cli", "stage", "validate")
     held = {row["id"]: row for row in read_jsonl(root / "data" / "quarantine" / "bootstrap.jsonl")}
     assert held[wrong["id"]]["rules"] == ["answer_holds"]
     assert held[unsound["id"]]["rules"] == ["steps_hold"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 
 import pytest
 
@@ -49,4 +48,4 @@ def test_the_tests_of_every_estimator_are_of_it_too(followed: Follower) -> None:
 
 def test_the_ablations_have_a_row_of_it(followed: Follower) -> None:
     program = "from benchmarks.ablations import TABLES; print(*TABLES['estimator'].rows)"
-    assert "median_centred" in followed.process(sys.executable, "-c", program).split()
+    assert "median_centred" in followed.python("-c", program).split()

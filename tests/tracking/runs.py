@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from rlp_core.tracking import tracking_uri
 from rlp_core.workspace import Workspace
+from tests import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,10 +33,15 @@ def only_run(workspace: Workspace) -> Any:
     return runs[0]
 
 
-def run_apart(script: str, workspace: Workspace) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process of its own, the workspace's root as its argument."""
+def run_apart(
+    script: str, workspace: Workspace, python: str | Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own, the workspace's root as its argument.
+
+    `python` is the interpreter; None: one that has MLflow imported already.
+    """
     return subprocess.run(
-        [sys.executable, "-c", script, str(workspace.root)],
+        [python or warm.python(), "-c", script, str(workspace.root)],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -28,6 +28,7 @@ from rlp_core.tracking import (
     open_run,
 )
 from rlp_core.workspace import Workspace
+from tests import warm
 from tests.tracking.runs import client_of, experiments_of, only_run, run_apart
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -197,7 +198,7 @@ with open_run("base", p, w) as t:
 assert open_pipeline_run(w, p, "x", {}) is None
 assert "mlflow" not in sys.modules
 """
-    done = run_apart(script, workspace)
+    done = run_apart(script, workspace, sys.executable)
     assert (done.returncode, done.stderr) == (0, "")
     assert record_of(workspace, "base")["mlflow_run_id"] is None
 
@@ -314,7 +315,7 @@ def test_processes_that_open_a_fresh_database_together(workspace: Workspace) -> 
     stages = ("evaluate@base", "evaluate@rlp", "evaluate@cpt")
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", _MANY, str(workspace.root), stage],
+            [warm.python(), "-c", _MANY, str(workspace.root), stage],
             stderr=subprocess.PIPE,
             text=True,
             cwd=ROOT,
