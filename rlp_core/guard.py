@@ -11,6 +11,9 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 
+GUARDED = "RLP_GUARDED"
+"""Variable that tells what the command starts the number of its process: see `rlp_core.stage`."""
+
 
 def main() -> None:
     """Replace this process with the command."""
@@ -19,6 +22,7 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before the kernel knew
             sys.exit(1)
+    os.environ[GUARDED] = str(os.getpid())
     os.execvp(command[0], command)
 
 

@@ -35,6 +35,7 @@ from rlp_core.errors import (
 from rlp_core.extras import missing
 from rlp_core.files import write_json
 from rlp_core.garbage import collection_paused
+from rlp_core.guard import GUARDED
 from rlp_core.interruption import end_at_sigterm
 from rlp_core.params import Params, load
 from rlp_core.workspace import Workspace
@@ -196,11 +197,30 @@ def _only_once(name: str, workspace: Workspace) -> Iterator[None]:
 
 
 def _die_with_parent() -> None:
-    """On Linux, end this process when DVC dies: DVC would leave it running as an orphan."""
+    """On Linux, end this process when DVC dies: DVC would leave it running as an orphan.
+
+    The kernel does so from now on. A DVC that died while this process was starting is told by the
+    number that the guard left, of the process which became DVC.
+    """
     if not sys.platform.startswith("linux"):
         return
     set_parent_death_signal = 1
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    started_by = os.environ.get(GUARDED, "")
+    if started_by.isdecimal() and not _runs(int(started_by)):
+        print("the process that started this stage is gone: it does not begin", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is there, and is no zombie, which nobody has waited for."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # /proc is hidden here
+    return state.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from rlp_core.errors import (
     EXIT_USAGE,
     RlpError,
 )
+from rlp_core.guard import GUARDED
 from rlp_core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -320,3 +321,38 @@ def alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def ended() -> int:
+    """The number of a process that has ended and was waited for."""
+    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def unreaped() -> int:
+    """The number of a process that has ended and nobody has waited for: a zombie."""
+    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    return process.pid
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nothing is told")
+@pytest.mark.parametrize(
+    ("started_by", "begins"),
+    [(ended, False), (unreaped, False), (os.getpid, True), (lambda: "", True)],
+)
+def test_a_stage_whose_dvc_died_while_it_was_starting_does_not_begin(
+    workspace: Workspace, started_by: Callable[[], int], begins: bool
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rlp_core.stage", "nothing"],
+        cwd=workspace.root,
+        env={**os.environ, GUARDED: str(started_by())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ("no stage is called 'nothing'" in done.stderr) is begins
+    assert ("is gone: it does not begin" in done.stderr) is not begins
+    assert (done.returncode == EXIT_INTERRUPTED) is not begins
