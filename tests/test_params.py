@@ -28,7 +28,7 @@ GONE = object()
 
 def test_the_profiles_are_there() -> None:
     assert {path.stem for path in PROFILES} == {
-        "tiny", "real-text", "smollm2-135m", "smollm2-135m-prose", "qwen3-1.7b"
+        "tiny", "real-text", "smollm2-135m", "smollm2-135m-prose", "qwen3-0.6b", "qwen3-1.7b"
     }  # fmt: skip
 
 
