@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import threading
 from pathlib import Path
 
@@ -76,7 +77,9 @@ def test_a_comparison_that_does_not_end_is_told_and_the_next_one_works(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert is_right(r"\frac12", "0.5", "math")  # the process is there
-    monkeypatch.setattr(math_answers, "SECONDS", 0.0)
+    (judge,) = math_answers._running
+    judge.send_signal(signal.SIGSTOP)  # it reads nothing more, however soon it would have answered
+    monkeypatch.setattr(math_answers, "SECONDS", 0.1)
     assert not math_answers.same_mathematics("(x-1)^2", "x^2-2x+1")
     assert "counted as wrong" in capsys.readouterr().out
     monkeypatch.undo()
