@@ -122,7 +122,7 @@ def list_studies(root: Path) -> None:
     from rlp_core.study import reading
 
     for name in reading.names(root):
-        click.echo(f"{name:16} {reading.read(reading.find(root, name), root).title}")
+        click.echo(f"{name:16} {reading.read(reading.find(root, name)).title}")
 
 
 def _parted(_context: click.Context, _option: click.Parameter, given: str | None) -> list[str]:

@@ -38,7 +38,14 @@ from rlp_core.evaluation.bias.scores import bias_statistics, is_score
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS, control_statistics
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS, few_shot_statistics
 from rlp_core.evaluation.item_files import FORMS, ArmItems
-from rlp_core.evaluation.statistics import Array, Estimate, Resampler, Statistic, holm
+from rlp_core.evaluation.statistics import (
+    Array,
+    Estimate,
+    Resampler,
+    Statistic,
+    check_paired,
+    holm,
+)
 
 EQUIVALENCE_MARGIN = 0.05
 """A change of a bias score smaller than 5 points of 100 counts as none."""
@@ -140,8 +147,8 @@ def better_of(*modes: Statistic) -> Statistic:
         ValueError: they are on different items or clusters.
     """
     first = modes[0]
-    if any(one.items != first.items or one.factors != first.factors for one in modes):
-        raise ValueError("the modes were measured on different items")
+    for other in modes[1:]:
+        check_paired(first, other)
     width = first.sums.shape[1]
 
     def formula(totals: Array) -> Array:

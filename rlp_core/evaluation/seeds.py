@@ -20,7 +20,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rlp_core.evaluation.statistics import Array, Resampler, Statistic
+from rlp_core.evaluation.statistics import (
+    Array,
+    Resampler,
+    Statistic,
+    check_paired,
+    percentile_ends,
+    too_few,
+)
 
 BySeed = Mapping[int, Statistic]
 
@@ -78,9 +85,10 @@ class SeedResampler:
         """
         both = {seed: one for seed, one in first.items() if seed in second}
         for seed, one in both.items():
-            other = second[seed]
-            if one.items != other.items or one.factors != other.factors:
-                raise ValueError(f"the two were measured on different items at seed {seed}")
+            try:
+                check_paired(one, second[seed])
+            except ValueError as error:
+                raise ValueError(f"{error} at seed {seed}") from None
         pairs = {id(one): second[seed] for seed, one in both.items()}
         return self._over_seeds(
             both,
@@ -92,7 +100,9 @@ class SeedResampler:
         """The mean of one number per seed; without an interval where there is one seed alone."""
         values = np.array(list(by_seed.values()), dtype=np.float64)
         spread = (self.seed_draws(len(values)) @ values) / max(len(values), 1)
-        low, high = self._ends(spread) if len(values) > 1 else (float("nan"), float("nan"))
+        low = high = float("nan")
+        if len(values) > 1:
+            low, high = percentile_ends(spread, self.confidence)
         mean = float(values.mean()) if len(values) else float("nan")
         return SeedEstimate(mean, low, high, dict(by_seed), 0)
 
@@ -119,18 +129,10 @@ class SeedResampler:
         by_seed = {seed: value(statistic) for seed, statistic in of.items()}
         n = sum(len(statistic.items) for statistic in of.values())
         low = high = float("nan")
-        few = any(min(map(len, statistic.factors)) < 2 for statistic in of.values())
-        if of and not few:
+        if of and not any(map(too_few, of.values())):
             each = np.stack([spread(statistic) for statistic in of.values()], axis=1)
             drawn = self.seed_draws(len(of))
-            low, high = self._ends(np.where(drawn > 0, drawn * each, 0.0).sum(axis=1) / len(of))
+            sums = np.where(drawn > 0, drawn * each, 0.0).sum(axis=1)
+            low, high = percentile_ends(sums / len(of), self.confidence)
         mean = float(np.mean(list(by_seed.values()))) if by_seed else float("nan")
         return SeedEstimate(mean, low, high, by_seed, n)
-
-    def _ends(self, spread: Array) -> tuple[float, float]:
-        known = spread[~np.isnan(spread)]
-        if not len(known):
-            return float("nan"), float("nan")
-        tail = (1 - self.confidence) / 2
-        low, high = np.quantile(known, [tail, 1 - tail])
-        return float(low), float(high)

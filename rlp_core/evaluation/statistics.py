@@ -170,7 +170,7 @@ class Resampler:
         Raises:
             ValueError: the items or clusters differ.
         """
-        _check_paired(first, second)
+        check_paired(first, second)
         size = np.abs if magnitude else _unchanged
         values = size(np.array([first.value(), second.value()]))
         value = float(values[0] - values[1])
@@ -182,10 +182,10 @@ class Resampler:
 
         Small means: shown to be equivalent, which a large p of no difference does not mean.
         """
-        _check_paired(first, second)
+        check_paired(first, second)
         spread = self.distribution(first) - self.distribution(second)
         spread = spread[~np.isnan(spread)]
-        if _too_few(first) or not len(spread):
+        if too_few(first) or not len(spread):
             return float("nan")
         outside = max(int((spread <= -margin).sum()), int((spread >= margin).sum()))
         return (1 + outside) / (1 + len(spread))
@@ -200,11 +200,9 @@ class Resampler:
     def _interval(
         self, statistic: Statistic, value: float, spread: Array, p: float = float("nan")
     ) -> Estimate:
-        known = spread[~np.isnan(spread)]
         low = high = float("nan")
-        if not _too_few(statistic) and len(known):
-            tail = (1 - self.confidence) / 2
-            low, high = (float(q) for q in np.quantile(known, [tail, 1 - tail]))
+        if not too_few(statistic):
+            low, high = percentile_ends(spread, self.confidence)
         return Estimate(value, low, high, len(statistic.items), len(statistic.clusters), p)
 
     def _weights(self, statistic: Statistic) -> Iterator[Array]:
@@ -291,11 +289,23 @@ def _unchanged(values: Array) -> Array:
     return values
 
 
-def _too_few(statistic: Statistic) -> bool:
+def percentile_ends(spread: Array, confidence: float) -> tuple[float, float]:
+    """Ends of the percentile interval of resampled values; NaN where none of them is defined."""
+    known = spread[~np.isnan(spread)]
+    if not len(known):
+        return float("nan"), float("nan")
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(known, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def too_few(statistic: Statistic) -> bool:
+    """Whether a factor has so few clusters that nothing can be learnt of the spread."""
     return min(len(names) for names in statistic.factors) < 2
 
 
-def _check_paired(first: Statistic, second: Statistic) -> None:
+def check_paired(first: Statistic, second: Statistic) -> None:
+    """Raise ValueError where two statistics are of different items or clusters."""
     if first.items != second.items or first.factors != second.factors:
         raise ValueError("the two were measured on different items")
     if not np.array_equal(first.codes, second.codes):

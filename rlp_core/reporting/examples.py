@@ -67,14 +67,15 @@ def _example(row: Row, why: str, by_arm: Mapping[str, Mapping[str, Row]]) -> Sho
 def _answer(arm: str, row: Row) -> Answer:
     return Answer(
         arm,
-        _short(row["thought"]),
-        _short(row["thinking_text"].strip()),
+        shortened(row["thought"]),
+        shortened(row["thinking_text"].strip()),
         bool(row["thinking_greedy"]),
-        _short(row["direct_text"].strip()),
+        shortened(row["direct_text"].strip()),
         bool(row["direct_greedy"]),
     )
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """A text of at most `LONGEST` characters; what is left out is counted."""
     left_out = len(text) - LONGEST
     return text if left_out <= 0 else f"{text[:LONGEST]} … ({left_out} more characters)"

@@ -27,7 +27,7 @@ def check_all(runs: Sequence[StudyRun], root: Path) -> None:
         RlpError: the one fault; or, of several, one that tells them all, each once.
     """
     faults: dict[str, RlpError] = {}
-    for run in runs:
+    for run in {run.variant: run for run in runs}.values():  # a seed changes nothing of it
         for fault in _faults(run.params, root):
             faults.setdefault(f"{fault.what} ({fault.where}); {fault.fix}", fault)
     told_at_once(faults)

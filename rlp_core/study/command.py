@@ -12,9 +12,9 @@ from typing import Literal
 
 from rlp_core import gpus, process
 from rlp_core.errors import EXIT_INTERRUPTED, UsageError, did_you_mean
+from rlp_core.stage import stage_names
 from rlp_core.study import checks, finished, reading, workspaces
 from rlp_core.study.config import StudyFile
-from rlp_core.study.graph import stage_names
 from rlp_core.study.planned import StudyRun, planned
 from rlp_core.study.runner import RunEnd, Runner, only_once, run_all
 
@@ -58,7 +58,7 @@ def run(root: Path, name: str, options: RunOptions, again: Sequence[str], say: S
     path, study, folder = opened(root, name, options.folder)
     runs = planned(study, root, folder, str(path), options.seeds, options.variants)
     until = options.until or study.until
-    _check_until(until, root)
+    _check_until(until)
     if options.runner == "dvc":
         checks.require_dvc()
     workspaces.check_folder(folder, root)
@@ -110,7 +110,7 @@ def _until_all_end(
 def opened(root: Path, name: str, folder: Path | None) -> tuple[Path, StudyFile, Path]:
     """The file of a study, what it holds, and the folder of its workspaces."""
     path = reading.find(root, name)
-    study = reading.read(path, root)
+    study = reading.read(path)
     place = root / (folder or Path(reading.FOLDER, path.stem))
     return path, study, place.resolve()
 
@@ -127,8 +127,8 @@ def _tell(runs: Sequence[StudyRun], ends: Sequence[RunEnd], say: Say) -> None:
             say(f"  all of them: {end.run.folder / '.rlp' / 'study.log'}")
 
 
-def _check_until(until: Sequence[str], root: Path) -> None:
-    known = stage_names(root)
+def _check_until(until: Sequence[str]) -> None:
+    known = stage_names()
     for stage in until:
         if stage not in known:
             raise UsageError(

@@ -7,13 +7,11 @@ from statistics import fmean
 from typing import Any
 
 from rlp_core.evaluation.item_files import Row
+from rlp_core.reporting.examples import shortened
 from rlp_core.study.finished_runs import FinishedRun
 
 SHOWN = 2
 """Of each kind."""
-
-LONGEST = 600
-"""Characters of a text that are shown."""
 
 
 def choose(runs: Sequence[FinishedRun], arm: str) -> dict[str, list[dict[str, Any]]]:
@@ -48,11 +46,11 @@ def _shown(seed: int, row: Row) -> dict[str, Any]:
     return {
         "seed": seed,
         "benchmark": row["benchmark"],
-        "prompt": _short(row["prompt"]),
+        "prompt": shortened(row["prompt"]),
         "answer": row["answer"],
-        "thought": _short(row["thought"]),
-        "after_thinking": _short(row["thinking_text"]),
-        "without": _short(row["direct_text"]),
+        "thought": shortened(row["thought"]),
+        "after_thinking": shortened(row["thinking_text"]),
+        "without": shortened(row["direct_text"]),
         "right_after_thinking": round(fmean(row["thinking"]), 6),
         "right_without": round(fmean(row["direct"]), 6),
     }
@@ -64,8 +62,3 @@ def _gain(row: Row) -> float:
 
 def _greedy_gain(row: Row) -> int:
     return int(row["thinking_greedy"]) - int(row["direct_greedy"])
-
-
-def _short(text: str) -> str:
-    left_out = len(text) - LONGEST
-    return text if left_out <= 0 else f"{text[:LONGEST]} … ({left_out} more characters)"

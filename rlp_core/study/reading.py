@@ -11,8 +11,8 @@ from rlp_core import arms
 from rlp_core.errors import ConfigError, UsageError, did_you_mean
 from rlp_core.evaluation.bias.scores import is_score
 from rlp_core.evaluation.comparison import MEANINGS
+from rlp_core.stage import stage_names
 from rlp_core.study.config import StudyFile
-from rlp_core.study.graph import stage_names
 from rlp_core.yaml_file import faults_of, read_yaml
 
 FOLDER = "studies"
@@ -41,7 +41,7 @@ def find(root: Path, name: str) -> Path:
     return path
 
 
-def read(path: Path, root: Path) -> StudyFile:
+def read(path: Path) -> StudyFile:
     """Read and check a study file.
 
     Raises:
@@ -54,7 +54,7 @@ def read(path: Path, root: Path) -> StudyFile:
     except ValidationError as error:
         faults = [text for _, text in faults_of(error, tree, StudyFile, {})]
         raise _impossible(path, faults) from error
-    faults = list(_unknown_names(study, root))
+    faults = list(_unknown_names(study))
     if faults:
         raise _impossible(path, faults)
     return study
@@ -65,14 +65,14 @@ def metric_known(name: str) -> bool:
     return name in MEANINGS or is_score(name)
 
 
-def _unknown_names(study: StudyFile, root: Path) -> Iterator[str]:
+def _unknown_names(study: StudyFile) -> Iterator[str]:
     known_arms = arms.declared().names
     metrics = list(MEANINGS)
     for number, metric in enumerate(study.metrics):
         if not metric_known(metric):
             yield _unknown(f"metrics.{number}", "metric", metric, metrics)
     for stage in study.until:
-        known_stages = stage_names(root)
+        known_stages = stage_names()
         if stage not in known_stages:
             yield _unknown("until", "stage", stage, known_stages)
     for number, pair in enumerate(study.pairs):

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from rlp_core.files import replacing_file, replacing_folder, write_json
 from rlp_core.params import Params
-from rlp_core.study.graph import in_order, stage_names
+from rlp_core.stage import stage_names
+from rlp_core.study.graph import in_order
 from rlp_core.tracking.lineage import StageSpec, digests, fingerprint, stage_parameters, stage_spec
 from rlp_core.workspace import Workspace
 
@@ -46,7 +47,7 @@ def run_stages(
     workspace = Workspace(root)
     specs = {
         name: spec
-        for name in stage_names(root)
+        for name in stage_names()
         if (spec := stage_spec(name, params, workspace)) is not None
     }
     for name in in_order(specs, until):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rlp_core.params import load
-from rlp_core.study.graph import in_order, stage_names
+from rlp_core.stage import stage_names
+from rlp_core.study.graph import in_order
 from rlp_core.study.stages_runner import run_stages
 from rlp_core.tracking.lineage import StageSpec, stage_spec
 from rlp_core.workspace import Workspace
@@ -19,13 +20,13 @@ PARAMS = load(files.REPOSITORY / "profiles" / "tiny.yaml")
 
 
 def specs(root: Path) -> dict[str, StageSpec]:
-    return {name: stage_spec(name, PARAMS, Workspace(root)) for name in stage_names(root)}
+    return {name: stage_spec(name, PARAMS, Workspace(root)) for name in stage_names()}
 
 
 def test_the_stages_are_those_that_dvc_lists() -> None:
     command = [sys.executable, "-m", "dvc", "stage", "list", "--name-only"]
     done = subprocess.run(command, cwd=files.REPOSITORY, capture_output=True, text=True, check=True)
-    assert sorted(stage_names(files.REPOSITORY)) == sorted(done.stdout.split())
+    assert sorted(stage_names()) == sorted(done.stdout.split())
 
 
 def test_every_stage_stands_behind_those_it_reads() -> None:

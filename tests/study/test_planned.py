@@ -22,7 +22,7 @@ SECTIONS = st.dictionaries(KEYS, TREES)
 
 
 def plan(root: Path, **chosen: tuple) -> tuple[StudyRun, ...]:
-    study = reading.read(reading.find(root, "trial"), root)
+    study = reading.read(reading.find(root, "trial"))
     return planned(study, root, root / "studies" / "trial", "trial.yaml", **chosen)
 
 

@@ -17,7 +17,7 @@ ROOT = files.REPOSITORY
 
 @pytest.mark.parametrize("name", reading.names(ROOT))
 def test_every_study_of_the_project_can_be_read(name: str) -> None:
-    assert reading.read(reading.find(ROOT, name), ROOT).title
+    assert reading.read(reading.find(ROOT, name)).title
 
 
 def test_a_study_is_found_by_name_and_by_file(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, place: str, value: Any, said: st
     node[last] = value
     root = files.checkout(tmp_path, study)
     with pytest.raises(ConfigError) as caught:
-        reading.read(reading.find(root, "trial"), root)
+        reading.read(reading.find(root, "trial"))
     assert said in str(caught.value)
 
 
@@ -60,5 +60,5 @@ def test_all_unknown_names_are_told_at_once(tmp_path: Path) -> None:
     study = files.STUDY | {"until": ["nothing"], "metrics": ["neither", "nor"]}
     root = files.checkout(tmp_path, study)
     with pytest.raises(ConfigError) as caught:
-        reading.read(reading.find(root, "trial"), root)
+        reading.read(reading.find(root, "trial"))
     assert str(caught.value).count("  - ") == 3
