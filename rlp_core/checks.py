@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ def check(params: Params, root: Path, *, data: bool = True) -> None:
 
 def _faults(params: Params, root: Path, *, data: bool) -> Iterator[RlpError]:
     yield from _promotion(params)
+    yield from _arms_asked(params)
     yield from _checkpoint(params, root, begins=data)
     if data:
         yield from _folder(root / params.prepare.folder)
@@ -73,11 +74,7 @@ def _promotion(params: Params) -> Iterator[RlpError]:
     known = arms.declared().names
     for arm in params.promote.candidates:
         if arm not in known:
-            yield ConfigError(
-                f"no arm is called {arm!r}",
-                where="params.yaml, key promote.candidates",
-                fix=f"{did_you_mean(arm, known)}choose among: {', '.join(known)}",
-            )
+            yield _no_arm(arm, known, "promote.candidates")
     if not params.promote.candidates:
         yield ConfigError(
             "no arm may win",
@@ -99,6 +96,21 @@ def _promotion(params: Params) -> Iterator[RlpError]:
             where="params.yaml, key promote.metric",
             fix=f"{did_you_mean(benchmark, names)}choose among: {', '.join(names)}",
         )
+
+
+def _arms_asked(params: Params) -> Iterator[RlpError]:
+    known = arms.declared().names
+    for arm in params.evaluate.shots.arms:
+        if arm not in known:
+            yield _no_arm(arm, known, "evaluate.shots.arms")
+
+
+def _no_arm(arm: str, known: Sequence[str], key: str) -> RlpError:
+    return ConfigError(
+        f"no arm is called {arm!r}",
+        where=f"params.yaml, key {key}",
+        fix=f"{did_you_mean(arm, known)}choose among: {', '.join(known)}",
+    )
 
 
 def _checkpoint(params: Params, root: Path, *, begins: bool) -> Iterator[RlpError]:

@@ -158,12 +158,13 @@ def run_study(
 @study.command("report")
 @click.argument("name")
 @click.option("--folder", type=click.Path(path_type=Path), help="By default studies/NAME.")
+@click.option("--into", type=click.Path(path_type=Path), help="Write here; archives of runs too.")
 @click.pass_obj
-def report_study(root: Path, name: str, folder: Path | None) -> None:
+def report_study(root: Path, name: str, folder: Path | None, into: Path | None) -> None:
     """Write results.md, results.json and figures/ of study NAME from the runs that are finished."""
     from rlp_core.study.report import report
 
-    for line in report(root, name, folder):
+    for line in report(root, name, folder, into):
         click.echo(line)
 
 

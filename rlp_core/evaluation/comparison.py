@@ -178,7 +178,7 @@ def _for_nothing(made: Statistics, resampler: Resampler) -> Tree:
 
     tree: Tree = {}
     for arm in made:
-        if arm == "base" or names[0] not in made[arm]:
+        if arm == "base" or "pass_at_1_thinking" not in made[arm]:
             continue
         tree[arm] = {}
         for name in names:

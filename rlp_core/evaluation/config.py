@@ -53,6 +53,11 @@ class Shots(Section):
     """
 
     count: Count = Field(default=0, description="Examples per problem; 0: problems are asked bare.")
+    arms: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Arms that are asked so; empty: all. `[base]` is enough to tell which part of "
+        "a gain examples give for nothing.",
+    )
     max_tokens: Positive = Field(
         default=1024,
         description="Tokens of a prompt with its examples at most, in every form; examples that do "
@@ -69,6 +74,10 @@ class Shots(Section):
         description="What stands between work and answer where the work is plain text. The work, "
         "this and the answer have as many tokens as a thought, its delimiters and an answer.",
     )
+
+    def asked(self, arm: str) -> bool:
+        """Whether an arm is asked with examples too."""
+        return self.count > 0 and (not self.arms or arm in self.arms)
 
 
 class Evaluate(Section):

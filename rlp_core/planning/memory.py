@@ -135,12 +135,12 @@ def decoding(shape: ModelShape, precision: str, drawn: Decoding) -> Moment:
             TRUNKS: drawn.trunks * drawn.trunk * token * shape.layers,
             CACHE: rows * drawn.room * token * shape.layers,
             ACTIVATIONS: max(moved, through.most + scores),
-            LOGITS: _sampled(shape, precision, drawn),
+            LOGITS: _sampled(shape, drawn),
         },
     )
 
 
-def _sampled(shape: ModelShape, precision: str, drawn: Decoding) -> int:
+def _sampled(shape: ModelShape, drawn: Decoding) -> int:
     """Logits in fp32, probabilities and their sums in float64.
 
     Where a few thoughts still share a row, each of them is given its sums: hardly fewer rows, and
@@ -150,8 +150,7 @@ def _sampled(shape: ModelShape, precision: str, drawn: Decoding) -> int:
     later = (28 if drawn.each > 1 else 20) * min(drawn.rows, at_once)
     first = (12 + 8 * drawn.each) * min(drawn.prompts, at_once)
     scored = 12 * min(drawn.rows, at_once)
-    head = MASTER * shape.table if precision != "float32" else 0
-    return head + shape.vocabulary * max(later, first, scored)
+    return shape.vocabulary * max(later, first, scored)
 
 
 def reading(

@@ -51,7 +51,8 @@ def evaluate(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Pla
         read = reasoned + ahead
         found.append(memory.reading(model, precision, some, read, ahead, "after control thoughts"))
         spent = spent.plus(work.reading(model, "score", _control_texts(settings), read, ahead))
-    if settings.shots.count:
+    with_examples = settings.shots.asked(stage.partition("@")[2])
+    if with_examples:
         more, spent_too = _few_shot(params, model)
         found, spent = [*found, *more], spent.plus(spent_too)
     return Plan(
@@ -62,7 +63,7 @@ def evaluate(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Pla
         (
             f"{think.rows} thoughts in flight, {answer.rows} answers",
             f"{some} texts a pass where they are scored",
-            *_few_shot_said(settings),
+            *(_few_shot_said(settings) if with_examples else ()),
         ),
         spent,
         (
@@ -119,8 +120,6 @@ def _few_shot(params: Params, model: ModelShape) -> tuple[list[Moment], Work]:
 
 
 def _few_shot_said(settings: Evaluate) -> tuple[str, ...]:
-    if not settings.shots.count:
-        return ()
     return (
         f"{settings.shots.count} examples in prompts of up to {settings.shots.max_tokens} tokens",
     )

@@ -44,7 +44,7 @@ def run(context: StageContext) -> None:
         f"{len(all_documents)} held-out documents drawn"
     )
     examples = []
-    if settings.shots.count:
+    if settings.shots.asked(context.arm):
         shown = common.read_part(context, EXAMPLE_PART, Demonstration)
         examples = pool(shown, problems, settings.shots, context.name)
     items = load_items(settings.bias, params.seed, context.workspace.root)

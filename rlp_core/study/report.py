@@ -9,12 +9,14 @@ from rlp_core import arms
 from rlp_core.errors import MissingInputError
 from rlp_core.evaluation.seeds import SeedResampler
 from rlp_core.files import replacing_folder, write_json, write_text
-from rlp_core.study import curves, finished, finished_runs, page, results
+from rlp_core.study import archives, curves, finished, finished_runs, page, results
 from rlp_core.study.command import opened
 from rlp_core.study.planned import planned
 
 
-def report(root: Path, name: str, folder: Path | None = None) -> Iterator[str]:
+def report(
+    root: Path, name: str, folder: Path | None = None, into: Path | None = None
+) -> Iterator[str]:
     """Write `results.md`, `results.json` and `figures/` into the folder of a study.
 
     Equal runs give equal bytes.
@@ -23,6 +25,8 @@ def report(root: Path, name: str, folder: Path | None = None) -> Iterator[str]:
         root: the checkout.
         name: of the study, or its file.
         folder: of its workspaces; None: `studies/NAME`.
+        into: to write to, with an archive of each finished run, so that page and numbers can be
+            kept and made again without the workspaces; None: `folder`, without archives.
 
     Yields:
         What a person is told.
@@ -54,11 +58,17 @@ def report(root: Path, name: str, folder: Path | None = None) -> Iterator[str]:
     tree = results.gather(study, states, read, resampler, declared)
     figures = curves.draw(tree, declared)
     text = page.markdown(tree, path.stem, figures)
-    with replacing_folder(place / "figures") as drawn:
+    written = place if into is None else root / into
+    with replacing_folder(written / "figures") as drawn:
         for figure in figures.values():
             write_text(drawn / f"{figure.name}.svg", figure.document())
-    write_json(place / "results.json", tree)
-    write_text(place / "results.md", text)
+    write_json(written / "results.json", tree)
+    write_text(written / "results.md", text)
+    if into is not None:
+        with replacing_folder(written / "runs") as kept:
+            for run in done:
+                archives.write(run, kept)
     if len(done) < len(runs):
         yield f"{len(done)} of {len(runs)} runs are finished; the page names the others"
-    yield f"wrote results.md, results.json and figures/ to {place}"
+    what = "results.md, results.json and figures/" if into is None else "results and runs"
+    yield f"wrote {what} to {written}"

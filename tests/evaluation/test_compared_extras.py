@@ -90,6 +90,18 @@ def test_the_gain_is_what_examples_give_and_what_is_left(tree: dict[str, Any]) -
     assert 0 < tree["few_shot"]["rlp"]["left"]["p"] < 0.05
 
 
+def test_examples_for_the_base_alone_are_enough(tmp_path: Path, tree: dict[str, Any]) -> None:
+    made = arms.write_all(tmp_path)
+    arms.add_few_shot(made["base"], "base")
+    found = tree_of(made)
+    assert found["few_shot"] == tree["few_shot"]
+    assert "pass_at_1_few_shot" not in found["arms"]["rlp"]
+    headings = tables.columns_of(found)
+    assert "pass_at_1_few_shot_best" in headings
+    for group in tables.main_table(found, ARMS):
+        assert all(len(line.cells) == len(headings) for line in group.lines)
+
+
 def test_sentences_say_which_part_is_for_nothing(tree: dict[str, Any]) -> None:
     good, bad = (verdicts.for_nothing(tree, arm, "base") for arm in ("rlp", "cpt"))
     assert (good.tone, bad.tone) == ("good", "bad")
@@ -129,7 +141,7 @@ def test_an_arm_that_was_not_asked_so_shows_a_dash(folders: dict[str, Path]) -> 
     made = dict(folders)
     made["cpt"] = arms.write_arm(folders["cpt"].parent / "without", "cpt")
     tree = tree_of(made)
-    assert "cpt" not in tree["few_shot"]
+    assert "cpt" in tree["few_shot"]  # asked bare, over a base that was shown examples
     line = next(
         line
         for group in tables.main_table(tree, ARMS)

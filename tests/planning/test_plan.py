@@ -244,6 +244,8 @@ def test_examples_and_controls_are_counted_where_they_are_asked_for() -> None:
     assert "work after examples" in {moment.name for moment in few.moments}
     assert bare.peak.total <= few.peak.total
     assert "3 examples in prompts of up to 90 tokens" in few.passes
+    others = Shots(count=3, arms=("no-such-arm",), max_tokens=90)
+    assert plan("evaluate", evaluate__shots=others) == bare
     one, far = (plan("evaluate", evaluate__controls=True, evaluate__horizon=h) for h in (1, 9))
     assert bare.work.total < one.work.total < far.work.total
     places = TINY.evaluate.heldout_documents * TINY.evaluate.heldout_positions

@@ -259,6 +259,20 @@ def test_the_logits_of_a_bf16_head_are_not_rounded_to_bf16():
     assert hidden.grad.dtype == head.grad.dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("rows", [1, 7])
+@pytest.mark.parametrize("block", [3, 10_000])
+def test_a_bf16_head_is_made_fp32_by_blocks_where_nothing_is_learnt(monkeypatch, rows, block):
+    """Blocks that end within the head and one that is longer than it give the same sums."""
+    monkeypatch.setattr(logits, "BLOCK", block)
+    model = models.model(3).to(torch.bfloat16)
+    hidden = inputs(model, rows)[0].detach().to(torch.bfloat16)
+    exact = hidden.double() @ model.get_output_embeddings().weight.double().T
+    with torch.no_grad():
+        found = logits.logits_of(model, hidden)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), exact, atol=1e-5, rtol=1e-5)
+
+
 def test_a_step_without_a_ban_masks_nothing(monkeypatch):
     """A mask would cost a wait for the device, chunk by chunk."""
     model = models.model(3)

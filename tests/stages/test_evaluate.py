@@ -148,6 +148,14 @@ def test_without_examples_nothing_is_read_for_them(workspace: Workspace) -> None
     assert "data/validated/finetune.jsonl" not in read
 
 
+def test_an_arm_that_is_not_named_is_asked_without_examples(workspace: Workspace) -> None:
+    of = settings(shots=Shots(count=2, arms=("rlp",), max_tokens=90))
+    with files_read(workspace.root) as read:
+        evaluate.run(context("evaluate@base", workspace, of))
+    assert "data/validated/finetune.jsonl" not in read
+    assert not (workspace.report("evaluate@base") / "items" / "few_shot.jsonl").exists()
+
+
 def test_too_few_examples_are_told_before_any_work(workspace: Workspace) -> None:
     of = settings(shots=Shots(count=1000, max_tokens=90))
     with pytest.raises(ConfigError, match="too few examples"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from rlp_core.arms import declared
 from rlp_core.errors import DataError, MissingInputError
 from rlp_core.evaluation.abilities import DESCRIPTIONS
 from rlp_core.files import folder_sha256, read_jsonl, write_jsonl, write_text
-from rlp_core.study import examples, finished
+from rlp_core.study import examples, finished, workspaces
 from rlp_core.study.report import report
 from tests.evaluation import arms
 from tests.reporting import run as made_up
@@ -38,6 +39,7 @@ def finish(run) -> None:
     for arm in declared().names:
         arms.write_arm(run.folder / "reports" / "evaluate" / arm / "items", arm, run.seed)
     write_text(run.folder / "reports" / "rlp" / "steps.csv", AUDIT.format(run.seed))
+    write_text(run.folder / "params.yaml", workspaces.params_text(run))
     finished.mark(run, ())
 
 
@@ -66,6 +68,22 @@ def test_two_reports_are_equal_and_tell_no_place(root: Path, tmp_path: Path) -> 
         [(folder / name).read_bytes() for name in parts], folder_sha256(folder / "figures")
     )  # fmt: skip
     assert str(tmp_path) not in text + json.dumps(tree)
+
+
+def test_a_page_can_be_made_again_from_what_was_kept(root: Path, tmp_path: Path) -> None:
+    """Archives hold numbers alone, in the same bytes each time, and stand in for the workspaces."""
+    text, tree = results(root)
+    write_text(root / "studies" / "trial" / "paper" / "seed-1" / "reports" / "page.html", "large")
+    said = [line for place in ("kept", "again") for line in report(root, "trial", into=Path(place))]
+    assert said[0] == f"wrote results and runs to {root / 'kept'}"
+    assert folder_sha256(root / "kept") == folder_sha256(root / "again")
+    for archive in (root / "kept" / "runs").iterdir():
+        with tarfile.open(archive) as opened:
+            assert not [name for name in opened.getnames() if name.endswith(".html")]
+            opened.extractall(tmp_path / "unpacked", filter="data")
+    list(report(root, "trial", folder=tmp_path / "unpacked"))
+    assert (tmp_path / "unpacked" / "results.md").read_text(encoding="utf-8") == text
+    assert json.loads((tmp_path / "unpacked" / "results.json").read_text()) == tree
 
 
 def test_values_are_means_of_seeds_within_their_intervals(root: Path) -> None:
