@@ -57,8 +57,7 @@ def run(root: Path, name: str, options: RunOptions, again: Sequence[str], say: S
     begun = time.monotonic()
     path, study, folder = opened(root, name, options.folder)
     runs = planned(study, root, folder, str(path), options.seeds, options.variants)
-    until = options.until or study.until
-    _check_until(until)
+    _check_until(options.until)
     if options.runner == "dvc":
         checks.require_dvc()
     workspaces.check_folder(folder, root)
@@ -72,7 +71,7 @@ def run(root: Path, name: str, options: RunOptions, again: Sequence[str], say: S
             if workspaces.make(one, root, cache):
                 finished.unmark(one)
         say(f"{study.title}: {len(runs)} runs in {folder}")
-        runner = Runner(until, cache, say, tuple(one.folder for one in runs))
+        runner = Runner(options.until, cache, say, tuple(one.folder for one in runs))
         ends, interrupted = _until_all_end(runs, options.jobs, runner)
     _tell(runs, ends, say)
     failed = [end for end in ends if end.code != 0]

@@ -12,6 +12,14 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")]
 Text = Annotated[str, Field(min_length=1)]
 
 
+Stages = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+def _one_or_several(given: Any) -> Any:
+    """A stage by itself stands for a list of one."""
+    return (given,) if isinstance(given, str) else given
+
+
 class StudyVariant(Section):
     """One way to run the pipeline."""
 
@@ -20,6 +28,9 @@ class StudyVariant(Section):
         default={},
         description="Parameters that differ, by dotted key or nested; null takes a key out.",
     )
+    until: Stages = Field(default=(), description="Stages to run to, in place of the study's.")
+
+    _listed = field_validator("until", mode="before")(_one_or_several)
 
 
 class StudyPair(Section):
@@ -48,9 +59,7 @@ class StudyFile(Section):
     variants: Annotated[dict[Name, StudyVariant], Field(min_length=1)] = Field(
         description="Name to description and overrides."
     )
-    until: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        default=(), description="Stages to run to; empty: all of the graph."
-    )
+    until: Stages = Field(default=(), description="Stages to run to; empty: all of the graph.")
     metrics: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = Field(
         description="Metrics that are reported, of every arm and benchmark."
     )
@@ -58,10 +67,7 @@ class StudyFile(Section):
         default=(), description="Differences that are reported."
     )
 
-    @field_validator("until", mode="before")
-    @classmethod
-    def _one_or_several(cls, given: Any) -> Any:
-        return (given,) if isinstance(given, str) else given
+    _listed = field_validator("until", mode="before")(_one_or_several)
 
     @field_validator("seeds", "metrics", "until")
     @classmethod

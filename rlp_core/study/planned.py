@@ -37,6 +37,7 @@ class StudyRun:
         tree: what its `params.yaml` holds.
         params: the same, checked.
         links: folders of the checkout that the workspace sees as its own, relative to both.
+        until: stages to run to; none: all.
     """
 
     variant: str
@@ -45,6 +46,7 @@ class StudyRun:
     tree: Tree
     params: Params
     links: tuple[str, ...]
+    until: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -103,7 +105,13 @@ def _run(
     params = from_tree(tree, place)
     links = _resolve(tree, params, root)
     return StudyRun(
-        name, seed, folder / name / f"seed-{seed}", tree, from_tree(tree, place), tuple(links)
+        name,
+        seed,
+        folder / name / f"seed-{seed}",
+        tree,
+        from_tree(tree, place),
+        tuple(links),
+        study.variants[name].until or study.until,
     )
 
 

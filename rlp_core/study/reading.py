@@ -71,10 +71,9 @@ def _unknown_names(study: StudyFile) -> Iterator[str]:
     for number, metric in enumerate(study.metrics):
         if not metric_known(metric):
             yield _unknown(f"metrics.{number}", "metric", metric, metrics)
-    for stage in study.until:
-        known_stages = stage_names()
-        if stage not in known_stages:
-            yield _unknown("until", "stage", stage, known_stages)
+    yield from _unknown_stages("until", study.until)
+    for name, variant in study.variants.items():
+        yield from _unknown_stages(f"variants.{name}.until", variant.until)
     for number, pair in enumerate(study.pairs):
         place = f"pairs.{number}"
         for key, arm in (("arm", pair.arm), ("over", pair.over)):
@@ -95,6 +94,13 @@ def _unknown_names(study: StudyFile) -> Iterator[str]:
     ):
         if "seed" in overrides:
             yield f"`{place}.seed`: the seeds of a study stand under `seeds`"
+
+
+def _unknown_stages(place: str, stages: Iterable[str]) -> Iterator[str]:
+    known = stage_names()
+    for stage in stages:
+        if stage not in known:
+            yield _unknown(place, "stage", stage, known)
 
 
 def _unknown(place: str, what: str, name: str, known: Iterable[str]) -> str:

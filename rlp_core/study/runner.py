@@ -56,7 +56,7 @@ class Runner:
     """How a workspace is run.
 
     Attributes:
-        until: stages to run to; none: all.
+        until: stages to run to, in place of what the study says.
         cache: DVC's cache, shared; None: without DVC, stage by stage.
         say: is told what happens.
         folders: of all workspaces, one of which may have computed what another needs.
@@ -86,7 +86,7 @@ class Runner:
             heard.last.append(f"error: {error}")
             code = error.exit_code
         if code == 0:
-            finished.mark(run, self.until)
+            finished.mark(run, self.until or run.until)
         return RunEnd(run, code, time.monotonic() - begun, tuple(heard.last))
 
     def _stages(self, run: StudyRun, environment: dict[str, str], heard: _Heard) -> int:
@@ -95,9 +95,10 @@ class Runner:
                 words, cwd=run.folder, environment=environment, on_line=heard, time_limit=None
             )
 
+        until = self.until or run.until
         if self.cache is None:
-            return run_stages(run.folder, run.params, self.until, command, heard, self.folders)
-        return command([sys.executable, "-m", "dvc", "repro", *self.until])
+            return run_stages(run.folder, run.params, until, command, heard, self.folders)
+        return command([sys.executable, "-m", "dvc", "repro", *until])
 
 
 def run_all(

@@ -51,7 +51,7 @@ def _advantages(name: str, predicted, baseline, clip: float | None = None) -> to
 def _change(name: str, seed: int) -> float:
     """Largest change of an advantage when S_ema falls by 2.5 nats at one place of three."""
     predicted, baseline = normal(seed, 3, 4), normal(seed + 1, 3)
-    moved = baseline - torch.tensor([2.5, 0.0, 0.0])
+    moved = baseline + torch.tensor([2.5, -2.5, 0.0])  # beyond a floor there, away from it here
     difference = _advantages(name, predicted, moved) - _advantages(name, predicted, baseline)
     return float(difference.abs().max())
 
@@ -106,6 +106,16 @@ def test_positive_pushes_no_thought_away(seed):
     found = advantages("positive", r)
     assert (found >= 0).all()
     assert torch.equal(found > 0, r > 0)
+
+
+@given(seeds)
+def test_floored_is_equation_7_where_every_thought_helped(seed):
+    """And a thought that misled is one that changed nothing, however much it misled."""
+    r = normal(seed, 3, 4)
+    helped = r.abs()
+    torch.testing.assert_close(advantages("floored", helped), advantages("rloo", helped))
+    deeper = torch.where(r < 0, 100 * r, r)
+    assert torch.equal(advantages("floored", r), advantages("floored", deeper))
 
 
 @pytest.mark.parametrize("name", COMPARING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,13 @@ def test_the_runs_are_variants_by_seeds_and_only_what_is_said_differs(tmp_path: 
         changed = {"seed": run.seed, "rlp": profile["rlp"] | {"temperature": warmth}}
         assert run.params.model_dump() == profile | changed
     assert [r.name for r in plan(root, seeds=(2,), variants=("warm",))] == ["warm, seed 2"]
+
+
+def test_a_variant_may_end_elsewhere_than_the_study(tmp_path: Path) -> None:
+    study = copy.deepcopy(files.STUDY) | {"until": "compare"}
+    study["variants"]["warm"]["until"] = "evaluate@rlp"
+    ends = {run.variant: run.until for run in plan(files.checkout(tmp_path, study))}
+    assert ends == {"paper": ("compare",), "warm": ("evaluate@rlp",)}
 
 
 @pytest.mark.parametrize("chosen", [{"seeds": (3,)}, {"variants": ("wram",)}])

@@ -38,6 +38,7 @@ def test_a_study_is_found_by_name_and_by_file(tmp_path: Path) -> None:
         ("pairs", [{"arm": "rpl", "over": "cpt", "metric": "bits_per_byte"}], "did you mean `rlp`"),
         ("pairs", [{"arm": "rlp", "over": "rlp", "metric": "bits_per_byte"}], "with itself"),
         ("until", "evaluate@rpl", "did you mean `evaluate@rlp`"),
+        ("variants.paper.until", "evaluate@rpl", "did you mean `evaluate@rlp`"),
         ("seeds", [1, 1], "stands twice"),
         ("seeds", [-1], "greater than or equal to 0"),
         ("overrides", {"seed": 4}, "stand under `seeds`"),
