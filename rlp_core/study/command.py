@@ -15,7 +15,7 @@ from rlp_core.errors import EXIT_INTERRUPTED, UsageError, did_you_mean
 from rlp_core.stage import stage_names
 from rlp_core.study import checks, finished, reading, workspaces
 from rlp_core.study.config import StudyFile
-from rlp_core.study.planned import StudyRun, planned
+from rlp_core.study.planned import StudyRun, planned, planned_folders
 from rlp_core.study.runner import RunEnd, Runner, only_once, run_all
 
 Say = Callable[[str], None]
@@ -71,7 +71,7 @@ def run(root: Path, name: str, options: RunOptions, again: Sequence[str], say: S
             if workspaces.make(one, root, cache):
                 finished.unmark(one)
         say(f"{study.title}: {len(runs)} runs in {folder}")
-        runner = Runner(options.until, cache, say, tuple(one.folder for one in runs))
+        runner = Runner(options.until, cache, say, planned_folders(study, folder))
         ends, interrupted = _until_all_end(runs, options.jobs, runner)
     _tell(runs, ends, say)
     failed = [end for end in ends if end.code != 0]

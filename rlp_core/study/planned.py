@@ -107,12 +107,21 @@ def _run(
     return StudyRun(
         name,
         seed,
-        folder / name / f"seed-{seed}",
+        _folder(folder, name, seed),
         tree,
         from_tree(tree, place),
         tuple(links),
         study.variants[name].until or study.until,
     )
+
+
+def planned_folders(study: StudyFile, folder: Path) -> tuple[Path, ...]:
+    """The workspaces of all runs, asked for now or not: each may have what others need."""
+    return tuple(_folder(folder, name, seed) for seed in study.seeds for name in study.variants)
+
+
+def _folder(folder: Path, variant: str, seed: int) -> Path:
+    return folder / variant / f"seed-{seed}"
 
 
 def merged(tree: Mapping[str, Any], given: Mapping[str, Any]) -> Tree:

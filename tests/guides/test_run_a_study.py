@@ -87,6 +87,12 @@ def test_a_study_that_was_killed_goes_on_and_has_its_page(tmp_path: Path) -> Non
     assert str(followed.root) not in page
     assert set(followed.changed()) == {f"studies/{NAME}.yaml"}
 
+    kept = next(part for part in TEXT.split("```sh\n")[1:] if "--into" in part).split("```")[0]
+    rlp = f"{sys.executable} -m rlp_core.cli "
+    followed.process("bash", "-ec", kept.replace("rlp study", f"{rlp}study"))
+    for made in ("unpacked", f"kept/{NAME}"):
+        assert written(followed.root / made) == before
+
 
 def test_what_the_checkout_has_run_is_taken_from_its_cache(by_dvc: Path, tmp_path: Path) -> None:
     root = tmp_path / "copy"

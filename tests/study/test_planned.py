@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rlp_core.errors import ConfigError, UsageError
 from rlp_core.params import load
 from rlp_core.study import reading, workspaces
-from rlp_core.study.planned import StudyRun, merged, planned
+from rlp_core.study.planned import StudyRun, merged, planned, planned_folders
 from rlp_core.yaml_file import read_yaml
 from tests.study import files
 
@@ -70,6 +70,13 @@ def test_a_variant_may_end_elsewhere_than_the_study(tmp_path: Path) -> None:
     study["variants"]["warm"]["until"] = "evaluate@rlp"
     ends = {run.variant: run.until for run in plan(files.checkout(tmp_path, study))}
     assert ends == {"paper": ("compare",), "warm": ("evaluate@rlp",)}
+
+
+def test_what_a_run_may_take_over_lies_with_all_runs_asked_for_or_not(tmp_path: Path) -> None:
+    root = files.checkout(tmp_path)
+    study = reading.read(root / "studies" / "trial.yaml")
+    folder = plan(root)[0].folder.parents[1]
+    assert set(planned_folders(study, folder)) == {run.folder for run in plan(root)}
 
 
 @pytest.mark.parametrize("chosen", [{"seeds": (3,)}, {"variants": ("wram",)}])
