@@ -10,8 +10,6 @@ from rlp_core.section import Count, Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")]
 Text = Annotated[str, Field(min_length=1)]
-
-
 Stages = Annotated[tuple[str, ...], Field(strict=False)]
 
 

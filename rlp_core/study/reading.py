@@ -72,8 +72,8 @@ def _unknown_names(study: StudyFile) -> Iterator[str]:
         if not metric_known(metric):
             yield _unknown(f"metrics.{number}", "metric", metric, metrics)
     yield from _unknown_stages("until", study.until)
-    for name, variant in study.variants.items():
-        yield from _unknown_stages(f"variants.{name}.until", variant.until)
+    for title, of in study.variants.items():
+        yield from _unknown_stages(f"variants.{title}.until", of.until)
     for number, pair in enumerate(study.pairs):
         place = f"pairs.{number}"
         for key, arm in (("arm", pair.arm), ("over", pair.over)):
