@@ -49,7 +49,7 @@ def _advantages(name: str, predicted, baseline, clip: float | None = None) -> to
 
 
 def _change(name: str, seed: int) -> float:
-    """Largest change of an advantage when S_ema falls by 2.5 nats at one place of three."""
+    """Largest change of an advantage when S_ema moves by 2.5 nats at two places of three."""
     predicted, baseline = normal(seed, 3, 4), normal(seed + 1, 3)
     moved = baseline + torch.tensor([2.5, -2.5, 0.0])  # beyond a floor there, away from it here
     difference = _advantages(name, predicted, moved) - _advantages(name, predicted, baseline)

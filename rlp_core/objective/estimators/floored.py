@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from statistics import mean
 from typing import TYPE_CHECKING
 
 from rlp_core.objective.estimators._estimator import estimator
+from rlp_core.objective.estimators.rloo import rloo
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def _textbook(rewards: list[list[float]]) -> list[list[float]]:
-    """Of each group a floored reward less the mean of the others'."""
-    floored = [[max(r, 0.0) for r in group] for group in rewards]
-    return [
-        [r - mean(group[:i] + group[i + 1 :]) for i, r in enumerate(group)] for group in floored
-    ]
+    found: list[list[float]] = rloo.textbook([[max(r, 0.0) for r in group] for group in rewards])
+    return found
 
 
 @estimator(textbook=_textbook, compares_group=True, ema_reaches_gradient=True)
@@ -27,6 +24,5 @@ def floored(rewards: Tensor) -> Tensor:
     costs has none. Where both are drawn, the mean of working can be a loss though it finds the
     answer more often, and not to think is then what equation 7 learns.
     """
-    group = rewards.shape[1]
-    raised = rewards.clamp(min=0)
-    return group / (group - 1) * (raised - raised.mean(dim=1, keepdim=True))
+    found: Tensor = rloo.function(rewards.clamp(min=0))
+    return found
