@@ -14,6 +14,7 @@ from rlp_core.data.records import Demonstration, Document, Problem
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.evaluation.evaluator import Evaluator
+from rlp_core.evaluation.problem_rows import problem_rows
 from rlp_core.files import read_jsonl, write_json
 from rlp_core.params import Params
 from rlp_core.policy.model import load
@@ -70,7 +71,7 @@ def run_one(workspace: Path, changes: dict[str, Any], every: int, target: Path) 
     read = draw_equally(heldout, params.evaluate.heldout_documents, lambda d: d.source)
 
     def measured() -> dict[str, float]:
-        items = evaluator.problems(asked)
+        items = problem_rows(evaluator, asked)
         gains = evaluator.heldout(read)
         return {name: s.value() for name, s in ability_statistics(items, gains).items()}
 

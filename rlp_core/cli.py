@@ -196,6 +196,25 @@ def show_prompt(name: str) -> None:
 
 
 @main.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Your own; by default what evaluate.benchmark_folder usually names, data/benchmarks.",
+)
+@click.pass_obj
+def benchmarks(root: Path, folder: Path | None) -> None:
+    """List the benchmarks: those of the package, and your own."""
+    from rlp_core.evaluation import benchmarks as library
+
+    known = library.files(root / (folder or "data/benchmarks"))
+    width = max(map(len, known))
+    for name, path in sorted(known.items()):
+        found = library.read(path)
+        click.echo(f"{name:{width}}  {found.group:19}  {found.answer:8}  {found.title}")
+
+
+@main.command()
 @click.argument("kind")
 def schema(kind: str) -> None:
     """Print the JSON Schema of KIND: document, demonstration or problem."""

@@ -21,8 +21,26 @@ EVALUATION_PARTS = ("heldout", "problems")
 EXAMPLE_PART = "finetune"
 """Training data that evaluation shows as worked examples (`evaluate.shots`), and never asks."""
 
-AnswerRule = Literal["exact", "math", "choice"]
+AnswerRule = Literal["exact", "math", "choice", "acc", "acc_norm"]
 """How the answer to a problem is marked: `docs/reference/answers.md`."""
+
+WEIGHED_RULES = ("acc", "acc_norm")
+"""Rules of choices that are weighed by their likelihood; by all others answers are written."""
+
+CHOICE_RULES = ("choice", *WEIGHED_RULES)
+"""Rules of problems with choices."""
+
+BenchmarkGroup = Literal[
+    "question-answering",
+    "commonsense",
+    "mathematics",
+    "planning-and-games",
+    "transfer",
+    "abstract-reasoning",
+    "cause-and-effect",
+    "other",
+]
+"""Benchmarks that ask for one ability, reported together."""
 
 WRITTEN = ("data/prepared", "data/validated", "data/quarantine", "models", "reports", ".rlp")
 """Folders that stages write to."""

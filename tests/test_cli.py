@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rlp_core import prompts
+from rlp_core.evaluation import benchmarks
 from rlp_core.cli import main
 from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, EXIT_USAGE
 from rlp_core.workspace import Workspace
@@ -147,6 +148,17 @@ def test_a_stage_is_run_as_its_own_process_would(checkout: Path) -> None:
     )
     assert done.returncode == EXIT_USAGE
     assert "did you mean `evaluate@rlp`?" in done.stderr
+
+
+def test_benchmarks_are_listed_those_of_the_user_too(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "benchmarks"
+    folder.mkdir(parents=True)
+    shutil.copy(benchmarks.BUILT_IN / "gsm8k.yaml", folder / "mine.yaml")
+    listed = [line.split() for line in rlp(tmp_path, "benchmarks").output.splitlines()]
+    assert [line[0] for line in listed] == sorted([*benchmarks.files(Path("none")), "mine"])
+    assert ["hellaswag", "commonsense", "acc_norm", "HellaSwag"] in listed
+    (folder / "mine.yaml").write_text("title: x\n")
+    assert rlp(tmp_path, "benchmarks").exit_code == EXIT_CONFIG
 
 
 def test_prompts_are_listed_and_shown(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from rlp_core.data.config import Source
 from rlp_core.section import Count, Section
-from rlp_core.workspace import AnswerRule
+from rlp_core.workspace import AnswerRule, BenchmarkGroup
 
 
 class Benchmark(Section):
@@ -17,7 +17,10 @@ class Benchmark(Section):
     licence: str = Field(min_length=1, description="SPDX identifier, or what the source states.")
     answer: AnswerRule = Field(
         description="How answers are marked: docs/reference/answers.md. Problems with choices are "
-        "marked by `choice`, and only they."
+        "marked by `choice`, `acc` or `acc_norm`, and only they."
+    )
+    group: BenchmarkGroup = Field(
+        default="other", description="The ability that it asks for; groups are reported together."
     )
     problems: Count = Field(
         default=0, description="Problems at most, drawn by content hash; 0: all that there are."

@@ -50,13 +50,16 @@ class Mapping(Section):
     )
     context: str = Field(default="", description="Demonstration: what is read.")
     thought: str = Field(default="", description="Demonstration: what is thought.")
-    continuation: str = Field(default="", description="Demonstration: what follows.")
+    continuation: str = Field(
+        default="",
+        description="Demonstration: what follows. Problem with `contexts`: what follows each.",
+    )
     prompt: str = Field(default="", description="Problem: what is asked.")
     answer: str = Field(default="", description="Problem: the right answer.")
     answer_index: str = Field(
         default="",
         description="Problem: instead of `answer`, which of the choices is right: a template that "
-        "gives its number or letter.",
+        "gives its number or letter; of two, false is the first and true the second.",
     )
     first_index: Annotated[int, Field(ge=0, le=1)] = Field(
         default=0, description="Problem: the number that `answer_index` gives the first choice."
@@ -65,7 +68,22 @@ class Mapping(Section):
         default=(), description="Problem: the options, a template each."
     )
     choices_field: str = Field(
-        default="", description="Problem: the field with the options, where one lists them all."
+        default="",
+        description="Problem: the field with the options, where one lists them all, or those after "
+        "`choices`.",
+    )
+    choices_separator: str = Field(
+        default="", description="Problem: what parts the options in `choices_field`, if it is text."
+    )
+    contexts: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Problem with weighed choices: what is read before each, a template each, "
+        "where that differs; `continuation` follows it.",
+    )
+    cluster: str = Field(
+        default="",
+        description="Problem: what it has in common with others that are not independent of it; "
+        "empty: it stands alone.",
     )
 
 

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from rlp_core.data import equations, expressions
+from rlp_core.data import equations, expressions, problems
 from rlp_core.data.blocks import blocks_of, chunks
 from rlp_core.data.config import Files, Hub, Mapping
 from rlp_core.data.records import (
     Demonstration,
     Document,
+    Problem,
     Record,
     content_key,
     hash_share,
@@ -31,7 +32,7 @@ REQUIRED = {
 ALLOWED = {
     "document": ("text", "answer_span"),
     "demonstration": ("context", "thought", "continuation"),
-    "problem": ("prompt", "answer", "answer_index", "first_index", "choices", "choices_field"),
+    "problem": problems.ALLOWED,
 }
 IDENTIFYING = {"document": "text", "demonstration": "context", "problem": "prompt"}
 """What makes two records the same where the mapping names no `key`."""
@@ -44,6 +45,7 @@ NO_TEMPLATES = (
     "equation",
     "first_index",
     "choices_field",
+    "choices_separator",
 )
 
 
@@ -83,7 +85,8 @@ class Mapper:
         self._taken: set[str] = set()
         self._only = {name: as_written(value) for name, value in self.mapping.only.items()}
         self._check_templates()
-        self._check_choices()
+        if kind is Problem:
+            problems.check(self.mapping, f"{place}.mapping")
         self._check_cuts()
         self._expression = self._compile()
 
@@ -153,40 +156,11 @@ class Mapper:
                 fix=f"take it out; a {kind} is made from {', '.join(ALLOWED[kind])}",
             )
         templates = {name: getattr(self.mapping, name) for name in given - set(NO_TEMPLATES)}
-        many = templates.pop("choices", ())
-        templates |= {f"choices[{index}]": template for index, template in enumerate(many)}
+        for several in ("choices", "contexts"):
+            many = templates.pop(several, ())
+            templates |= {f"{several}[{index}]": template for index, template in enumerate(many)}
         for name, template in sorted(templates.items()):
             check_template(template, f"{self.place}.mapping.{name} = {template!r}")
-
-    def _check_choices(self) -> None:
-        mapping, where = self.mapping, f"{self.place}.mapping"
-        if self.kind.__name__ != "Problem":
-            return
-        if bool(mapping.answer) == bool(mapping.answer_index):
-            raise ConfigError(
-                "a problem needs the template `answer`, or else `answer_index`, and not both",
-                where=f"{where}.answer",
-                fix='name the field with the answer: answer: "{field}"; or the one that says which '
-                'choice is right: answer_index: "{label}"',
-            )
-        if mapping.choices and mapping.choices_field:
-            raise ConfigError(
-                "`choices` and `choices_field` both name the options",
-                where=f"{where}.choices",
-                fix="give one of the two",
-            )
-        if mapping.answer_index and not (mapping.choices or mapping.choices_field):
-            raise ConfigError(
-                "`answer_index` picks one of the choices, and there are none",
-                where=f"{where}.answer_index",
-                fix='list them: choices: ["{choice1}", "{choice2}"]; or give `choices_field`',
-            )
-        if mapping.first_index and not mapping.answer_index:
-            raise ConfigError(
-                "`first_index` says how `answer_index` counts",
-                where=f"{where}.first_index",
-                fix="give `answer_index`, or take it out",
-            )
 
     def _check_cuts(self) -> None:
         kind = self.kind.__name__.lower()
@@ -244,42 +218,10 @@ class Mapper:
             return {"text": text, "spans": spans}
         if self.kind is Demonstration:
             return {n: self._fill(n, row) for n in ALLOWED["demonstration"]}
-        made: dict[str, Any] = {"prompt": self._fill("prompt", row)}
-        if self.mapping.answer:
-            made["answer"] = self._fill("answer", row)
-        if self.mapping.choices_field:
-            made["choices"] = row.choices(self.mapping.choices_field)
-        elif self.mapping.choices:
-            made["choices"] = [
-                Template(row, f"choices[{index}]").vformat(template, (), row.fields)
-                for index, template in enumerate(self.mapping.choices)
-            ]
-        if self.mapping.answer_index:
-            made["answer"] = self._indexed(row, made["choices"])
-        return made
+        return problems.fields_of(self.mapping, row)
 
     def _fill(self, name: str, row: MappedRow) -> str:
         return Template(row, name).vformat(getattr(self.mapping, name), (), row.fields)
-
-    def _indexed(self, row: MappedRow, choices: list[str]) -> str:
-        """The choice that `answer_index` names, by a number or a letter."""
-        template = Template(row, "answer_index", numbers=True)
-        told = template.vformat(self.mapping.answer_index, (), row.fields).strip()
-        first = self.mapping.first_index
-        if len(told) == 1 and told.isascii() and told.isalpha():
-            index = ord(told.upper()) - ord("A")
-        elif told.isascii() and told.isdigit() and len(told) < 10:
-            index = int(told) - first
-        else:
-            index = -1
-        if not 0 <= index < len(choices):
-            raise DataError(
-                f"`answer_index` gives {told[:60]!r}, and there are {len(choices)} choices, "
-                f"numbered from {first}",
-                where=f"{row.where} ({self.place}.mapping.answer_index)",
-                fix="give the number or letter of a choice; `first_index: 1` where the first is 1",
-            )
-        return choices[index]
 
     def _spans(self, text: str, row: MappedRow) -> list[list[int]]:
         marked = self._fill("answer_span", row)

@@ -23,7 +23,13 @@ from rlp_core.data.procedural_config import Procedural
 from rlp_core.data.records import Demonstration, Document, Problem, Record, kind_of
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.files import folder_sha256, sha256, write_json, write_jsonl
-from rlp_core.workspace import EVALUATION_PARTS, PARTS, PROBLEM_PARTS, TRAINING_PARTS
+from rlp_core.workspace import (
+    CHOICE_RULES,
+    EVALUATION_PARTS,
+    PARTS,
+    PROBLEM_PARTS,
+    TRAINING_PARTS,
+)
 
 FORMAT = 1
 """Version of the manifest's shape."""
@@ -86,7 +92,7 @@ class Place:
         if self.benchmark is None:
             return {}
         name, settings = self.benchmark
-        return {"benchmark": name, "rule": settings.answer}
+        return {"benchmark": name, "rule": settings.answer, "group": settings.group}
 
 
 def places_of(settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str) -> Iterator[Place]:
@@ -261,13 +267,14 @@ def _problems(
     found = list(made)
     for record, where in found:
         assert isinstance(record, Problem)
-        if bool(record.choices) is not (benchmark.answer == "choice"):
+        if bool(record.choices) is not (benchmark.answer in CHOICE_RULES):
             what = "has choices" if record.choices else "has no choices"
             raise ConfigError(
                 f"a problem of the benchmark {name!r} {what}, and its answers are marked by "
                 f"`{benchmark.answer}`",
                 where=where,
-                fix="`answer: choice` and a mapping that names the choices belong together",
+                fix=f"one of {', '.join(f'`answer: {rule}`' for rule in CHOICE_RULES)} and a "
+                "mapping that names the choices belong together",
             )
     limit = benchmark.problems or len(found)
     kept = {record.id for record, _ in sorted(found, key=lambda pair: _rank(pair[0]))[:limit]}

@@ -18,7 +18,12 @@ from pydantic import (
     model_serializer,
 )
 
-from rlp_core.workspace import DEMONSTRATION_PARTS, DOCUMENT_PARTS, AnswerRule
+from rlp_core.workspace import (
+    DEMONSTRATION_PARTS,
+    DOCUMENT_PARTS,
+    AnswerRule,
+    BenchmarkGroup,
+)
 
 
 class Record(BaseModel):
@@ -79,11 +84,48 @@ class Problem(Record):
     )
     rule: AnswerRule = Field(
         default="exact",
-        description="How its answer is marked: as a number or text, as mathematics, as a choice.",
+        description="How its answer is marked: as a number or text, as mathematics, as a choice "
+        "that is written, or that is weighed.",
     )
     choices: list[str] = Field(
         default_factory=list, description="The options to choose from; empty for free answers."
     )
+    group: BenchmarkGroup = Field(
+        default="other", description="The ability that its benchmark asks for."
+    )
+    cluster: str = Field(
+        default="",
+        description="Problems of one cluster (of one story, one template) are not independent, and "
+        "are drawn together; empty: it stands alone.",
+    )
+    contexts: list[str] = Field(
+        default_factory=list,
+        description="Weighed choices: what is read before each, where that differs; empty: the "
+        "prompt.",
+    )
+    continuations: list[str] = Field(
+        default_factory=list,
+        description="Weighed choices: the text of each whose likelihood counts; empty: a space and "
+        "the choice.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        row: dict[str, Any] = write(self)
+        for name, usual in _USUAL.items():
+            if row.get(name) == usual:
+                row.pop(name)
+        return row
+
+    def weighed(self) -> list[tuple[str, str]]:
+        """Of each choice what is read before it, and the text whose likelihood counts."""
+        contexts = self.contexts or [self.prompt] * len(self.choices)
+        texts = self.continuations or [f" {choice}" for choice in self.choices]
+        return list(zip(contexts, texts, strict=True))
+
+
+_USUAL: dict[str, Any] = {"group": "other", "cluster": "", "contexts": [], "continuations": []}
+"""Fields of a problem that are written only where they say something."""
 
 
 KINDS: dict[str, type[Record]] = {

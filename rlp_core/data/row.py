@@ -178,8 +178,8 @@ def check_template(template: str, where: str) -> None:
 class Template(string.Formatter):
     """Fills one template, and takes nothing for a text that is none.
 
-    `!s` writes texts, numbers, truth values and dates; a list, an object or bytes would become
-    Python's notation, which stands in no file.
+    `!s` writes texts, numbers, truth values and dates, `!l` a list of texts, a line each; any other
+    list, an object or bytes would become Python's notation, which stands in no file.
 
     Args:
         row: the row.
@@ -201,12 +201,20 @@ class Template(string.Formatter):
         field, inner = value
         if not conversion:
             return value
+        if conversion == "l":
+            return field, self._lines(field, inner)
         if isinstance(inner, list | tuple | dict | set | bytes | bytearray):
             raise self.row.wrong_type(field, inner, self.name)
         try:
             return field, super().convert_field(inner, conversion)
         except ValueError as error:  # a whole number of thousands of digits
             raise self.row.wrong_type(field, "a number too long to write", self.name) from error
+
+    def _lines(self, field: str, value: Any) -> str:
+        """A list of texts, a line each."""
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self.row.wrong_type(field, value, self.name)
+        return "\n".join(value)
 
     def format_field(self, value: Any, format_spec: str) -> str:
         field, inner = value

@@ -1,7 +1,11 @@
 """What an arm can do, as statistics over its items: the one place where these metrics are defined.
 
-What problems are asked is told apart by benchmark: `METRIC/BENCHMARK`, and under `METRIC` alone the
-macro average, in which every benchmark weighs the same however many problems it has.
+What problems are asked is told apart by benchmark, `METRIC/BENCHMARK`, and by the ability that
+several of them ask for, `METRIC/group:GROUP`; under `METRIC` alone stands the macro average, in
+which every benchmark weighs the same however many problems it has, and so in a group.
+
+Of benchmarks whose choices are weighed, and not written, pass@1 is the share of problems whose
+likeliest choice is right, by the rule of the benchmark.
 
 With and without thoughts, so that thinking can be compared with the same model's own direct
 answer, and with the base model's. Log-probabilities are in nats.
@@ -13,8 +17,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rlp_core.evaluation.item_files import Row
+from rlp_core.evaluation.choosing import likeliest
+from rlp_core.evaluation.item_files import Row, cluster_of
 from rlp_core.evaluation.statistics import Array, Statistic, collect, divide, mean
+from rlp_core.workspace import WEIGHED_RULES
+
+GROUP = "group:"
+"""Before the name of a group, where a benchmark's could stand; no benchmark is called so."""
 
 DESCRIPTIONS = {
     "pass_at_1_thinking": "share of sampled answers that are right, after thinking",
@@ -32,6 +41,20 @@ DESCRIPTIONS = {
     "thought_tokens": "mean tokens of a sampled thought",
     "forced_close_share": "share of sampled thoughts that had to be closed by force",
 }
+
+KIND_DESCRIPTIONS = {
+    "maj_at_k_thinking": "share of problems whose most frequent written answer is right, after "
+    "thinking",
+    "maj_at_k_direct": "share of problems whose most frequent written answer is right, without "
+    "thinking",
+    "acc_thinking": "share of problems with weighed choices whose likeliest is right, after "
+    "thinking",
+    "acc_direct": "share of problems with weighed choices whose likeliest is right, without "
+    "thinking",
+    "acc_norm_thinking": "the same after thinking, the likeliest per character",
+    "acc_norm_direct": "the same without thinking, the likeliest per character",
+}
+"""What only problems of one kind tell: those with written answers, or with weighed choices."""
 
 OF_A_BENCHMARK = frozenset(
     {
@@ -61,7 +84,9 @@ LOWER_IS_BETTER = frozenset(
 def ability_statistics(
     problems: Sequence[Row], heldout: Sequence[Row], base: Sequence[Row] | None = None
 ) -> dict[str, Statistic]:
-    """Every metric of `DESCRIPTIONS`, of problems also per benchmark, ready to be resampled.
+    """Every metric of `DESCRIPTIONS`, and those of `KIND_DESCRIPTIONS` that the problems tell.
+
+    Of problems also per benchmark; ready to be resampled.
 
     Problems and documents are clusters.
 
@@ -73,7 +98,7 @@ def ability_statistics(
     Raises:
         ValueError: the base was measured on other documents or positions.
     """
-    made = told_by_benchmark(problems, _per_problem(problems)) | _texts(heldout)
+    made = problem_statistics(problems) | _texts(heldout)
     if base is not None:
         made |= _against_base(heldout, base)
     return made
@@ -94,9 +119,32 @@ def told_by_benchmark(
         made[name] = _macro(rows, of, values)
         for benchmark in sorted(set(of)):
             mine = [i for i, other in enumerate(of) if other == benchmark]
-            ids, keys = [rows[i]["id"] for i in mine], [rows[i]["key"] for i in mine]
-            made[f"{name}/{benchmark}"] = mean(ids, keys, [values[i] for i in mine])
+            ids, clusters = [rows[i]["id"] for i in mine], [cluster_of(rows[i]) for i in mine]
+            made[f"{name}/{benchmark}"] = mean(ids, clusters, [values[i] for i in mine])
+        for group, members in sorted(_groups(rows).items()):
+            mine = [i for i, other in enumerate(of) if other in members]
+            made[f"{name}/{GROUP}{group}"] = _macro(
+                [rows[i] for i in mine], [of[i] for i in mine], [values[i] for i in mine]
+            )
     return made
+
+
+def chance_levels(rows: Sequence[Row]) -> dict[str, float]:
+    """By benchmark the share of right answers of somebody who draws lots among the options."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row.get("options"):
+            found.setdefault(row["benchmark"], []).append(1 / row["options"])
+    return {name: float(np.mean(found[name])) for name in sorted(found)}
+
+
+def _groups(rows: Sequence[Row]) -> dict[str, set[str]]:
+    """The benchmarks of each group that has several; with one it would say the same twice."""
+    members: dict[str, set[str]] = {}
+    for row in rows:
+        members.setdefault(row.get("group", "other"), set()).add(row["benchmark"])
+    all_of_them = {row["benchmark"] for row in rows}
+    return {g: names for g, names in members.items() if 1 < len(names) < len(all_of_them)}
 
 
 def _macro(rows: Sequence[Row], of: Sequence[str], values: Sequence[float]) -> Statistic:
@@ -110,14 +158,32 @@ def _macro(rows: Sequence[Row], of: Sequence[str], values: Sequence[float]) -> S
     for row, benchmark in enumerate(of):
         place = 2 * names.index(benchmark)
         sums[row, place : place + 2] = values[row], 1
-    ids, keys = [row["id"] for row in rows], [row["key"] for row in rows]
-    return collect(ids, keys, sums, _mean_of_means)
+    ids, clusters = [row["id"] for row in rows], [cluster_of(row) for row in rows]
+    return collect(ids, clusters, sums, _mean_of_means)
 
 
 def _mean_of_means(totals: Array) -> Array:
     means = divide(totals[..., 0::2], totals[..., 1::2])
     averaged: Array = means.mean(axis=-1)
     return averaged
+
+
+def problem_statistics(rows: Sequence[Row]) -> dict[str, Statistic]:
+    """What problems tell: all of them, those with written answers, those with weighed choices."""
+    made = told_by_benchmark(rows, _per_problem(rows))
+    voted = [row for row in rows if "thinking_majority" in row]
+    weighed = [row for row in rows if "logprob_direct" in row]
+    for mode in ("thinking", "direct"):
+        if voted:
+            values = [float(row[f"{mode}_majority"]) for row in voted]
+            made |= told_by_benchmark(voted, {f"maj_at_k_{mode}": values})
+        for rule in WEIGHED_RULES if weighed else ():
+            values = [
+                float(likeliest(row[f"logprob_{mode}"], row["characters"], rule) == row["right"])
+                for row in weighed
+            ]
+            made |= told_by_benchmark(weighed, {f"{rule}_{mode}": values})
+    return made
 
 
 def _per_problem(rows: Sequence[Row]) -> dict[str, list[float]]:

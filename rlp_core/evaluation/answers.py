@@ -54,6 +54,39 @@ def is_right(
     return _equal(answer, expected) or (rule == "math" and same_mathematics(answer, expected))
 
 
+def majority(
+    answers: Sequence[str], rule: AnswerRule = "exact", choices: Sequence[str] = ()
+) -> str:
+    """The answer that most of several agree on; of equally many the one that came first.
+
+    Two answers agree where one would be right if the other were expected, by `exact`, or by naming
+    one option: mathematics is not judged pair by pair, which could take long. An empty answer, or
+    one that names no option, agrees with none, and wins only where there is no other.
+
+    Args:
+        answers: at least one.
+        rule: of the benchmark.
+        choices: the options, for `choice`.
+    """
+    found: list[tuple[str, int]] = []
+    for answer in answers:
+        if not answer.strip() or (rule == "choice" and choice(answer, choices) is None):
+            continue
+        for place, (other, votes) in enumerate(found):
+            if _agree(answer, other, rule, choices):
+                found[place] = other, votes + 1
+                break
+        else:
+            found.append((answer, 1))
+    return max(found, key=lambda pair: pair[1])[0] if found else answers[0]
+
+
+def _agree(one: str, other: str, rule: AnswerRule, choices: Sequence[str]) -> bool:
+    if rule == "choice":
+        return choice(one, choices) == choice(other, choices)
+    return _equal(one, other)
+
+
 def choice(answer: str, choices: Sequence[str]) -> int | None:
     """Which option an answer names: by its text, else by its letter; None where by neither.
 

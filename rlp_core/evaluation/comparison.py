@@ -6,6 +6,7 @@ The result is one tree of numbers, written as `reports/comparison.json`:
     arms.ARM.METRIC                    {value, low, high, n, clusters}
     differences.ARM.REFERENCE.METRIC   {value, low, high, p, n, clusters}
     few_shot.ARM.NAME                  as a difference; only where examples were tried
+    chance.BENCHMARK                   right answers by drawing lots; only of those with choices
     bias.ARM.METRIC.change             {value, low, high, p, p_holm, p_equivalent,
                                         p_equivalent_holm, n, clusters}
     bias.ARM.METRIC.magnitude          {value, low, high, p, n, clusters}
@@ -33,7 +34,13 @@ import numpy as np
 from rlp_core.arms import Arms
 from rlp_core.errors import DataError
 from rlp_core.evaluation import item_files
-from rlp_core.evaluation.abilities import DESCRIPTIONS, ability_statistics
+from rlp_core.evaluation.abilities import (
+    DESCRIPTIONS,
+    KIND_DESCRIPTIONS,
+    ability_statistics,
+    chance_levels,
+    problem_statistics,
+)
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS, control_statistics
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS, few_shot_statistics
@@ -57,7 +64,9 @@ BEST_MODE = {
 """What is measured beside the abilities, with its description: an arm that answers better without
 thinking is used without, and must be compared so."""
 
-MEANINGS = DESCRIPTIONS | BEST_MODE | FEW_SHOT_DESCRIPTIONS | CONTROL_DESCRIPTIONS
+MEANINGS = (
+    DESCRIPTIONS | KIND_DESCRIPTIONS | BEST_MODE | FEW_SHOT_DESCRIPTIONS | CONTROL_DESCRIPTIONS
+)
 """Every metric of an arm but the bias scores, with what it says."""
 
 _DIGITS = 6
@@ -103,7 +112,9 @@ def compare(folders: Mapping[str, Path], resampler: Resampler, arms: Arms) -> Co
             "bias": _bias(made, resampler),
         }
         if items["base"].few_shot:
-            tree["few_shot"] = _for_nothing(made, resampler)
+            tree["few_shot"] = _for_nothing(made, items, resampler)
+        if levels := chance_levels(items["base"].problems):
+            tree["chance"] = {name: rounded(level) for name, level in levels.items()}
     except ValueError as error:
         raise DataError(
             f"the arms cannot be compared: {error}",
@@ -162,10 +173,17 @@ def better_of(*modes: Statistic) -> Statistic:
     return Statistic(first.items, first.factors, first.codes, sums, formula)
 
 
-def _for_nothing(made: Statistics, resampler: Resampler) -> Tree:
+def _for_nothing(made: Statistics, items: Mapping[str, ArmItems], resampler: Resampler) -> Tree:
     """Which part of each arm's gain over the base a few examples give the base without training."""
     base = made["base"]
     names = [n for n in base if n.partition("/")[0] == "pass_at_1_few_shot"]
+    # Weighed choices are asked without examples, and would stand on one side alone.
+    asked = {row["id"] for row in items["base"].few_shot}
+    asked_bare = {
+        arm: problem_statistics([row for row in of.problems if row["id"] in asked])
+        for arm, of in items.items()
+        if of.problems
+    }
 
     def bare(of: Mapping[str, Statistic], name: str) -> Statistic:
         thinking, direct = (
@@ -177,12 +195,12 @@ def _for_nothing(made: Statistics, resampler: Resampler) -> Tree:
         return _difference(resampler.difference(first, second))
 
     tree: Tree = {}
-    for arm in made:
-        if arm == "base" or "pass_at_1_thinking" not in made[arm]:
+    for arm, of in asked_bare.items():
+        if arm == "base":
             continue
         tree[arm] = {}
         for name in names:
-            ours, before = bare(made[arm], name), bare(base, name)
+            ours, before = bare(of, name), bare(asked_bare["base"], name)
             shown = base[name.replace("_few_shot", "_few_shot_best", 1)]
             end = name.removeprefix("pass_at_1_few_shot")
             tree[arm] |= {

@@ -6,22 +6,23 @@ numbers and their differences are paired.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
-from rlp_core.evaluation.answers import is_right
 from rlp_core.evaluation.bias import ChoiceItem
 from rlp_core.evaluation.config import Evaluate
 from rlp_core.evaluation.losses import Loss
-from rlp_core.rollout.engine import complete
+from rlp_core.rollout.engine import complete, generate
 from rlp_core.rollout.rng import number_of, uniform
-from rlp_core.rollout.sampling import Completions, SamplingParams
-from rlp_core.rollout.scoring import score
+from rlp_core.rollout.sampling import Completions, Prompt, SamplingParams
+from rlp_core.rollout.scoring import Continuation, score, score_continuations
+from rlp_core.training.groups import ThinkPosition, trunks_of
 from rlp_core.training.positions import TokenizedDocument, select_positions, tokenize_document
 
 if TYPE_CHECKING:
@@ -131,40 +132,6 @@ class Evaluator:
             ),
         ]
 
-    def problems(self, problems: Sequence[Problem]) -> list[dict[str, Any]]:
-        """Rows of `problems.jsonl`: sampled and greedy answers, with thoughts and without."""
-        contexts = [self.cut(self.codec.context(problem.prompt)) for problem in problems]
-        numbers = [number_of(problem.id) for problem in problems]
-        many, warm = self.settings.samples, self.settings.temperature
-        drawn = self.think(contexts, numbers, many, warm, THOUGHTS)
-        thinking = self.answer(reasoned(self, contexts, drawn, many), numbers, many, warm)
-        chosen = self.think(contexts, numbers, 1, 0.0, THOUGHTS)
-        greedy = self.answer(reasoned(self, contexts, chosen, 1), numbers, 1, 0.0)
-        direct = self.answer(contexts, numbers, many, warm, DIRECT)
-        direct_greedy = self.answer(contexts, numbers, 1, 0.0, DIRECT)
-        rows = []
-        for i, problem in enumerate(problems):
-            mine = slice(i * many, (i + 1) * many)
-            rows.append(
-                {
-                    "id": problem.id,
-                    "key": problem.key,
-                    "benchmark": problem.benchmark,
-                    "prompt": problem.prompt,
-                    "answer": problem.answer,
-                    "thinking": [marked(a, problem) for a in thinking[mine]],
-                    "thinking_greedy": marked(greedy[i], problem),
-                    "direct": [marked(a, problem) for a in direct[mine]],
-                    "direct_greedy": marked(direct_greedy[i], problem),
-                    "thought": self.codec.decode(chosen.tokens[i]),
-                    "thinking_text": greedy[i],
-                    "direct_text": direct_greedy[i],
-                    "thought_tokens": float(np.mean([len(t) for t in drawn.tokens[mine]])),
-                    "forced": float(np.mean([not s for s in drawn.stopped[mine]])),
-                }
-            )
-        return rows
-
     def measurable(self, documents: Sequence[Document]) -> list[Document]:
         """The documents that leave something to measure; nothing runs through the model."""
         return [document for document in documents if _measurable(self._text(document))]
@@ -179,14 +146,7 @@ class Evaluator:
         count = self.settings.heldout_positions
         positions = [select_positions(texts[i], count, "uniform", self.seed, 0) for i in kept]
         spots = [(i, p) for i, chosen in zip(kept, positions, strict=True) for p in chosen]
-        drawn = self.think(
-            [texts[i].tokens[:p] for i, p in spots],
-            [texts[i].number for i, _ in spots],
-            self.settings.samples,
-            self.settings.temperature,
-            HELDOUT,
-            [p for _, p in spots],
-        )
+        drawn = self._think_at(texts, spots)
         return Places(texts, kept, positions, spots, drawn)
 
     def heldout(
@@ -215,16 +175,18 @@ class Evaluator:
                     "direct": [values[p - self.codec.first] for p in chosen],
                 }
             )
-        each = self._after_thoughts(found)
+        many = self.settings.samples
+        each = (values[0] for values in found.drawn.predicted)
         for row, chosen in zip(rows, found.positions, strict=True):
-            row["thinking"] = [next(each) for _ in chosen]
+            row["thinking"] = [list(islice(each, many)) for _ in chosen]
         return rows
 
     def bias(self, items: Sequence[ChoiceItem]) -> list[dict[str, Any]]:
         """Rows of `bias.jsonl`: each choice's log-probability, with thoughts and without."""
         contexts = [self.cut(self._bias_context(item.context)) for item in items]
         choices = [[self.codec.encode(choice) for choice in item.choices] for item in items]
-        direct = self.weigh(contexts, choices)
+        options = [[(i, choice) for choice in mine] for i, mine in enumerate(choices)]
+        direct = self.weigh_options(contexts, options)
         many = self.settings.bias.thoughts
         drawn = self.think(
             contexts,
@@ -233,11 +195,9 @@ class Evaluator:
             self.settings.temperature,
             BIAS,
         )
-        copies = [c for c in choices for _ in range(many)]
-        thinking = self.weigh(reasoned(self, contexts, drawn, many), copies)
+        thinking = self.weigh_options(contexts, options, drawn, many)
         rows = []
         for i, item in enumerate(items):
-            mine = np.array(thinking[i * many : (i + 1) * many])
             rows.append(
                 {
                     "id": item.id,
@@ -245,7 +205,7 @@ class Evaluator:
                     "category": item.category,
                     "cluster": item.cluster,
                     "logprob_direct": direct[i],
-                    "logprob_thinking": (np.logaddexp.reduce(mine) - np.log(many)).tolist(),
+                    "logprob_thinking": thinking[i],
                     "tokens": [len(c) for c in choices[i]],
                     "meta": item.meta,
                 }
@@ -282,16 +242,15 @@ class Evaluator:
         copies: int,
         temperature: float,
         purpose: int,
-        positions: Sequence[int] | None = None,
     ) -> Completions:
+        """So many thoughts after each context."""
         item = np.repeat(np.array(numbers, dtype=np.int64), copies)
-        place = np.repeat(np.array(positions or [0] * len(contexts), dtype=np.int64), copies)
         rollout = np.tile(np.arange(copies), len(contexts))
         return complete(
             self.model,
             [[*context, *self.codec.opening] for context in contexts],
             SamplingParams(copies, self.codec.close_id, self.thought_tokens, temperature),
-            lambda t, rows: uniform(self.seed, purpose, item[rows], place[rows], rollout[rows], t),
+            lambda t, rows: uniform(self.seed, purpose, item[rows], 0, rollout[rows], t),
             self.decode_batch_size,
         )
 
@@ -330,29 +289,73 @@ class Evaluator:
             self.decode_batch_size,
         )
 
-    def _after_thoughts(self, found: Places) -> Iterator[list[float]]:
-        """Place by place the log-probability of the next token after each thought."""
+    def _think_at(
+        self, texts: Sequence[TokenizedDocument], spots: Sequence[tuple[int, int]]
+    ) -> Completions:
+        """Thoughts at places of texts, each text read once, and the scores of what follows."""
+        horizon = self.settings.horizon if self.settings.controls else 1
+        lead = self.codec.opening[:-1]
+        places = [
+            ThinkPosition(texts[i], p, range(p, min(p + horizon, len(texts[i].tokens))))
+            for i, p in spots
+        ]
+        trunks, index = trunks_of(places, lead)
+        prompts = [
+            Prompt(i, place.index + len(lead), self.codec.open_id, tuple(place.following))
+            for i, place in zip(index, places, strict=True)
+        ]
         many = self.settings.samples
-        contexts = [found.texts[i].tokens[:p] for i, p in found.spots]
-        targets = [[[found.texts[i].tokens[p]]] for i, p in found.spots for _ in range(many)]
-        flat = self.weigh(reasoned(self, contexts, found.drawn, many), targets)
-        for start in range(0, len(flat), many):
-            yield [values[0] for values in flat[start : start + many]]
+        item = np.repeat(np.array([p.document.number for p in places], dtype=np.int64), many)
+        position = np.repeat(np.array([p.index for p in places], dtype=np.int64), many)
+        rollout = np.tile(np.arange(many), len(places))
+        return generate(
+            self.model,
+            trunks,
+            prompts,
+            SamplingParams(
+                many, self.codec.close_id, self.thought_tokens, self.settings.temperature
+            ),
+            lambda t, rows: uniform(
+                self.seed, HELDOUT, item[rows], position[rows], rollout[rows], t
+            ),
+            self.decode_batch_size,
+        )
 
     def weigh(
         self, contexts: Sequence[Tokens], choices: Sequence[Sequence[Tokens]]
     ) -> list[list[float]]:
         """Total log-probability of every choice after its context."""
-        rows = [[*c, *choice] for c, many in zip(contexts, choices, strict=True) for choice in many]
-        heads = [len(c) for c, many in zip(contexts, choices, strict=True) for _ in many]
-        places = [range(head, len(row)) for head, row in zip(heads, rows, strict=True)]
-        totals = iter(score(self.model, rows, places, self.micro_batch))
-        return [[float(np.sum(next(totals))) for _ in many] for many in choices]
+        return self.weigh_options(
+            contexts, [[(i, choice) for choice in mine] for i, mine in enumerate(choices)]
+        )
 
+    def weigh_options(
+        self,
+        contexts: Sequence[Tokens],
+        options: Sequence[Sequence[tuple[int, Tokens]]],
+        drawn: Completions | None = None,
+        copies: int = 1,
+    ) -> list[list[float]]:
+        """Log-probability of every option of every item, in nats; the contexts are read once.
 
-def marked(answer: str, problem: Problem) -> int:
-    """1 where an answer is right by the rule of the problem's benchmark, else 0."""
-    return int(is_right(answer, problem.answer, problem.rule, problem.choices))
+        Args:
+            contexts: what is read.
+            options: per item and option the index of its context, and the tokens that count.
+            drawn: `copies` thoughts of each context, in order: the probability of an option is the
+                mean of those after each; None: nothing is thought.
+            copies: thoughts per context.
+        """
+        closed = None if drawn is None else thoughts_of(self.codec, drawn)
+        asked = [
+            Continuation(place, len(contexts[place]), [*thought, *tokens], len(tokens))
+            for mine in options
+            for place, tokens in mine
+            for thought in ([[]] if closed is None else closed[place * copies :][:copies])
+        ]
+        totals = score_continuations(self.model, contexts, asked, self.micro_batch)
+        mixed = np.logaddexp.reduce(np.reshape(totals, (-1, copies)), axis=1) - np.log(copies)
+        each = iter(mixed.tolist())
+        return [[next(each) for _ in mine] for mine in options]
 
 
 def _measurable(text: TokenizedDocument) -> bool:
@@ -360,12 +363,17 @@ def _measurable(text: TokenizedDocument) -> bool:
     return len(text.tokens) > 1 and bool(text.candidates)
 
 
+def thoughts_of(codec: Codec, drawn: Completions) -> list[Tokens]:
+    """Drawn thoughts in their delimiters, closed."""
+    return [
+        [*codec.opening, *tokens, *([] if stopped else [codec.close_id])]
+        for tokens, stopped in zip(drawn.tokens, drawn.stopped, strict=True)
+    ]
+
+
 def reasoned(
     evaluator: Evaluator, contexts: Sequence[Tokens], drawn: Completions, copies: int
 ) -> list[Tokens]:
     """Contexts with their thoughts, closed: what an answer is drawn from."""
-    codec = evaluator.codec
-    return [
-        [*contexts[i // copies], *codec.opening, *tokens, *([] if stopped else [codec.close_id])]
-        for i, (tokens, stopped) in enumerate(zip(drawn.tokens, drawn.stopped, strict=True))
-    ]
+    closed = thoughts_of(evaluator.codec, drawn)
+    return [[*contexts[i // copies], *thought] for i, thought in enumerate(closed)]

@@ -29,11 +29,11 @@ from rlp_core.evaluation.evaluator import (
     WORK,
     Evaluator,
     Tokens,
-    marked,
     reasoned,
 )
 from rlp_core.evaluation.item_files import ANSWERS, FORMS, THINKING, WORKING
 from rlp_core.evaluation.losses import Loss
+from rlp_core.evaluation.written import marked
 from rlp_core.rollout.rng import number_of, uniform
 
 
@@ -192,6 +192,8 @@ def few_shot(evaluator: Evaluator, asked: Sequence[ShotProblem]) -> list[dict[st
             "id": one.problem.id,
             "key": one.problem.key,
             "benchmark": one.problem.benchmark,
+            "group": one.problem.group,
+            "cluster": one.problem.cluster or one.problem.key,
             "examples": [demo.id for demo in one.examples],
         }
         for form in FORMS:

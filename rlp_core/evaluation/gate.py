@@ -23,7 +23,7 @@ from rlp_core.errors import ConfigError, DataError, did_you_mean
 from rlp_core.evaluation.abilities import LOWER_IS_BETTER, ability_statistics
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
 from rlp_core.evaluation.comparison_config import Gate, Promote
-from rlp_core.evaluation.item_files import ArmItems, Row
+from rlp_core.evaluation.item_files import ArmItems, Row, cluster_of
 from rlp_core.evaluation.statistics import Resampler, Statistic
 
 PASS_AT_1 = "pass_at_1_thinking"
@@ -161,10 +161,10 @@ def _by_benchmark(items: ArmItems) -> Iterator[list[Row]]:
 
 
 def _side(rows: Sequence[Row], side: int, what: str) -> tuple[Row, ...]:
-    """Every other row in the order of the content hashes; equal keys stay together."""
-    keys = sorted({row["key"] for row in rows}, key=_rank)
+    """Every other cluster in the order of the content hashes, whole."""
+    keys = sorted({cluster_of(row) for row in rows}, key=_rank)
     chosen = set(keys[side::2])
-    kept = tuple(row for row in rows if row["key"] in chosen)
+    kept = tuple(row for row in rows if cluster_of(row) in chosen)
     if not kept:
         raise ValueError(f"{len(keys)} different {what} cannot be parted in two")
     return kept

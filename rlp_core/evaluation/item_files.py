@@ -63,7 +63,9 @@ class ArmItems:
 
     Attributes:
         problems: per problem 0/1 for every sampled and the greedy answer, with thinking and
-            without, an example thought, mean thought tokens, share of thoughts closed by force.
+            without, an example thought, mean thought tokens, share of thoughts closed by force. Of
+            written answers also 0/1 for what most samples agree on; of weighed choices their
+            log-probabilities and characters, and which is right.
         heldout: per document its total negative log-likelihood in nats without thoughts, and
             at each thinking position log p of the token without and with each sampled thought.
         bias: per choice item the log-probability of each choice, without and with thoughts.
@@ -79,6 +81,11 @@ class ArmItems:
     bias: tuple[Row, ...]
     few_shot: tuple[Row, ...] = ()
     controls: tuple[Row, ...] = ()
+
+
+def cluster_of(row: Row) -> str:
+    """What a problem or document is drawn together with, in resamples and halves."""
+    return str(row.get("cluster") or row["key"])
 
 
 def read(folder: Path) -> ArmItems:
@@ -118,8 +125,8 @@ def _check(row: Any, kind: str) -> None:
     absent = [name for name in _FIELDS[kind] if name not in row]
     if absent:
         raise ValueError(f"fields are missing: {', '.join(absent)}")
-    if kind == "problems" and not (row["thinking"] and row["direct"]):
-        raise ValueError("a problem without answers")
+    if kind == "problems":
+        _check_problem(row)
     if kind == "heldout":
         if not len(row["positions"]) == len(row["direct"]) == len(row["thinking"]):
             raise ValueError("positions, direct and thinking differ in length")
@@ -141,6 +148,15 @@ def _check(row: Any, kind: str) -> None:
         if any(len(values) != len(row["tokens"]) for values in measured):
             raise ValueError("log-probabilities and tokens differ in length")
         _finite(value for values in measured for value in values)
+
+
+def _check_problem(row: Row) -> None:
+    if not (row["thinking"] and row["direct"]):
+        raise ValueError("a problem without answers")
+    weighed = [row[name] for name in ("logprob_direct", "logprob_thinking") if name in row]
+    if weighed and any(len(values) != len(row["characters"]) for values in weighed):
+        raise ValueError("log-probabilities and characters of choices differ in length")
+    _finite(value for values in weighed for value in values)
 
 
 def _finite(values: Iterable[float]) -> None:

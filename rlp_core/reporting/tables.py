@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlp_core.arms import Arms
-from rlp_core.evaluation.abilities import LOWER_IS_BETTER
+from rlp_core.evaluation.abilities import GROUP, LOWER_IS_BETTER
 from rlp_core.evaluation.control_metrics import CONTROL_LOWER_IS_BETTER
 from rlp_core.reporting.charts import suite_of
 
@@ -50,7 +50,17 @@ CONTROL_COLUMNS = {
 }
 """What stands beside the gains where `evaluate.controls` was asked for."""
 
-ALL_COLUMNS = COLUMNS | FEW_SHOT_COLUMNS | CONTROL_COLUMNS
+KIND_COLUMNS = {
+    "maj_at_k_thinking": "most frequent answer, thinking",
+    "maj_at_k_direct": "most frequent answer, direct",
+    "acc_thinking": "likeliest choice, thinking",
+    "acc_direct": "likeliest choice, direct",
+    "acc_norm_thinking": "likeliest choice per character, thinking",
+    "acc_norm_direct": "likeliest choice per character, direct",
+}
+"""What a benchmark's own table tells besides: of written answers, or of weighed choices."""
+
+ALL_COLUMNS = COLUMNS | FEW_SHOT_COLUMNS | CONTROL_COLUMNS | KIND_COLUMNS
 
 _BEHIND = {"pass_at_1_best": FEW_SHOT_COLUMNS, "gain_over_base": CONTROL_COLUMNS}
 """Behind which column the others stand."""
@@ -146,10 +156,11 @@ def difference_table(tree: Tree, arms: Arms, metrics: Sequence[str]) -> list[Lin
 def benchmark_tables(tree: Tree, arms: Arms) -> dict[str, tuple[list[str], list[Line]]]:
     """Per benchmark its headings and a row per arm; empty where nothing is told by benchmark.
 
-    A metric of one benchmark is called `METRIC/BENCHMARK`.
+    A metric of one benchmark is called `METRIC/BENCHMARK`, and of several that ask for one ability
+    `METRIC/group:GROUP`; groups come after all benchmarks.
     """
     found: dict[str, list[str]] = {}
-    for metric in columns_of(tree):
+    for metric in (*columns_of(tree), *KIND_COLUMNS):
         for of in tree["arms"].values():
             for name in of:
                 stem, slash, benchmark = name.partition("/")
@@ -170,8 +181,18 @@ def benchmark_tables(tree: Tree, arms: Arms) -> dict[str, tuple[list[str], list[
                 if arm in tree["arms"]
             ],
         )
-        for benchmark, metrics in sorted(found.items())
+        for benchmark, metrics in sorted(
+            found.items(), key=lambda item: (item[0].startswith(GROUP), item[0])
+        )
     }
+
+
+def benchmark_title(tree: Tree, name: str) -> str:
+    """What stands over a table of `benchmark_tables`; chance where there are choices."""
+    if name.startswith(GROUP):
+        return f"Group {name.removeprefix(GROUP)}: mean of its benchmarks"
+    chance = tree.get("chance", {}).get(name)
+    return f"Benchmark {name}" + ("" if chance is None else f" (by chance {chance:.3f})")
 
 
 FEW_SHOT_HEADINGS = (
@@ -284,7 +305,10 @@ def _cell(found: Tree, digits: int = 3, sign: str = "", *, best: bool = False) -
 def _markdown_benchmarks(tree: Tree, arms: Arms) -> list[str]:
     parts = []
     for benchmark, (headings, lines) in benchmark_tables(tree, arms).items():
-        parts += [f"## Benchmark {benchmark}", _markdown_lines(["arm", *headings], lines)]
+        parts += [
+            f"## {benchmark_title(tree, benchmark)}",
+            _markdown_lines(["arm", *headings], lines),
+        ]
     return parts
 
 

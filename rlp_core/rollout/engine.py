@@ -88,7 +88,7 @@ def states(
     Raises:
         ValueError: the model was not prepared: it would let every token see all those before it.
     """
-    _require(model)
+    require(model)
     kernel = attention.kernel_of(model)
     return pack(trunks, branches, model.device, kernel).states(model)
 
@@ -111,7 +111,7 @@ def generate(
     Raises:
         ValueError: the model was not prepared.
     """
-    _require(model)
+    require(model)
     return sampler.sample(model, trunks, prompts, params, uniforms, rows)
 
 
@@ -134,6 +134,7 @@ def complete(
     return generate(model, trunks, prompts, params, uniforms, rows)
 
 
-def _require(model: PreTrainedModel) -> None:
+def require(model: PreTrainedModel) -> None:
+    """Raise ValueError unless the model was prepared: it would let every token see all before."""
     if not branching(model):
         raise ValueError("the model does not attend through branches: call `prepare` first")

@@ -1,8 +1,12 @@
-"""Log-probabilities of given tokens in rows of any lengths."""
+"""Log-probabilities of given tokens: in rows of any lengths, and at the end of branches.
+
+What several texts have in common is a trunk, read once however many there are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -10,7 +14,9 @@ import torch
 from torch import Tensor
 
 from rlp_core.policy.logits import token_logprobs
-from rlp_core.rollout.engine import starts_of, states
+from rlp_core.rollout.attention import kernel_of
+from rlp_core.rollout.branches import Branch, pack
+from rlp_core.rollout.engine import require, starts_of, states
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -72,3 +78,107 @@ def score(
     for i in order:
         result[i] = list(islice(flat, len(places[i])))
     return result
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Tokens that go on from a trunk, the last of which are scored.
+
+    Attributes:
+        trunk: index of the trunk.
+        position: t; they follow the trunk tokens 0 .. t-1.
+        tokens: all of them, in order.
+        scored: how many of the last are scored; where all are, the trunk predicts the first.
+    """
+
+    trunk: int
+    position: int
+    tokens: Sequence[int]
+    scored: int
+
+    def __post_init__(self) -> None:
+        """Check.
+
+        Raises:
+            ValueError: nothing is scored, more than there is, or a first token that nothing
+                predicts.
+        """
+        if not 0 < self.scored <= len(self.tokens):
+            raise ValueError(f"{self.scored} of {len(self.tokens)} tokens cannot be scored")
+        if self.position < (self.scored == len(self.tokens)):
+            raise ValueError("nothing predicts the first token of a text")
+
+
+@torch.no_grad()
+def score_continuations(
+    model: PreTrainedModel,
+    trunks: Sequence[Sequence[int]],
+    continuations: Sequence[Continuation],
+    micro_batch: int,
+) -> list[float]:
+    """Log-probability of the scored tokens of each continuation together, in nats.
+
+    A trunk is read once for up to `micro_batch` continuations of it, and no further than the last
+    of them begins.
+
+    Args:
+        model: prepared (`engine.prepare`).
+        trunks: texts, in any number.
+        continuations: what goes on from them, in any order.
+        micro_batch: continuations through the network at once.
+    """
+    training = model.training
+    model.eval()
+    found = [0.0] * len(continuations)
+    # Those of one trunk and position stand together: they are then one block of queries.
+    order = sorted(
+        range(len(continuations)),
+        key=lambda i: (
+            len(trunks[continuations[i].trunk]),
+            continuations[i].trunk,
+            continuations[i].position,
+            len(continuations[i].tokens),
+        ),
+    )
+    for start in range(0, len(order), micro_batch):
+        batch = order[start : start + micro_batch]
+        for i, value in zip(batch, _totals(model, trunks, continuations, batch), strict=True):
+            found[i] = value
+    model.train(training)
+    return found
+
+
+def _totals(
+    model: PreTrainedModel,
+    trunks: Sequence[Sequence[int]],
+    continuations: Sequence[Continuation],
+    batch: Sequence[int],
+) -> Iterator[float]:
+    chosen = [continuations[i] for i in batch]
+    reached: dict[int, int] = {}
+    for one in chosen:
+        reached[one.trunk] = max(reached.get(one.trunk, 0), one.position)
+    place = {trunk: index for index, trunk in enumerate(reached)}
+    read = [trunks[trunk][:end] for trunk, end in reached.items()]
+    branches, fed_by = [], []
+    for one in chosen:
+        if len(one.tokens) > 1:  # the last token predicts nothing that is asked for
+            fed_by.append(len(branches))
+            branches.append(Branch(place[one.trunk], one.position, one.tokens[:-1]))
+        else:
+            fed_by.append(-1)
+    require(model)
+    packed = pack(read, branches, model.device, kernel_of(model))
+    hidden = packed.states(model)
+    index, tokens = [], []
+    for one, branch in zip(chosen, fed_by, strict=True):
+        before = packed.trunk_starts[place[one.trunk]] + one.position - 1
+        fed = range(len(one.tokens) - 1)
+        predictors = [before, *(packed.branch_starts[branch] + k for k in fed)]
+        index += predictors[-one.scored :]
+        tokens += one.tokens[-one.scored :]
+    at = torch.tensor(index, device=hidden.device, dtype=torch.long)
+    token = torch.tensor(tokens, device=hidden.device, dtype=torch.long)
+    flat = iter(token_logprobs(model, hidden.index_select(0, at), token, 1.0).tolist())
+    for one in chosen:
+        yield sum(islice(flat, one.scored))

@@ -16,6 +16,8 @@ from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.evaluation.few_shot import ask, few_shot, fewer_examples, pool
 from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
 from rlp_core.evaluation.losses import report
+from rlp_core.evaluation.problem_rows import problem_rows
+from rlp_core.evaluation.weighed import is_weighed
 from rlp_core.files import replacing_folder, write_jsonl
 from rlp_core.policy.compute import Compute
 from rlp_core.stages import common
@@ -43,10 +45,16 @@ def run(context: StageContext) -> None:
         f"{context.arm}: {len(problems)} of {len(all_problems)} problems and {len(documents)} of "
         f"{len(all_documents)} held-out documents drawn"
     )
+    written = [problem for problem in problems if not is_weighed(problem)]
     examples = []
-    if settings.shots.asked(context.arm):
+    if settings.shots.asked(context.arm) and written:
         shown = common.read_part(context, EXAMPLE_PART, Demonstration)
-        examples = pool(shown, problems, settings.shots, context.name)
+        examples = pool(shown, written, settings.shots, context.name)
+        if len(written) < len(problems):
+            print(
+                f"{context.arm}: {len(problems) - len(written)} problems have choices that are "
+                "weighed, and are asked without examples, which show how an answer is written"
+            )
     items = load_items(settings.bias, params.seed, context.workspace.root)
     model, codec = common.open_model(context, context.arm)
     evaluator = Evaluator(
@@ -59,7 +67,7 @@ def run(context: StageContext) -> None:
         params.runtime.decode_batch_size,
     )
     losses = evaluator.losses(problems, documents, items)
-    asked = ask(evaluator, problems, examples) if examples else []
+    asked = ask(evaluator, written, examples) if examples else []
     if asked:
         losses.append(fewer_examples(asked, settings.shots))
     report(losses, context.name, settings.warn_lost_share, settings.max_lost_share)
@@ -67,7 +75,7 @@ def run(context: StageContext) -> None:
         require_two_texts([document.key for document in evaluator.measurable(documents)])
     places = evaluator.places(documents)
     rows = {
-        "problems": evaluator.problems(problems),
+        "problems": problem_rows(evaluator, problems),
         "heldout": evaluator.heldout(documents, places),
         "bias": evaluator.bias(items),
     }

@@ -184,6 +184,8 @@ COPA_ROW = {
         ("2", {"first_index": 1}, "The sun rose."),
         ("A", {}, "A cat came in."),
         ("b", {"first_index": 1}, "The sun rose."),
+        (True, {"answer_index": "{label!s}"}, "The sun rose."),
+        ("false", {"first_index": 1}, "A cat came in."),
     ],
 )
 def test_choices_of_several_fields_and_an_answer_by_its_index(
@@ -194,6 +196,54 @@ def test_choices_of_several_fields_and_an_answer_by_its_index(
     assert record.choices == ["A cat came in.", "The sun rose."]
     assert record.answer == answer
     assert record.prompt == "The door stood open. What was the effect?"
+
+
+def test_choices_of_a_text_follow_those_of_templates() -> None:
+    mapping = {
+        "prompt": "{q}",
+        "choices": ["{best}"],
+        "choices_field": "others",
+        "choices_separator": ";",
+        "answer": "{best}",
+    }
+    record = one(mapper(mapping, "problem"), {"q": "?", "best": "a b", "others": " c; d ;;"})
+    assert isinstance(record, Problem)
+    assert record.choices == ["a b", "c", "d"]
+    assert record.weighed() == [("?", " a b"), ("?", " c"), ("?", " d")]
+
+
+def test_choices_may_be_read_before_what_is_weighed() -> None:
+    mapping = {
+        "extract_field": "sentence",
+        "extract": "(?P<head>.*)_(?P<tail>.*)",
+        "prompt": "{sentence}",
+        "choices": ["{options[0]}", "{options[1]}"],
+        "contexts": ["{head}{options[0]}", "{head}{options[1]}"],
+        "continuation": "{tail}",
+        "answer_index": "{label}",
+        "cluster": "{pair}",
+    }
+    row = {"sentence": "So _ slept.", "options": ["Ann", "Bob"], "label": 1, "pair": "p1"}
+    record = one(mapper(mapping, "problem"), row)
+    assert isinstance(record, Problem)
+    assert record.weighed() == [("So Ann", " slept."), ("So Bob", " slept.")]
+    assert (record.answer, record.cluster) == ("Bob", content_key("p1"))
+
+
+def test_a_list_of_texts_is_written_a_line_each() -> None:
+    record = one(mapper({"prompt": "{p!l}\n?", "answer": "x"}, "problem"), {"p": ["a", "b"]})
+    assert isinstance(record, Problem)
+    assert record.prompt == "a\nb\n?"
+    with pytest.raises(DataError, match="not a text"):
+        one(mapper({"prompt": "{p!l}", "answer": "x"}, "problem"), {"p": ["a", 1]})
+
+
+def test_what_says_nothing_of_a_problem_is_not_written() -> None:
+    record = one(mapper({"prompt": "q", "answer": "x"}, "problem"), {})
+    assert set(record.model_dump()) == {
+        "id", "key", "source", "licence", "prompt", "answer", "benchmark", "rule", "choices"
+    }  # fmt: skip
+    assert Problem.model_validate(record.model_dump() | {"benchmark": "b"}).weighed() == []
 
 
 @pytest.mark.parametrize("label", [2, -1, "C", "", "x1", "²", 10**12, True])
@@ -210,7 +260,9 @@ def test_an_index_that_names_no_choice_is_told(label: object) -> None:
         ({"prompt": "x"}, "needs the template `answer`, or else `answer_index`"),
         (COPA | {"answer": "x"}, "and not both"),
         (COPA | {"choices": []}, "there are none"),
-        (COPA | {"choices_field": "o"}, "both name the options"),
+        (COPA | {"choices_separator": ";"}, "parts the options in `choices_field`"),
+        (COPA | {"contexts": ["{premise}", "x"]}, "belong together"),
+        (COPA | {"contexts": ["x"], "continuation": "x"}, "1 `contexts` for 2 `choices`"),
         ({"prompt": "x", "answer": "x", "first_index": 1}, "says how `answer_index` counts"),
         (COPA | {"choices": ["{0}"]}, "is no name of a field"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.bias import ChoiceItem
@@ -25,6 +27,15 @@ def problem(name: str, prompt: str, answer: str) -> Problem:
         prompt=prompt,
         answer=answer,
     )
+
+
+def choice_problem(
+    name: str, prompt: str, choices: list[str], answer: str, **fields: Any
+) -> Problem:
+    """A problem with choices that are weighed, by `acc` unless `rule` says otherwise."""
+    described: dict[str, Any] = {"source": "s", "licence": "l", "benchmark": "c", "rule": "acc"}
+    described |= {"id": name, "key": name, "prompt": prompt, "choices": choices, "answer": answer}
+    return Problem.model_validate(described | fields)
 
 
 def templates_item(name: str, context: str) -> ChoiceItem:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlp_core.evaluation import math_answers
-from rlp_core.evaluation.answers import choice, is_right
+from rlp_core.evaluation.answers import choice, is_right, majority
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "answers.md"
 ROW = re.compile(r"\| (exact|math|choice) \| `([^`]*)` \| `([^`]*)` \| (yes|no) \|")
@@ -84,3 +84,27 @@ def test_a_comparison_that_does_not_end_is_told_and_the_next_one_works(
     assert "counted as wrong" in capsys.readouterr().out
     monkeypatch.undo()
     assert math_answers.same_mathematics("(x-1)^2", "x^2-2x+1")
+
+
+@pytest.mark.parametrize(
+    ("answers", "rule", "choices", "expected"),
+    [
+        (["7", "8", "8.0"], "exact", (), "8"),
+        (["7", "8"], "exact", (), "7"),
+        (["", "", "8"], "exact", (), "8"),
+        (["", " "], "exact", (), ""),
+        (["B", "red", "blue"], "choice", ("red", "blue"), "B"),
+        (["green", "green", "A"], "choice", ("red", "blue"), "A"),
+        (["\\frac12", "1/2", "\\frac12"], "math", (), "\\frac12"),
+    ],
+)
+def test_the_majority_of_several_answers(answers, rule, choices, expected):
+    assert majority(answers, rule, choices) == expected
+
+
+@given(st.lists(st.sampled_from(["1", "2", "3.0", "3", ""]), min_size=1, max_size=9))
+def test_no_answer_has_more_votes_than_the_majority(answers):
+    chosen = majority(answers)
+    votes = [sum(is_right(a, one) for a in answers if a) for one in answers if one]
+    mine = sum(is_right(a, chosen) for a in answers if a) if chosen else 0
+    assert mine == max(votes, default=0)

@@ -16,7 +16,7 @@ from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.data.records import Problem
 from rlp_core.errors import ConfigError
 from rlp_core.evaluation import benchmarks
-from rlp_core.evaluation.abilities import ability_statistics
+from rlp_core.evaluation.abilities import ability_statistics, chance_levels
 from rlp_core.evaluation.benchmarks import benchmarks_in
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import read_jsonl
@@ -80,7 +80,7 @@ def test_a_name_that_no_metric_can_carry_is_told(tmp_path: Path, name: str) -> N
         ({"title": GONE}, "`title`: missing"),
         ({"source": GONE}, "`source`: missing"),
         ({"answr": "exact"}, "unknown key; did you mean `answer`?"),
-        ({"answer": "fuzzy"}, "Input should be 'exact', 'math' or 'choice'"),
+        ({"answer": "fuzzy"}, "Input should be 'exact', 'math', 'choice'"),
         ({"licence": "GPL-3.0"}, "must be equal"),
         ({"problems": -1}, "greater than or equal to 0"),
         ({"source": {"kind": "web"}}, "'procedural', 'files', 'hub'"),
@@ -183,3 +183,43 @@ def test_with_one_benchmark_its_metric_is_the_average_and_so_is_the_interval() -
     resampler = Resampler(1, 200)
     for name in ("pass_at_1_thinking", "thought_tokens"):
         assert resampler.estimate(made[name]) == resampler.estimate(made[f"{name}/a"])
+
+
+def test_benchmarks_of_one_ability_are_averaged_too() -> None:
+    made_up = rows(a=[1, 0], b=[1, 1], c=[0, 0, 0])
+    of = {"a": "commonsense", "b": "commonsense", "c": "mathematics"}
+    grouped = [row | {"group": of[row["benchmark"]]} for row in made_up]
+    made = ability_statistics(grouped, arms._heldout(1.0, 0.2, 0))
+    assert made["pass_at_1_thinking/group:commonsense"].value() == pytest.approx(0.75)
+    assert made["pass_at_1_thinking"].value() == pytest.approx(0.5)
+    assert "pass_at_1_thinking/group:mathematics" not in made  # one benchmark: it says it itself
+    assert benchmarks_in(made) == ["a", "b", "c"]
+
+
+def test_problems_of_one_cluster_are_drawn_together() -> None:
+    made_up = [row | {"cluster": f"k{i % 3}"} for i, row in enumerate(rows(a=[1, 0] * 6))]
+    made = ability_statistics(made_up, arms._heldout(1.0, 0.2, 0))
+    for name in ("pass_at_1_thinking", "pass_at_1_thinking/a"):
+        assert (len(made[name].items), len(made[name].clusters)) == (12, 3)
+
+
+CHOSEN = {"characters": [1, 9], "right": 1, "options": 2}
+
+
+def test_weighed_choices_tell_both_ways_of_taking_the_likeliest() -> None:
+    made_up = [
+        row | CHOSEN | {"logprob_direct": [-1.0, -3.0], "logprob_thinking": [-3.0, -1.0]}
+        for row in rows(a=[1, 1])
+    ] + [row | {"thinking_majority": 1, "direct_majority": 0} for row in rows(b=[0, 1, 1])]
+    made = {n: s.value() for n, s in ability_statistics(made_up, arms._heldout(1, 0.2, 0)).items()}
+    assert (made["acc_direct/a"], made["acc_norm_direct/a"]) == (0.0, 1.0)
+    assert (made["acc_thinking"], made["acc_norm_thinking"]) == (1.0, 1.0)
+    assert (made["maj_at_k_thinking/b"], made["maj_at_k_direct"]) == (1.0, 0.0)
+    assert not {"acc_direct/b", "maj_at_k_thinking/a"} & set(made)
+    assert chance_levels(made_up) == {"a": 0.5}
+
+
+def test_a_group_may_not_be_taken_for_a_benchmark(tmp_path: Path) -> None:
+    write(tmp_path, "group:x.yaml")
+    with pytest.raises(ConfigError, match="cannot name a benchmark"):
+        benchmarks.files(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,24 @@ def tree_of(folders: dict[str, Path]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def tree(folders: dict[str, Path]) -> dict[str, Any]:
     return tree_of(folders)
+
+
+def test_weighed_choices_are_on_neither_side_of_what_examples_give(
+    folders: dict[str, Path], tree: dict[str, Any], tmp_path: Path
+) -> None:
+    """They are asked without examples: beside them the rest would not be paired."""
+    made = {}
+    for arm, folder in folders.items():
+        made[arm] = tmp_path / arm
+        shutil.copytree(folder, made[arm])
+        rows = list(read_jsonl(folder / "problems.jsonl"))
+        chosen = {"logprob_direct": [-1.0, -2.0], "logprob_thinking": [-1.0, -2.0], "right": 0}
+        chosen |= {"characters": [1, 1], "options": 2, "benchmark": "choices"}
+        more = [row | chosen | {"id": f"c{i}", "key": f"c{i}"} for i, row in enumerate(rows[:9])]
+        write_jsonl(made[arm] / "problems.jsonl", [*rows, *more])
+    both = tree_of(made)
+    assert both["few_shot"] == tree["few_shot"]
+    assert both["chance"] == {"choices": 0.5}
 
 
 def test_every_arm_and_pair_has_them(tree: dict[str, Any]) -> None:
@@ -127,7 +146,8 @@ def test_the_content_of_a_thought_is_told_from_its_delimiters(tree: dict[str, An
 
 
 def test_tables_have_a_column_for_each(tree: dict[str, Any]) -> None:
-    assert set(tables.columns_of(tree)) == set(tables.ALL_COLUMNS)
+    told_by_benchmark = set(tables.KIND_COLUMNS)
+    assert set(tables.columns_of(tree)) == set(tables.ALL_COLUMNS) - told_by_benchmark
     assert set(tables.ALL_COLUMNS) <= set(page.MEANINGS)
     text = tables.markdown(tree, ARMS)
     heading = next(line for line in text.splitlines() if line.startswith("| arm |"))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation import abilities, item_files
 from rlp_core.evaluation import evaluator as module
+from rlp_core.evaluation.problem_rows import problem_rows
 from rlp_core.files import write_jsonl
 from rlp_core.objective.reference import logprob
 from tests import models
@@ -17,6 +18,7 @@ from tests.evaluation.samples import (
     DOCUMENTS,
     ITEMS,
     PROBLEMS,
+    choice_problem,
     evaluator,
     problem,
     templates_item,
@@ -58,20 +60,33 @@ def test_a_prompt_is_read_and_not_scored():
 def test_a_prompt_before_thoughts_is_read_where_something_is_thought(monkeypatch):
     """Answers, held-out text and choices: every thought has it, and nothing else has."""
     led = Codec.of(models.tokenizer(), models.DELIMITERS, lead="Think.\n")
-    seen, whole, weigh = [], module.complete, module.score
+    seen = []
+    whole, at_places = module.complete, module.generate
+    weigh, of_options = module.score, module.score_continuations
 
     def spy(model, contexts, *rest):
         seen.extend(map(list, contexts))
         return whole(model, contexts, *rest)
 
+    def spy_generate(model, trunks, prompts, *rest):
+        seen.extend([*trunks[p.trunk][: p.position], p.opening] for p in prompts)
+        return at_places(model, trunks, prompts, *rest)
+
     def spy_score(model, rows, *rest):
         seen.extend(map(list, rows))
         return weigh(model, rows, *rest)
 
+    def spy_options(model, trunks, asked, *rest):
+        seen.extend([*trunks[one.trunk][: one.position], *one.tokens] for one in asked)
+        return of_options(model, trunks, asked, *rest)
+
     monkeypatch.setattr(module, "complete", spy)
+    monkeypatch.setattr(module, "generate", spy_generate)
     monkeypatch.setattr(module, "score", spy_score)
+    monkeypatch.setattr(module, "score_continuations", spy_options)
     made = evaluator(codec=led)
-    made.problems(PROBLEMS)
+    choices = choice_problem("c", "Q: 3+4\nA:", ["7", "8"], "7")
+    problem_rows(made, [*PROBLEMS, choices])
     made.heldout(DOCUMENTS)
     made.bias(ITEMS)
     opened = [row for row in seen if led.open_id in row]
@@ -111,16 +126,16 @@ def test_choices_are_weighed_as_by_hand_also_without_a_context():
 
 
 def test_batch_size_changes_no_answer():
-    large, small = evaluator(64).problems(PROBLEMS), evaluator(3).problems(PROBLEMS)
+    large, small = problem_rows(evaluator(64), PROBLEMS), problem_rows(evaluator(3), PROBLEMS)
     assert large == small
-    alone = evaluator().problems(PROBLEMS[1:2])
+    alone = problem_rows(evaluator(), PROBLEMS[1:2])
     assert alone == large[1:2]
 
 
 @pytest.mark.parametrize("micro_batch", [1, 64])
 def test_an_answer_or_a_thought_hashes_one_number_per_token_that_is_drawn(micro_batch, monkeypatch):
     hashed, drawn = [], []
-    number, whole = module.uniform, module.complete
+    number, whole, at_places = module.uniform, module.complete, module.generate
 
     def counting(*coordinates):
         found = number(*coordinates)
@@ -132,17 +147,23 @@ def test_an_answer_or_a_thought_hashes_one_number_per_token_that_is_drawn(micro_
         drawn.extend(len(tokens) for tokens in found.tokens if params.temperature)
         return found
 
+    def spy_generate(*args):
+        found = at_places(*args)
+        drawn.extend(map(len, found.tokens))
+        return found
+
     monkeypatch.setattr(module, "uniform", counting)
     monkeypatch.setattr(module, "complete", spy)
+    monkeypatch.setattr(module, "generate", spy_generate)
     made = evaluator(micro_batch)
-    made.problems(PROBLEMS)
+    problem_rows(made, PROBLEMS)
     made.heldout(DOCUMENTS)
     assert sum(hashed) == sum(drawn) > 0
 
 
 def test_long_contexts_are_cut_at_their_start():
     long = problem("l", "Q: " + "1+" * 60 + "1\nA:", "1")
-    row = evaluator(max_tokens=8).problems([long])[0]
+    row = problem_rows(evaluator(max_tokens=8), [long])[0]
     assert len(row["thinking"]) == len(row["direct"]) == 3
 
 
@@ -160,7 +181,7 @@ def test_a_context_that_is_cut_begins_as_every_text_in_training(monkeypatch):
     long = problem("l", text, "1")
     long_item = templates_item("t1", text)
     made = evaluator(max_tokens=8)
-    made.problems([long, PROBLEMS[0]])
+    problem_rows(made, [long, PROBLEMS[0]])
     made.bias([long_item])
     codec = models.codec()
     assert codec.prefix
@@ -172,7 +193,7 @@ def test_a_context_that_is_cut_begins_as_every_text_in_training(monkeypatch):
 
 def test_the_rows_are_what_the_comparison_reads(tmp_path):
     made = evaluator()
-    rows = {"problems": made.problems(PROBLEMS), "heldout": made.heldout(DOCUMENTS)}
+    rows = {"problems": problem_rows(made, PROBLEMS), "heldout": made.heldout(DOCUMENTS)}
     rows["bias"] = made.bias(ITEMS)
     for name, lines in rows.items():
         write_jsonl(tmp_path / f"{name}.jsonl", lines)
@@ -194,13 +215,42 @@ def test_decoding_has_a_batch_of_its_own(monkeypatch):
     """Scores take whole rows and little else; a thought holds keys and values for as long."""
     made = dataclasses.replace(evaluator(2), decode_batch_size=7)
     rows: list[tuple[str, int]] = []
-    complete, score = module.complete, module.score
-    monkeypatch.setattr(
-        module, "complete", lambda *a, **k: rows.append(("decode", a[4])) or complete(*a, **k)
-    )
-    monkeypatch.setattr(
-        module, "score", lambda *a, **k: rows.append(("score", a[3])) or score(*a, **k)
-    )
-    made.problems(PROBLEMS[:2])
+
+    def spy(name, place):
+        whole = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *a, **k: rows.append((name, a[place])) or whole(*a, **k)
+        )
+
+    for name, place in (
+        ("complete", 4),
+        ("generate", 5),
+        ("score", 3),
+        ("score_continuations", 3),
+    ):
+        spy(name, place)
+    problem_rows(made, PROBLEMS[:2])
     made.heldout(DOCUMENTS[:2])
-    assert {("decode", 7), ("score", 2)} == set(rows)
+    made.bias(ITEMS)
+    assert set(rows) == {
+        ("complete", 7),
+        ("generate", 7),
+        ("score", 2),
+        ("score_continuations", 2),
+    }
+
+
+def test_thoughts_at_places_are_scored_as_by_hand():
+    made = evaluator()
+    places = made.places(DOCUMENTS)
+    rows = made.heldout(DOCUMENTS, places)
+    many, codec = made.settings.samples, made.codec
+    each = iter(zip(places.drawn.tokens, places.drawn.stopped, strict=True))
+    for row, text in zip(rows, (places.texts[i] for i in places.kept), strict=True):
+        for place, found in zip(row["positions"], row["thinking"], strict=True):
+            for value in found:
+                tokens, stopped = next(each)
+                close = [] if stopped else [codec.close_id]
+                whole = [*text.tokens[:place], *codec.opening, *tokens, *close, text.tokens[place]]
+                assert value == pytest.approx(slow(whole, len(whole) - 1), abs=1e-3)
+            assert len(found) == many

@@ -17,6 +17,7 @@ from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.evaluation.few_shot import ask, few_shot, fewer_examples, pool, prompt
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS, few_shot_statistics
 from rlp_core.evaluation.item_files import ANSWERS, FORMS, THINKING, WORKING
+from rlp_core.evaluation.problem_rows import problem_rows
 from rlp_core.training.batches import demonstration_example
 from tests import models
 from tests.evaluation.samples import PROBLEMS, evaluator
@@ -171,7 +172,7 @@ def test_rows_are_marked_answers_of_each_form_in_any_batch() -> None:
 def test_asked_without_examples_answers_are_those_of_zero_shot() -> None:
     """The same random numbers: what differs between the modes is the examples alone."""
     made = shooting()
-    bare = made.problems(PROBLEMS)
+    bare = problem_rows(made, PROBLEMS)
     asked = [
         module.ShotProblem(p, (), dict.fromkeys(FORMS, made.codec.context(p.prompt)))
         for p in PROBLEMS

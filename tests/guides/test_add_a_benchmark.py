@@ -15,6 +15,7 @@ from rlp_core.evaluation import item_files
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.benchmarks import benchmarks_in
 from rlp_core.evaluation.drawing import draw_equally
+from rlp_core.evaluation.problem_rows import problem_rows
 from rlp_core.files import read_jsonl, sha256, write_jsonl
 from rlp_core.params import load
 from rlp_core.stage import StageContext
@@ -98,7 +99,7 @@ def test_metrics_name_it(followed: tuple[Workspace, list[str]], tmp_path: Path) 
         *["capitals"] * 2,
     ]
     made = evaluator()
-    write_jsonl(tmp_path / "problems.jsonl", made.problems(asked))
+    write_jsonl(tmp_path / "problems.jsonl", problem_rows(made, asked))
     write_jsonl(tmp_path / "heldout.jsonl", made.heldout(DOCUMENTS))
     write_jsonl(tmp_path / "bias.jsonl", made.bias(ITEMS))
     items = item_files.read(tmp_path)

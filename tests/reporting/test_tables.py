@@ -102,5 +102,19 @@ def test_benchmarks_have_a_table_each_where_they_were_measured() -> None:
     assert "## Benchmark sums" in markdown(made, ARMS)
 
 
+def test_choices_have_chance_beside_them_and_groups_come_last() -> None:
+    made = tree()
+    for name in ("group:commonsense", "zebras", "birds"):
+        made["arms"]["rlp"][f"pass_at_1_thinking/{name}"] = entry(0.25)
+    made["arms"]["rlp"]["acc_norm_thinking/birds"] = entry(0.5)
+    made["chance"] = {"birds": 0.25}
+    found = tables.benchmark_tables(made, ARMS)
+    assert list(found) == ["birds", "zebras", "group:commonsense"]
+    assert tables.KIND_COLUMNS["acc_norm_thinking"] in found["birds"][0]
+    text = markdown(made, ARMS)
+    assert "## Benchmark birds (by chance 0.250)" in text
+    assert "## Group commonsense: mean of its benchmarks" in text
+
+
 def test_positive_differences_carry_a_sign() -> None:
     assert tables.signed_cell(entry(0.25)).value == "+0.250"

@@ -94,4 +94,5 @@ def benchmarks_in(metrics: Mapping[str, object]) -> list[str]:
             `pass_at_1_thinking` the macro average of all.
     """
     prefix = "pass_at_1_thinking/"
-    return sorted(name.removeprefix(prefix) for name in metrics if name.startswith(prefix))
+    told = (name.removeprefix(prefix) for name in metrics if name.startswith(prefix))
+    return sorted(name for name in told if NAME.fullmatch(name))  # and no group of them
