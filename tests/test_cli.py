@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rlp_core import prompts
-from rlp_core.evaluation import benchmarks
 from rlp_core.cli import main
 from rlp_core.errors import EXIT_CONFIG, EXIT_MISSING, EXIT_USAGE
+from rlp_core.evaluation import benchmarks
 from rlp_core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -160,7 +160,8 @@ def _totals(
         reached[one.trunk] = max(reached.get(one.trunk, 0), one.position)
     place = {trunk: index for index, trunk in enumerate(reached)}
     read = [trunks[trunk][:end] for trunk, end in reached.items()]
-    branches, fed_by = [], []
+    branches: list[Branch] = []
+    fed_by: list[int] = []
     for one in chosen:
         if len(one.tokens) > 1:  # the last token predicts nothing that is asked for
             fed_by.append(len(branches))
@@ -170,7 +171,8 @@ def _totals(
     require(model)
     packed = pack(read, branches, model.device, kernel_of(model))
     hidden = packed.states(model)
-    index, tokens = [], []
+    index: list[int] = []
+    tokens: list[int] = []
     for one, branch in zip(chosen, fed_by, strict=True):
         before = packed.trunk_starts[place[one.trunk]] + one.position - 1
         fed = range(len(one.tokens) - 1)
