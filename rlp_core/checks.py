@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from rlp_core import arms
-from rlp_core.data import files
+from rlp_core.data import files, harness_config
 from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.data.config import Files
+from rlp_core.data.harness_config import HarnessTask
 from rlp_core.data.mapping import Mapper
 from rlp_core.data.prepare import places_of
 from rlp_core.data.procedural_config import Procedural
@@ -34,6 +35,7 @@ from rlp_core.params import Params
 from rlp_core.params.root import sequence_lengths
 from rlp_core.policy.context_length import context_length
 from rlp_core.workspace import PARTS
+from rlp_core.yaml_file import read_yaml
 
 
 def check(params: Params, root: Path, *, data: bool = True) -> None:
@@ -238,6 +240,12 @@ def _sources(params: Params, root: Path) -> Iterator[RlpError]:
             if isinstance(place.source, Procedural):
                 continue
             try:
+                if isinstance(place.source, HarnessTask):
+                    task = Path(place.source.file)
+                    tree = read_yaml(task, "a task file of lm-evaluation-harness")
+                    harness_config.data_files(task, tree, root, root / prepare.folder)
+                    harness_config.require_harness(task)
+                    continue
                 Mapper(place.source, kind_of(part), prepare.heldout_share, place.where)
             except RlpError as error:
                 yield error

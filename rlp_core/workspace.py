@@ -21,7 +21,7 @@ EVALUATION_PARTS = ("heldout", "problems")
 EXAMPLE_PART = "finetune"
 """Training data that evaluation shows as worked examples (`evaluate.shots`), and never asks."""
 
-AnswerRule = Literal["exact", "math", "choice", "acc", "acc_norm"]
+AnswerRule = Literal["exact", "math", "choice", "acc", "acc_norm", "harness"]
 """How the answer to a problem is marked: `docs/reference/answers.md`."""
 
 WEIGHED_RULES = ("acc", "acc_norm")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
-from rlp_core.data.config import Source
+from rlp_core.data.config import Files, Hub
+from rlp_core.data.harness_config import HarnessTask
+from rlp_core.data.procedural_config import Procedural
 from rlp_core.section import Count, Section
 from rlp_core.workspace import AnswerRule, BenchmarkGroup
+
+BenchmarkSource = Annotated[Procedural | Files | Hub | HarnessTask, Field(discriminator="kind")]
 
 
 class Benchmark(Section):
@@ -25,7 +31,7 @@ class Benchmark(Section):
     problems: Count = Field(
         default=0, description="Problems at most, drawn by content hash; 0: all that there are."
     )
-    source: Source = Field(
+    source: BenchmarkSource = Field(
         description="Where the problems come from, as a source of section `prepare`."
     )
 

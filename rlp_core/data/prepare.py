@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rlp_core.data import files, hub, procedural
-from rlp_core.data.benchmark_config import Benchmark
-from rlp_core.data.config import Files, Hub, Prepare, Source
+from rlp_core.data import files, harness, hub, procedural
+from rlp_core.data.benchmark_config import Benchmark, BenchmarkSource
+from rlp_core.data.config import Files, Hub, Prepare
 from rlp_core.data.draw import Drawn
+from rlp_core.data.harness_config import HarnessTask
 from rlp_core.data.mapping import Mapper
 from rlp_core.data.opening import Form
 from rlp_core.data.procedural_config import Procedural
@@ -79,7 +80,7 @@ class Place:
         benchmark: name and settings of the benchmark whose problems these are, or None.
     """
 
-    source: Source
+    source: BenchmarkSource
     where: str
     part: str
     index: int
@@ -98,6 +99,7 @@ class Place:
 def places_of(settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str) -> Iterator[Place]:
     """The sources of a part, in order: of section `prepare`, or of the benchmarks in use."""
     named: list[tuple[str, Benchmark] | None]
+    sources: list[BenchmarkSource]
     if part in PROBLEM_PARTS:
         named = list(benchmarks.items())
         sources = [benchmark.source for benchmark in benchmarks.values()]
@@ -111,7 +113,7 @@ def places_of(settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str)
         yield Place(source, where, part, index, sum(s.count for s in alike), of)
 
 
-def _of_its_world(source: Source, others: Sequence[Source]) -> list[Procedural]:
+def _of_its_world(source: BenchmarkSource, others: Sequence[BenchmarkSource]) -> list[Procedural]:
     if not isinstance(source, Procedural):
         return []
     return [s for s in others if isinstance(s, Procedural) and s.world == source.world]
@@ -223,7 +225,7 @@ def _nothing(place: Place, entry: dict[str, Any]) -> DataError:
     reasons = ", ".join(f"{n} by `{why}`" for why, n in passed.items())
     told = f": of {entry.get('rows_read', 0)} rows {reasons} passed over" if reasons else ""
     fix = "check `take`, `mapping.only` and the files"
-    if "take" in passed and not isinstance(source, Procedural):
+    if "take" in passed and not isinstance(source, Procedural | HarnessTask):
         fix = f"the split by content hash puts whole rows on one side, and none on `{source.take}`"
         if kind_of(name) is Document and not source.block_chars:
             fix += (
@@ -255,6 +257,10 @@ def _made(
     source = place.source
     if isinstance(source, Procedural):
         return _generated(source, place, settings, seed, part, entry)
+    if isinstance(source, HarnessTask):
+        form = Form(settings.max_line_bytes, "", "")
+        folder = root / settings.folder
+        return harness.records(source, root, folder, form, seed, place.common, entry)
     if isinstance(source, Files):
         return _from_files(source, place, settings, root, entry)
     return _from_hub(source, place, settings, root, entry)

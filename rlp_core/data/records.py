@@ -72,6 +72,18 @@ class Demonstration(Record):
     continuation: str = Field(description="What really follows the context.")
 
 
+class HarnessMarks(BaseModel):
+    """How a task file of lm-evaluation-harness marks an answer that is generated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    targets: list[str] = Field(min_length=1, description="Answers that are right.")
+    until: list[str] = Field(description="Strings that end an answer.")
+    max_tokens: int = Field(ge=1, description="Tokens of an answer at most.")
+    filters: list[dict[str, Any]] = Field(description="What is read out of it, filter by filter.")
+    arguments: dict[str, Any] = Field(description="Of the harness's exact match.")
+
+
 class Problem(Record):
     """A question whose answer can be checked."""
 
@@ -109,6 +121,10 @@ class Problem(Record):
         "the choice.",
     )
 
+    harness: HarnessMarks | None = Field(
+        default=None, description="Of a task file of lm-evaluation-harness: how it is marked."
+    )
+
     @model_serializer(mode="wrap")
     def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         row: dict[str, Any] = write(self)
@@ -124,7 +140,13 @@ class Problem(Record):
         return list(zip(contexts, texts, strict=True))
 
 
-_USUAL: dict[str, Any] = {"group": "other", "cluster": "", "contexts": [], "continuations": []}
+_USUAL: dict[str, Any] = {
+    "group": "other",
+    "cluster": "",
+    "contexts": [],
+    "continuations": [],
+    "harness": None,
+}
 """Fields of a problem that are written only where they say something."""
 
 

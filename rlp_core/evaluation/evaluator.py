@@ -24,6 +24,7 @@ from rlp_core.rollout.sampling import Completions, Prompt, SamplingParams
 from rlp_core.rollout.scoring import Continuation, score, score_continuations
 from rlp_core.training.groups import ThinkPosition, trunks_of
 from rlp_core.training.positions import TokenizedDocument, select_positions, tokenize_document
+from rlp_core.workspace import WEIGHED_RULES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -89,7 +90,11 @@ class Evaluator:
         texts = [self._text(document) for document in documents]
         whole = [len(self.codec.document(d.text, [], _WHOLE)[0]) for d in documents]
         asked = [self.codec.context(problem.prompt) for problem in problems]
-        answers = [len(self.codec.encode(problem.answer)) for problem in problems]
+        answers = [
+            len(self.codec.encode(p.answer))
+            for p in problems
+            if p.rule not in WEIGHED_RULES and p.harness is None
+        ]
         weighed = [self._bias_context(item.context) for item in items]
         fix = f"raise evaluate.max_tokens = {settings.max_tokens}, or give shorter texts"
         return [

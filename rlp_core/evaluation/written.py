@@ -3,32 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
 from rlp_core.data.records import Problem
+from rlp_core.evaluation import harness_marks
 from rlp_core.evaluation.answers import is_right, majority
-from rlp_core.evaluation.evaluator import DIRECT, THOUGHTS, Evaluator, reasoned
+from rlp_core.evaluation.evaluator import ANSWERS, DIRECT, THOUGHTS, Evaluator, Tokens, reasoned
 from rlp_core.rollout.rng import number_of
 
 
 def marked(answer: str, problem: Problem) -> int:
     """1 where an answer is right by the rule of the problem's benchmark, else 0."""
+    if problem.harness is not None:
+        return int(harness_marks.is_right(answer, problem.harness))
     return int(is_right(answer, problem.answer, problem.rule, problem.choices))
 
 
 def written_rows(evaluator: Evaluator, problems: Sequence[Problem]) -> list[dict[str, Any]]:
     """What `problems.jsonl` holds of problems whose answers are written, in their order."""
+    by_limit: dict[int, list[int]] = {}
+    for i, problem in enumerate(problems):
+        by_limit.setdefault(_longest(evaluator, problem), []).append(i)
+    found: dict[int, dict[str, Any]] = {}
+    for limit, members in by_limit.items():
+        rows = _rows(evaluator, [problems[i] for i in members], limit)
+        found |= dict(zip(members, rows, strict=True))
+    return [found[i] for i in range(len(problems))]
+
+
+def _longest(evaluator: Evaluator, problem: Problem) -> int:
+    """Tokens of an answer at most."""
+    own = problem.harness
+    return evaluator.settings.answer_tokens if own is None else own.max_tokens
+
+
+def _rows(evaluator: Evaluator, problems: Sequence[Problem], limit: int) -> list[dict[str, Any]]:
     contexts = [evaluator.cut(evaluator.codec.context(problem.prompt)) for problem in problems]
     numbers = [number_of(problem.id) for problem in problems]
     many, warm = evaluator.settings.samples, evaluator.settings.temperature
     drawn = evaluator.think(contexts, numbers, many, warm, THOUGHTS)
-    thinking = evaluator.answer(reasoned(evaluator, contexts, drawn, many), numbers, many, warm)
     chosen = evaluator.think(contexts, numbers, 1, 0.0, THOUGHTS)
-    greedy = evaluator.answer(reasoned(evaluator, contexts, chosen, 1), numbers, 1, 0.0)
-    direct = evaluator.answer(contexts, numbers, many, warm, DIRECT)
-    direct_greedy = evaluator.answer(contexts, numbers, 1, 0.0, DIRECT)
+
+    def answers(asked: list[Tokens], copies: int, temperature: float, purpose: int) -> list[str]:
+        written = evaluator.draw(asked, numbers, copies, temperature, purpose, limit)
+        return [
+            _read(evaluator, tokens, problems[i // copies])
+            for i, tokens in enumerate(written.tokens)
+        ]
+
+    thinking = answers(reasoned(evaluator, contexts, drawn, many), many, warm, ANSWERS)
+    greedy = answers(reasoned(evaluator, contexts, chosen, 1), 1, 0.0, ANSWERS)
+    direct = answers(contexts, many, warm, DIRECT)
+    direct_greedy = answers(contexts, 1, 0.0, DIRECT)
     rows = []
     for i, problem in enumerate(problems):
         mine = slice(i * many, (i + 1) * many)
@@ -50,6 +79,18 @@ def written_rows(evaluator: Evaluator, problems: Sequence[Problem]) -> list[dict
     return rows
 
 
+def _read(evaluator: Evaluator, tokens: Sequence[int], problem: Problem) -> str:
+    """An answer out of what was drawn: a line; of a task of the harness, what it lets stand."""
+    if problem.harness is None:
+        return evaluator.codec.answer(tokens)
+    ends = evaluator.codec.end_ids
+    text = evaluator.codec.decode(takewhile(lambda token: token not in ends, tokens))
+    return harness_marks.until(text, problem.harness.until)
+
+
 def _majority(answers: Sequence[str], problem: Problem) -> int:
     """Whether the answer that most samples give is right (Wang et al. 2023, self-consistency)."""
+    if problem.harness is not None:
+        read = [harness_marks.extracted(answer, problem.harness) for answer in answers]
+        return marked(answers[read.index(majority(read))], problem)
     return marked(majority(answers, problem.rule, problem.choices), problem)

@@ -45,7 +45,7 @@ def run(context: StageContext) -> None:
         f"{context.arm}: {len(problems)} of {len(all_problems)} problems and {len(documents)} of "
         f"{len(all_documents)} held-out documents drawn"
     )
-    written = [problem for problem in problems if not is_weighed(problem)]
+    written = [p for p in problems if not is_weighed(p) and p.harness is None]
     examples = []
     if settings.shots.asked(context.arm) and written:
         shown = common.read_part(context, EXAMPLE_PART, Demonstration)
@@ -53,7 +53,8 @@ def run(context: StageContext) -> None:
         if len(written) < len(problems):
             print(
                 f"{context.arm}: {len(problems) - len(written)} problems have choices that are "
-                "weighed, and are asked without examples, which show how an answer is written"
+                "weighed, or are of a task of lm-evaluation-harness with examples of its own, and "
+                "are not asked with examples"
             )
     items = load_items(settings.bias, params.seed, context.workspace.root)
     model, codec = common.open_model(context, context.arm)

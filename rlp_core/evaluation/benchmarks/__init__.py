@@ -1,4 +1,7 @@
-"""Benchmarks, found by their names: one YAML file each, here or in the user's own folder."""
+"""Benchmarks, found by their names: one YAML file each, here or in the user's own folder.
+
+A file of the user's own may be a task of lm-evaluation-harness, as it is.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from rlp_core.data import harness_config
 from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.errors import ConfigError, did_you_mean
 from rlp_core.yaml_file import faults_of, read_yaml
@@ -74,7 +78,10 @@ def read(path: Path) -> Benchmark:
     Raises:
         ConfigError: it is no YAML mapping, or a key, type or combination is wrong.
     """
+    harness_config.refuse_code(path)
     tree = read_yaml(path, _SHAPE)
+    if harness_config.is_task(tree):
+        tree = harness_config.described(path, tree)
     try:
         return Benchmark.model_validate(tree)
     except ValidationError as error:
