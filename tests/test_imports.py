@@ -11,14 +11,24 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SLOW = ("prefect", "mlflow", "great_expectations", "dvc", "datasets", "matplotlib", "torch")
+SLOW = (
+    "prefect",
+    "mlflow",
+    "great_expectations",
+    "dvc",
+    "datasets",
+    "lm_eval",
+    "matplotlib",
+    "torch",
+)
 PLACES = {  # the only files that may import a library
     "prefect": ("flows/",),
     "dvc": ("flows/",),
     "mlflow": ("rlp_core/tracking/",),
     "great_expectations": ("rlp_core/contracts/",),
     "matplotlib": ("rlp_core/reporting/",),
-    "datasets": ("rlp_core/data/hub.py",),
+    "datasets": ("rlp_core/data/hub.py", "rlp_core/data/harness.py"),
+    "lm_eval": ("rlp_core/data/harness.py", "rlp_core/evaluation/harness_marks.py"),
     "gguf": ("rlp_core/policy/gguf_file.py",),
     "peft": ("rlp_core/policy/",),
 }
