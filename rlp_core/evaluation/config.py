@@ -106,6 +106,12 @@ class Evaluate(Section):
     heldout_positions: Positive = Field(description="Places to think per document.")
     max_tokens: Positive = Field(description="Tokens of a document at most.")
     answer_tokens: Positive = Field(description="Tokens of an answer at most.")
+    chat_template: bool = Field(
+        default=False,
+        description="Whether a problem is asked as a user's message, by the model's own chat "
+        "template. For models that were trained to be talked to; examples in front of a problem "
+        "(`shots`) and held-out text stay as they are.",
+    )
     shots: Shots = Field(
         default=Shots(), description="Worked examples before each problem, beside zero-shot."
     )

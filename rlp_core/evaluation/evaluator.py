@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.bias import ChoiceItem
+from rlp_core.evaluation.chat import chat_frame
 from rlp_core.evaluation.config import Evaluate
 from rlp_core.evaluation.losses import Loss
 from rlp_core.rollout.engine import complete, generate
@@ -79,6 +81,11 @@ class Evaluator:
     micro_batch: int
     decode_batch_size: int = 512
 
+    @cached_property
+    def chat(self) -> tuple[Tokens, Tokens]:
+        """What stands before and behind a user's message."""
+        return chat_frame(self.codec)
+
     def losses(
         self,
         problems: Sequence[Problem],
@@ -89,7 +96,8 @@ class Evaluator:
         settings = self.settings
         texts = [self._text(document) for document in documents]
         whole = [len(self.codec.document(d.text, [], _WHOLE)[0]) for d in documents]
-        asked = [self.codec.context(problem.prompt) for problem in problems]
+        around = sum(map(len, self.chat)) if settings.chat_template else len(self.codec.prefix)
+        asked = [around + len(self.codec.encode(problem.prompt)) for problem in problems]
         answers = [
             len(self.codec.encode(p.answer))
             for p in problems
@@ -115,7 +123,7 @@ class Evaluator:
             ),
             Loss(
                 "cut_problem_prompts",
-                sum(len(context) > settings.max_tokens for context in asked),
+                sum(length > settings.max_tokens for length in asked),
                 len(asked),
                 "prompts of problems are cut: the model does not read their beginning",
                 fix,
@@ -225,6 +233,15 @@ class Evaluator:
         """The text that predicted tokens stand for, without start and end of text."""
         inner = tokens[self.codec.first :]
         return self.codec.decode(t for t in inner if t != self.codec.end_id)
+
+    def asked(self, text: str) -> Tokens:
+        """What is read of a problem: its text, or the user's message that it is."""
+        if not self.settings.chat_template:
+            return self.cut(self.codec.context(text))
+        before, after = self.chat
+        room = self.settings.max_tokens - len(before) - len(after)
+        inner = self.codec.encode(text)
+        return [*before, *inner[-max(room, 1) :], *after]
 
     def cut(self, tokens: Tokens) -> Tokens:
         """Keep what every text begins with, and the end, of a context that is too long.

@@ -36,9 +36,11 @@ def weighed_rows(evaluator: Evaluator, problems: Sequence[Problem]) -> list[dict
     """
     many, warm = evaluator.settings.samples, evaluator.settings.temperature
     options = [one.weighed() for one in problems]
+    if evaluator.settings.chat_template:  # an answer begins its message, without a space
+        options = [[(before, text.lstrip(" ")) for before, text in pairs] for pairs in options]
     # A context that several choices share is read, and thought about, once.
     texts = [list(dict.fromkeys(context for context, _ in pairs)) for pairs in options]
-    contexts = [evaluator.cut(evaluator.codec.context(text)) for mine in texts for text in mine]
+    contexts = [evaluator.asked(text) for mine in texts for text in mine]
     numbers = [
         number_of(one.id if len(mine) == 1 else f"{one.id}/{place}")
         for one, mine in zip(problems, texts, strict=True)

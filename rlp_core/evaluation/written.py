@@ -41,7 +41,7 @@ def _longest(evaluator: Evaluator, problem: Problem) -> int:
 
 
 def _rows(evaluator: Evaluator, problems: Sequence[Problem], limit: int) -> list[dict[str, Any]]:
-    contexts = [evaluator.cut(evaluator.codec.context(problem.prompt)) for problem in problems]
+    contexts = [evaluator.asked(problem.prompt) for problem in problems]
     numbers = [number_of(problem.id) for problem in problems]
     many, warm = evaluator.settings.samples, evaluator.settings.temperature
     drawn = evaluator.think(contexts, numbers, many, warm, THOUGHTS)
