@@ -7,6 +7,8 @@ The result is one tree of numbers, written as `reports/comparison.json`:
     differences.ARM.REFERENCE.METRIC   {value, low, high, p, n, clusters}
     few_shot.ARM.NAME                  as a difference; only where examples were tried
     chance.BENCHMARK                   right answers by drawing lots; only of those with choices
+    audit                              as evaluation/reward_audit/report.py says; only where the
+                                       reward was audited
     bias.ARM.METRIC.change             {value, low, high, p, p_holm, p_equivalent,
                                         p_equivalent_holm, n, clusters}
     bias.ARM.METRIC.magnitude          {value, low, high, p, n, clusters}
@@ -45,6 +47,8 @@ from rlp_core.evaluation.bias.scores import bias_statistics, is_score
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS, control_statistics
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS, few_shot_statistics
 from rlp_core.evaluation.item_files import FORMS, ArmItems
+from rlp_core.evaluation.reward_audit.config import RewardAudit
+from rlp_core.evaluation.reward_audit.report import audit_tree
 from rlp_core.evaluation.statistics import (
     Array,
     Estimate,
@@ -88,8 +92,15 @@ class Comparison:
     items: Mapping[str, ArmItems]
 
 
-def compare(folders: Mapping[str, Path], resampler: Resampler, arms: Arms) -> Comparison:
+def compare(
+    folders: Mapping[str, Path],
+    resampler: Resampler,
+    arms: Arms,
+    audit: RewardAudit | None = None,
+) -> Comparison:
     """Compare the arms whose item folders are given, the base among them, in the declared pairs.
+
+    `audit` holds the limits of the reward audit; None: its own defaults.
 
     Raises:
         MissingInputError: an arm has no items.
@@ -115,6 +126,8 @@ def compare(folders: Mapping[str, Path], resampler: Resampler, arms: Arms) -> Co
             tree["few_shot"] = _for_nothing(made, items, resampler)
         if levels := chance_levels(items["base"].problems):
             tree["chance"] = {name: rounded(level) for name, level in levels.items()}
+        if any(of.audit for of in items.values()):
+            tree["audit"] = audit_tree(items, audit or RewardAudit(), resampler)
     except ValueError as error:
         raise DataError(
             f"the arms cannot be compared: {error}",

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
+from rlp_core.evaluation.reward_audit.config import RewardAudit
 from rlp_core.policy.config import Precision
 from rlp_core.section import Count, Positive, PositiveReal, Section, Share
 
@@ -125,6 +126,9 @@ class Evaluate(Section):
         description="Tokens that `controls` measures at a place; as `rlp.horizon` to see what was "
         "rewarded.",
     )
+    audit: RewardAudit = Field(
+        default=RewardAudit(), description="Signs of a reward that is not earned by thinking."
+    )
     warn_lost_share: Share = Field(
         default=0.02,
         description="A larger share of records that the limits on tokens drop or cut is a warning.",
@@ -150,6 +154,14 @@ class Evaluate(Section):
             raise ValueError(
                 f"`shots.max_tokens` = {self.shots.max_tokens} must be at least `max_tokens` = "
                 f"{self.max_tokens}: a prompt with examples holds the problem too"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _audits_beside_controls(self) -> Evaluate:
+        if self.audit.enabled and not self.controls:
+            raise ValueError(
+                "`audit.enabled` needs `controls: true`: it asks more of the same thoughts"
             )
         return self
 

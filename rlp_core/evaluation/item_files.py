@@ -22,6 +22,12 @@ ANSWERS, THINKING, WORKING = FORMS = ("few_shot", "few_shot_thinking", "few_shot
 TRIED = ("thinking", "empty", "other", "random")
 """A sampled thought and its controls, as items call them."""
 
+OF_A_PLACE = ("targets", "under", "decoy", "future")
+"""What the reward audit measures once a place, as items call it."""
+
+OF_A_THOUGHT = ("texts", "lengths", "closed", "distinct", "pairs", "corrupted")
+"""What it measures of every sampled thought."""
+
 _FIELDS = {
     "problems": [
         "id",
@@ -52,8 +58,10 @@ _FIELDS = {
     ],
     "few_shot": ["id", "key", "benchmark", "examples", *FORMS],
     "controls": ["id", "key", "positions", "tokens", "bytes", "direct", *TRIED],
+    "audit": ["id", "key", "positions", *OF_A_PLACE, *OF_A_THOUGHT],
+    "swaps": ["id", "key", "group", "direct", "thinking"],
 }
-_OPTIONAL = ("few_shot", "controls")
+_OPTIONAL = ("few_shot", "controls", "audit", "swaps")
 """Files that are there where `evaluate` was asked for them."""
 
 
@@ -74,6 +82,9 @@ class ArmItems:
         controls: per document and thinking position the log-probability of the tokens that follow,
             without a thought, after each sampled one and after control thoughts; none where they
             were not measured.
+        audit: per document, thinking position and thought what the reward audit asks of it.
+        swaps: per context with a group's words the log-probability of what follows, with these
+            words and with those they are exchanged for.
     """
 
     problems: tuple[Row, ...]
@@ -81,6 +92,8 @@ class ArmItems:
     bias: tuple[Row, ...]
     few_shot: tuple[Row, ...] = ()
     controls: tuple[Row, ...] = ()
+    audit: tuple[Row, ...] = ()
+    swaps: tuple[Row, ...] = ()
 
 
 def cluster_of(row: Row) -> str:
@@ -143,6 +156,19 @@ def _check(row: Any, kind: str) -> None:
         if any(counts != many[0] for counts in many) or 0 in many[0]:
             raise ValueError("thoughts and their controls differ in number, or there are none")
         _finite([*row["direct"], *(x for name in TRIED for one in row[name] for x in one)])
+    if kind == "audit":
+        if any(len(row[name]) != len(row["positions"]) for name in (*OF_A_PLACE, *OF_A_THOUGHT)):
+            raise ValueError("positions and what was audited there differ in length")
+        counts = [list(map(len, row[name])) for name in OF_A_THOUGHT]
+        if any(each != counts[0] for each in counts) or 0 in counts[0]:
+            raise ValueError("what was audited of the thoughts differs in number, or is nothing")
+        optional = [*row["decoy"], *(x for many in row["corrupted"] for x in many)]
+        _finite([*row["future"], *(x for many in row["under"] for x in many)])
+        _finite(x for x in optional if x is not None)
+    if kind == "swaps":
+        if not len(row["direct"]) == len(row["thinking"]) == 2 or not all(row["thinking"]):
+            raise ValueError("an exchange without its two sides")
+        _finite([*row["direct"], *(x for many in row["thinking"] for x in many)])
     if kind == "bias":
         measured = [row[name] for name in ("logprob_direct", "logprob_thinking") if row[name]]
         if any(len(values) != len(row["tokens"]) for values in measured):

@@ -134,10 +134,15 @@ class StepLog:
 def tail_means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Means over the last tenth of the steps, by `final_` and the metric's name.
 
-    A metric that is not told at every step is averaged where it is.
+    A metric that is not told at every step is averaged where it is; one that none of these steps
+    tells, such as an audit's now and then, is that of the last step that does.
     """
     found: dict[str, list[float]] = {}
-    for row in rows[-max(1, len(rows) // 10) :]:
+    tail = max(1, len(rows) // 10)
+    for row in rows[-tail:]:
         for name, value in row.items():
             found.setdefault(name, []).append(value)
+    for row in reversed(rows[:-tail]):
+        missing = {name: [value] for name, value in row.items() if name not in found}
+        found |= missing
     return {f"final_{name}": fmean(found[name]) for name in found if name != "step"}

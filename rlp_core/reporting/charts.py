@@ -22,6 +22,16 @@ RLP_PANELS = {
 }
 """Columns of `rlp/steps.csv` that are drawn where they exist, in this order."""
 
+AUDIT_PANELS = {
+    "true_gain": "true gain, over the start, nats",
+    "baseline_decay": "decay of the baseline, nats",
+    "content_gain": "content gain, over the best control, nats",
+    "null_gain": "gain of an empty thought, nats",
+    "shuffled_gain": "gain of another text's thought, nats",
+    "random_gain": "gain of random tokens, nats",
+}
+"""Columns of `rlp/steps.csv` that its audit fills now and then (`rlp.audit`)."""
+
 LOSS_COLUMN = "loss"
 
 
@@ -33,6 +43,7 @@ def draw(sources: Sources) -> dict[str, Figure]:
         information_gain(tree, arms),
         differences(tree, arms),
         rlp_curves(sources.curves["rlp"], arms),
+        audit_curves(sources.curves["rlp"], arms),
         loss_curves(sources.curves, arms),
         compute(sources),
         bias(tree, arms),
@@ -140,6 +151,26 @@ def rlp_curves(curve: Curve, arms: Arms) -> Figure | None:
         "rlp-curves",
         "Reinforcement: what the thoughts earned, and how they changed.",
         _sentence("Over the steps of rlp", ends),
+        panels,
+    )
+
+
+def audit_curves(curve: Curve, arms: Arms) -> Figure | None:
+    """What the control thoughts earned while rlp trained; None where nothing was audited."""
+    panels, ends = [], []
+    for name, title in AUDIT_PANELS.items():
+        told = [(s, v) for s, v in zip(curve["step"], curve.get(name, ()), strict=False) if v == v]
+        if told:
+            steps, values = zip(*told, strict=True)
+            panels.append((title, colour(arms, "rlp"), steps, values))
+            ends.append(f"{name} from {values[0]:.3g} to {values[-1]:.3g}")
+    if not panels:
+        return None
+    return line_plots(
+        "audit-curves",
+        "The audit while rlp trained: what is real of the gain, and what control thoughts earned. "
+        "A gain that grows by decay, or that a control earns too, is not thinking.",
+        _sentence("Over the audits of rlp", ends),
         panels,
     )
 

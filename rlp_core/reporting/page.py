@@ -15,7 +15,7 @@ import markupsafe
 
 from rlp_core.arms import INK, Arms
 from rlp_core.evaluation.comparison import MEANINGS
-from rlp_core.reporting import examples, tables, verdicts
+from rlp_core.reporting import audit, examples, tables, verdicts
 from rlp_core.reporting.figures import Figure
 from rlp_core.reporting.sources import Sources
 from rlp_core.workspace import PARTS
@@ -52,6 +52,9 @@ def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
         benchmark_titles={name: tables.benchmark_title(tree, name) for name in of_benchmarks},
         winners=_winners(tree, arms),
         trade=_trade(tree),
+        controls=audit.control_lines(tree, arms),
+        control_columns=[(head, MEANINGS[name]) for name, head in audit.CONTROL_HEADINGS.items()],
+        audit=audit.told(tree, arms),
         examples=examples.choose(sources.comparison.items),
         ledger=_ledger(sources),
         bias=verdicts.bias_findings(tree),
@@ -77,6 +80,7 @@ def _tiles(tree: Mapping[str, Any], arms: Arms) -> list[dict[str, Any]]:
             "thinking": tables.plain_cell(tree["arms"][arm]["pass_at_1_thinking"]),
             "direct": tables.plain_cell(tree["arms"][arm]["pass_at_1_direct"]),
             "gain": tables.signed_cell(tree["arms"][arm]["information_gain"]),
+            "controls": audit.on_tile(tree["arms"][arm]),
         }
         for arm in arms.pretrained
         if arm != arms.base
@@ -91,6 +95,7 @@ def _findings(tree: Mapping[str, Any], arms: Arms) -> list[verdicts.Verdict]:
     ]
     if "content_gain" in tree["arms"]["rlp"]:
         found.append(verdicts.content(tree, "rlp"))
+    found += audit.headline(tree, "rlp")
     few_shot = tree.get("few_shot", {})
     trained = (arm for arm in arms.pretrained if arm in few_shot)
     return found + [verdicts.for_nothing(tree, arm, arms.base) for arm in trained]

@@ -46,7 +46,7 @@ def run(context: StageContext) -> None:
     workspace, params, arms = context.workspace, context.params, declared()
     resampler = Resampler(params.seed, params.compare.resamples, params.compare.confidence)
     folders = {arm: workspace.report(f"evaluate@{arm}") / "items" for arm in arms.names}
-    comparison = compare(folders, resampler, arms)
+    comparison = compare(folders, resampler, arms, params.evaluate.audit)
     ledger, cpt = read_compute(
         workspace.report("rlp") / "ledger.json", workspace.report("cpt") / "metrics.json"
     )
@@ -94,4 +94,7 @@ def _headlines(tree: dict[str, Any]) -> dict[str, float]:
             for metric, prefix in (("pass_at_1_thinking", ""), ("pass_at_1_best", "best_")):
                 if metrics[metric][end] is not None:
                     made[f"rlp_minus_{reference}/{prefix}{end}"] = metrics[metric][end]
+    for arm, of in tree.get("audit", {"arms": {}})["arms"].items():
+        states = [one["state"] for one in (*of["alarms"].values(), *of["groups"].values())]
+        made[f"{arm}/audit_alarms"] = float(states.count("alarm"))
     return made

@@ -18,6 +18,8 @@ from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
 from rlp_core.evaluation.losses import report
 from rlp_core.evaluation.problem_rows import problem_rows
 from rlp_core.evaluation.weighed import is_weighed
+from rlp_core.evaluation.reward_audit.audit_metrics import audit_values
+from rlp_core.evaluation.reward_audit.measuring import audit_rows, swap_rows
 from rlp_core.files import replacing_folder, write_jsonl
 from rlp_core.policy.compute import Compute
 from rlp_core.stages import common
@@ -84,6 +86,11 @@ def run(context: StageContext) -> None:
         rows["few_shot"] = few_shot(evaluator, asked)
     if settings.controls:
         rows["controls"] = controls(evaluator, documents, places)
+    left_out = 0
+    if settings.audit.enabled:
+        rows["audit"] = audit_rows(evaluator, documents, places)
+        swaps, left_out = swap_rows(evaluator, documents, places, settings.audit)
+        rows |= {"swaps": swaps} if swaps else {}
     with replacing_folder(context.workspace.report(context.name) / "items") as folder:
         for name, lines in rows.items():
             write_jsonl(folder / f"{name}.jsonl", lines)
@@ -93,6 +100,10 @@ def run(context: StageContext) -> None:
     metrics = {name: statistic.value() for name, statistic in abilities.items()}
     metrics |= bias_metrics(rows["bias"], thinking=False)
     metrics |= bias_metrics(rows["bias"], thinking=True)
+    if settings.audit.enabled:
+        metrics |= audit_values(rows["controls"], rows["audit"], settings.audit.future)
+        metrics |= {"audit/swapped": float(len(rows.get("swaps", [])))}
+        metrics |= {"audit/not_swapped": float(left_out)}
     metrics |= {loss.name: float(loss.count) for loss in losses}
     common.write_metrics(context, metrics)
     thinking, direct = metrics["pass_at_1_thinking"], metrics["pass_at_1_direct"]
