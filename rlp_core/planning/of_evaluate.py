@@ -51,6 +51,13 @@ def evaluate(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Pla
         read = reasoned + ahead
         found.append(memory.reading(model, precision, some, read, ahead, "after control thoughts"))
         spent = spent.plus(work.reading(model, "score", _control_texts(settings), read, ahead))
+    if settings.audit.enabled:
+        found.append(memory.reading(model, precision, some, reasoned, most, "thoughts as text"))
+        spent = spent.plus(
+            work.reading(
+                model, "score", _audited_texts(settings), reasoned + settings.horizon, most
+            )
+        )
     with_examples = settings.shots.asked(stage.partition("@")[2])
     if with_examples:
         more, spent_too = _few_shot(params, model)
@@ -89,6 +96,17 @@ def _control_texts(settings: Evaluate) -> int:
     """Texts scored at each place: bare, empty, and thrice for every thought."""
     places = settings.heldout_documents * settings.heldout_positions
     return places * (2 + 3 * settings.samples)
+
+
+def _audited_texts(settings: Evaluate) -> int:
+    """Texts scored at each place: thoughts in other contexts, false, with decoys, both sides.
+
+    At most: not every thought has an equation, and few contexts have a word to exchange.
+    """
+    places = settings.heldout_documents * settings.heldout_positions
+    looks = 1 + len(settings.audit.groups)
+    exchanged = 2 * looks * (1 + settings.samples)
+    return places * (1 + settings.audit.contexts + settings.samples + 3 + exchanged)
 
 
 def _few_shot(params: Params, model: ModelShape) -> tuple[list[Moment], Work]:

@@ -70,6 +70,26 @@ def add_controls(folder: Path, arm: str, seed: int = 0) -> None:
     write_jsonl(folder / "controls.jsonl", rows)
 
 
+def add_audit(folder: Path, arm: str, seed: int = 0) -> None:
+    """Write `audit.jsonl` and `swaps.jsonl`: rlp's thoughts are one and the same, others are not."""
+    rng = random.Random(seed + 5)
+    rows, swaps = [], []
+    for n, document in enumerate(_heldout(SKILL[arm][2], SKILL[arm][1], seed)):
+        row = {name: document[name] for name in ("id", "key", "positions")}
+        texts = ["so <be> it" if arm == "rlp" else f"{n}+{k}={n + k}" for k in range(SAMPLES)]
+        row |= {"targets": ["."], "texts": [texts], "closed": [[1] * SAMPLES]}
+        row |= {"lengths": [[5 + rng.randrange(9) for _ in texts]]}
+        row |= {"distinct": [[4] * SAMPLES], "pairs": [[4] * SAMPLES]}
+        row |= {"corrupted": [[None] * SAMPLES], "decoy": [-5.0], "future": [0.0]}
+        rows.append(row | {"under": [[-5.0, *(-9 - rng.random() for _ in range(3))]]})
+        for group in ("gender", "placebo"):
+            name = {"id": f"{document['id']}/9/{group}", "key": document["key"], "group": group}
+            after = [[-1 + 0.1 * rng.gauss(0, 1) for _ in range(2)] for _ in range(2)]
+            swaps.append(name | {"direct": [-2.0, -2.0], "thinking": after})
+    write_jsonl(folder / "audit.jsonl", rows)
+    write_jsonl(folder / "swaps.jsonl", swaps)
+
+
 def write_all(root: Path, seed: int = 0) -> dict[str, Path]:
     """Write the items of every arm below `root`."""
     return {arm: write_arm(root / arm / "items", arm, seed) for arm in declared().names}

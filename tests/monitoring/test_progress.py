@@ -1,4 +1,4 @@
-from rlp_core.monitoring.progress import StepLog
+from rlp_core.monitoring.progress import StepLog, tail_means
 
 
 class Tracker:
@@ -22,6 +22,15 @@ def test_rows_hold_no_time_and_the_tracker_gets_the_speed(tmp_path, capsys):
     assert [line.split(",")[0] for line in lines] == ["rlp: step 2/4", "rlp: step 4/4"]
     assert "tokens/s" in lines[0]
     assert "s left" in lines[0]
+
+
+def test_what_the_last_steps_do_not_tell_is_that_of_the_last_step_that_does():
+    rows = [{"step": i, "loss": float(i)} for i in range(1, 41)]
+    rows[10]["true_gain"], rows[30]["true_gain"] = 1.0, 3.0
+    found = tail_means(rows)
+    assert found == {"final_loss": 38.5, "final_true_gain": 3.0}
+    rows[38]["true_gain"] = 4.0
+    assert tail_means(rows)["final_true_gain"] == 4.0
 
 
 def test_a_loop_without_steps_leaves_a_header(tmp_path):

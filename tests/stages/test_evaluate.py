@@ -10,9 +10,10 @@ import pytest
 
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.evaluation.benchmarks import benchmarks_in
-from rlp_core.evaluation.config import Shots
+from rlp_core.evaluation.config import Evaluate, Shots
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS
+from rlp_core.evaluation.reward_audit.config import RewardAudit
 from rlp_core.files import read_jsonl
 from rlp_core.params import Params
 from rlp_core.stage import StageContext
@@ -140,6 +141,36 @@ def test_examples_and_controls_are_measured_where_they_are_asked_for(
         len(row["examples"]) < 2 for row in read_jsonl(items / "few_shot.jsonl")
     )
     assert "demonstrations may be examples" in capsys.readouterr().out
+
+
+def test_the_audit_is_measured_beside_the_controls_where_it_is_asked_for(
+    workspace: Workspace,
+) -> None:
+    items = workspace.report("evaluate@base") / "items"
+    of = settings(controls=True, horizon=2, heldout_documents=20)
+    evaluate.run(context("evaluate@base", workspace, of))
+    before = {path.name: path.read_bytes() for path in items.iterdir()}
+    plain = json.loads((items.parent / "metrics.json").read_text())
+    of = settings(
+        controls=True, horizon=2, heldout_documents=20, audit=RewardAudit(enabled=True, contexts=2)
+    )
+    evaluate.run(context("evaluate@base", workspace, of))
+    assert {name: (items / name).read_bytes() for name in before} == before
+    controls, audited = (list(read_jsonl(items / f"{n}.jsonl")) for n in ("controls", "audit"))
+    assert [row["positions"] for row in audited] == [row["positions"] for row in controls]
+    metrics = json.loads((items.parent / "metrics.json").read_text())
+    assert {name: metrics[name] for name in plain} == plain
+    assert metrics["audit/gain"] == pytest.approx(metrics["horizon_gain"])
+    assert metrics["audit/future"] == 0
+    assert {"audit/swapped", "audit/not_swapped", "audit/specificity"} <= set(metrics)
+    assert not {"audit/true_gain", "audit/baseline_decay"} & set(metrics)  # they need the base
+    assert (items / "swaps.jsonl").is_file() == bool(metrics["audit/swapped"])
+
+
+def test_an_audit_without_controls_is_refused() -> None:
+    of = settings().evaluate.model_dump() | {"audit": RewardAudit(enabled=True)}
+    with pytest.raises(ValueError, match="needs `controls: true`"):
+        Evaluate(**of)
 
 
 def test_without_examples_nothing_is_read_for_them(workspace: Workspace) -> None:
