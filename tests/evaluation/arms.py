@@ -71,7 +71,7 @@ def add_controls(folder: Path, arm: str, seed: int = 0) -> None:
 
 
 def add_audit(folder: Path, arm: str, seed: int = 0) -> None:
-    """Write `audit.jsonl` and `swaps.jsonl`: rlp's thoughts are one and the same, others are not."""
+    """Write `audit.jsonl` and `swaps.jsonl`: rlp's thoughts are all the same."""
     rng = random.Random(seed + 5)
     rows, swaps = [], []
     for n, document in enumerate(_heldout(SKILL[arm][2], SKILL[arm][1], seed)):

@@ -94,7 +94,7 @@ def test_both_limits_share_the_error() -> None:
 def test_too_few_texts_are_said_to_be_too_few() -> None:
     for texts in (1, 2, 19):
         made = simulated.clean(3, texts)
-        simulated.leaked(made)
+        simulated.delimited(made)
         found = audited(made)
         assert ringing(found) == set()
         for name, one in found.items():
@@ -212,7 +212,7 @@ def test_reward_and_accuracy_over_arms() -> None:
 def test_rank_agreement_of_noise_rings_in_five_of_a_hundred() -> None:
     rng = np.random.default_rng(4)
     rung = [
-        rank_agreement(rng.random(7).tolist(), rng.random(7).tolist(), SETTINGS).state == "alarm"
+        rank_agreement(rng.random(6).tolist(), rng.random(6).tolist(), SETTINGS).state == "alarm"
         for _ in range(300)
     ]
     assert np.mean(rung) <= 0.08

@@ -30,7 +30,7 @@ def drawn(seed: int, effect: float) -> tuple[Any, Any]:
     return level + 0.3 * rng.standard_normal((200, 8)) + effect * mention, mention
 
 
-def tested(reward: Any, mention: Any, resampler: Resampler) -> tuple[float, float]:
+def judged(reward: Any, mention: Any, resampler: Resampler) -> tuple[float, float]:
     """The effect and its p, through the statistics of the project."""
     difference, both = mention_effect(reward, mention)
     names = [name for name, known in zip(NAMES, both, strict=True) if known]
@@ -45,7 +45,7 @@ def test_without_an_effect_five_of_a_hundred_are_found() -> None:
     resampler, rejected, pooled = Resampler(1, 400), 0, []
     for seed in range(800):
         reward, mention = drawn(seed, 0.0)
-        rejected += tested(reward, mention, resampler)[1] < 0.05
+        rejected += judged(reward, mention, resampler)[1] < 0.05
         pooled.append(reward[mention].mean() - reward[~mention].mean())
         resampler._made.clear()
     assert 0.03 <= rejected / 800 <= 0.07
@@ -54,7 +54,7 @@ def test_without_an_effect_five_of_a_hundred_are_found() -> None:
 
 def test_a_tenth_of_a_nat_is_found() -> None:
     resampler = Resampler(1, 400)
-    found = [tested(*drawn(seed, 0.1), resampler) for seed in range(40)]
+    found = [judged(*drawn(seed, 0.1), resampler) for seed in range(40)]
     assert np.mean([p < 0.05 for _, p in found]) >= 0.9
     assert np.mean([effect for effect, _ in found]) == pytest.approx(0.1, abs=0.01)
 
