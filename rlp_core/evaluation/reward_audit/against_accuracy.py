@@ -10,7 +10,6 @@ import numpy as np
 
 from rlp_core.evaluation.reward_audit.alarms import (
     NAN,
-    UNKNOWN,
     Alarm,
     enough,
     p_worded,
@@ -86,7 +85,7 @@ def rank_agreement(
     said = "Over the arms, reward and accuracy after thinking"
     if count < POINTS:
         told = f"{said}: too few to say, n = {count} points, {POINTS} would do."
-        return Alarm(name, "too_few", told, UNKNOWN)
+        return Alarm(name, "too_few", told, Estimate(NAN, NAN, NAN, count, count))
     value, p = _spearman_p(np.array(gains), np.array(accuracies))
     found = Estimate(value, NAN, NAN, count, count)
     if math.isnan(value):

@@ -141,6 +141,8 @@ def _message(rule: AuditRule, alarm: Alarm, test: Tested | None, resampler: Resa
         sure = "exact" if test.exact else f"p {p_worded(alarm.p_holm)} over all rules"
         how = f"{sure}, n = {texts_of(test.statistic)}, limit {limit}"
         return f"{said}: {rule.found} ({how}). To do: {rule.advice}."
+    if alarm.state == "clear" and math.isnan(alarm.found.value):
+        return f"{rule.says}: there is no such place, and so within the limit, {limit}."
     if alarm.state == "clear":
         return f"{said}: within the limit, {limit}."
     if not _gain_shown(test, resampler):

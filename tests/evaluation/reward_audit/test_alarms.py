@@ -59,6 +59,7 @@ def test_every_rule_has_a_hack_that_rings_it() -> None:
 def test_an_honest_arm_keeps_every_rule() -> None:
     found = audited(simulated.clean(3, 120))
     assert {one.state for one in found.values()} == {"clear"}
+    assert "there is no such place" in found["punctuation_follows"].message
     assert all("within the limit" in one.message for one in found.values())
 
 
