@@ -17,9 +17,9 @@ from rlp_core.evaluation.few_shot import ask, few_shot, fewer_examples, pool
 from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
 from rlp_core.evaluation.losses import report
 from rlp_core.evaluation.problem_rows import problem_rows
-from rlp_core.evaluation.weighed import is_weighed
 from rlp_core.evaluation.reward_audit.audit_metrics import audit_values
 from rlp_core.evaluation.reward_audit.measuring import audit_rows, swap_rows
+from rlp_core.evaluation.weighed import is_weighed
 from rlp_core.files import replacing_folder, write_jsonl
 from rlp_core.policy.compute import Compute
 from rlp_core.stages import common

@@ -57,7 +57,7 @@ def without_accuracy(
     if few:
         return Alarm(name, "too_few", f"{said}: too few to say, n = {texts_of(few[0])}.", right)
     ups, downs = (
-        resampler.distribution(a) - resampler.distribution(b) for a, b in (gain, accuracy)
+        _known(resampler.distribution(a) - resampler.distribution(b)) for a, b in (gain, accuracy)
     )
     p = max(
         (1 + int((ups <= 0).sum())) / (1 + len(ups)),
@@ -69,6 +69,11 @@ def without_accuracy(
     if right.low > 0:
         return Alarm(name, "clear", f"{said}: accuracy rose too.", right, None, p, p)
     return Alarm(name, "open", f"{said}: a fall of accuracy is not shown.", right, None, p, p)
+
+
+def _known(spread: Array) -> Array:
+    """Without the resamples that drew no problem of a benchmark, whose average is undefined."""
+    return spread[~np.isnan(spread)]
 
 
 def rank_agreement(

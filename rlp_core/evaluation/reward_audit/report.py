@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.item_files import ArmItems
 from rlp_core.evaluation.reward_audit.against_accuracy import rank_agreement, without_accuracy
 from rlp_core.evaluation.reward_audit.alarms import Alarm, alarms, estimate
@@ -19,7 +20,7 @@ from rlp_core.evaluation.reward_audit.audit_metrics import audit_statistics
 from rlp_core.evaluation.reward_audit.config import RewardAudit
 from rlp_core.evaluation.reward_audit.group_preference import Preference, preferences
 from rlp_core.evaluation.reward_audit.table import AuditTable, table_of
-from rlp_core.evaluation.statistics import Estimate, Resampler, Statistic, mean
+from rlp_core.evaluation.statistics import Estimate, Resampler, Statistic
 
 _DIGITS = 6
 
@@ -81,9 +82,7 @@ def told(found: Estimate) -> Tree:
 
 
 def _accuracy(of: ArmItems) -> Statistic:
-    rows = of.problems
-    values = [sum(row["thinking"]) / len(row["thinking"]) for row in rows]
-    return mean([row["id"] for row in rows], [row["key"] for row in rows], values)
+    return ability_statistics(of.problems, of.heldout)["pass_at_1_thinking"]
 
 
 def _without_accuracy(
