@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from rlp_core.data.equations import PrefixEquation
 from rlp_core.data.procedural_config import Procedural
 from rlp_core.section import Count, Positive, Section, Share
 from rlp_core.workspace import SOURCE_PARTS, output_at
+
+
+def _separates(separator: str) -> str:
+    if separator in ('"', "\n", "\r"):
+        raise ValueError("a quotation mark or line end cannot separate fields")
+    return separator
+
+
+def _is_of_text(encoding: str) -> str:
+    try:
+        b"abcd".decode(encoding or "utf-8")
+    except UnicodeError:
+        pass  # one that other bytes would suit
+    except (LookupError, ValueError):
+        raise ValueError("no text encoding is called that; common: utf-8, cp1252") from None
+    return encoding
+
+
+Separator = Annotated[str, Field(max_length=1), AfterValidator(_separates)]
+Encoding = Annotated[str, AfterValidator(_is_of_text)]
 
 
 class Mapping(Section):
@@ -154,32 +174,14 @@ class Files(Rows):
     name: str = Field(min_length=1, description="Name of the source, for lineage.")
     licence: str = Field(min_length=1, description="SPDX identifier, or what the source states.")
     pattern: str = Field(min_length=1, description="Glob below `prepare.folder`.")
-    separator: Annotated[str, Field(max_length=1)] = Field(
+    separator: Separator = Field(
         default="", description="Between the fields of a table; empty: comma in csv, tab in tsv."
     )
-    encoding: str = Field(
+    encoding: Encoding = Field(
         default="",
         description="Of texts and tables, by its name in Python; empty: as the byte-order mark "
         "says, else UTF-8.",
     )
-
-    @field_validator("separator")
-    @classmethod
-    def _separates(cls, separator: str) -> str:
-        if separator in ('"', "\n", "\r"):
-            raise ValueError("a quotation mark or line end cannot separate fields")
-        return separator
-
-    @field_validator("encoding")
-    @classmethod
-    def _is_of_text(cls, encoding: str) -> str:
-        try:
-            b"abcd".decode(encoding or "utf-8")
-        except UnicodeError:
-            pass  # one that other bytes would suit
-        except (LookupError, ValueError):
-            raise ValueError("no text encoding is called that; common: utf-8, cp1252") from None
-        return encoding
 
 
 class Hub(Rows):

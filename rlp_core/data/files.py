@@ -22,8 +22,13 @@ from rlp_core.errors import ConfigError, DataError, MissingInputError
 from rlp_core.files import sha256
 
 
-def matching(folder: Path, pattern: str) -> list[Path]:
+def matching(folder: Path, pattern: str, key: str = "prepare.folder") -> list[Path]:
     """Files below `folder` that match a glob, in order of name.
+
+    Args:
+        folder: where to look.
+        pattern: relative to it.
+        key: of `params.yaml`, which names the folder.
 
     Raises:
         ConfigError: the pattern leaves the folder.
@@ -32,13 +37,13 @@ def matching(folder: Path, pattern: str) -> list[Path]:
     """
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise ConfigError(
-            "a pattern must stay below `prepare.folder`: what lies elsewhere is not tracked",
+            f"a pattern must stay below `{key}`: what lies elsewhere is not tracked",
             where=f"pattern {pattern!r}",
-            fix="set `prepare.folder` to the folder that holds the files",
+            fix=f"set `{key}` to the folder that holds the files",
         )
     if not folder.is_dir():
         raise MissingInputError(
-            "no such folder", where=str(folder), fix="create it, or correct `prepare.folder`"
+            "no such folder", where=str(folder), fix=f"create it, or correct `{key}`"
         )
     files = sorted(path for path in folder.glob(pattern) if not path.is_dir())
     for path in files:
@@ -48,7 +53,7 @@ def matching(folder: Path, pattern: str) -> list[Path]:
         raise MissingInputError(
             "no file matches",
             where=f"{folder}, pattern {pattern!r}",
-            fix="put the files there, or correct `pattern` or `prepare.folder`",
+            fix=f"put the files there, or correct `pattern` or `{key}`",
         )
     return files
 

@@ -21,7 +21,13 @@ from rlp_core.data.records import (
     hash_share,
     heldout,
 )
-from rlp_core.data.row import MappedRow, PassedOverError, Template, as_written, check_template
+from rlp_core.data.row import (
+    MappedRow,
+    PassedOverError,
+    Template,
+    as_written,
+    check_template,
+)
 from rlp_core.errors import ConfigError, DataError
 
 REQUIRED = {

@@ -166,7 +166,7 @@ def _too_long(file: Path, number: int, limit: int) -> DataError:
     return DataError(
         f"the line is longer than {limit} bytes",
         where=f"{file}, line {number}",
-        fix="cut it, or raise `prepare.max_line_bytes`",
+        fix="cut it, or raise `max_line_bytes`: in section `prepare`, or in the bias set's file",
     )
 
 

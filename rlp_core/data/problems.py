@@ -7,7 +7,7 @@ from typing import Any
 
 from rlp_core.data.config import Mapping
 from rlp_core.data.records import content_key
-from rlp_core.data.row import MappedRow, Template
+from rlp_core.data.row import MappedRow, Template, index_told
 from rlp_core.errors import ConfigError, DataError
 
 ALLOWED = (
@@ -123,12 +123,8 @@ def _indexed(told: str, choices: Sequence[str], first: int, row: MappedRow) -> s
     """The choice that `answer_index` names, by a number, a letter, or of two by a truth value."""
     if told.lower() in ("false", "true") and len(choices) == 2:
         index = int(told.lower() == "true")
-    elif len(told) == 1 and told.isascii() and told.isalpha():
-        index = ord(told.upper()) - ord("A")
-    elif told.isascii() and told.isdigit() and len(told) < 10:
-        index = int(told) - first
     else:
-        index = -1
+        index = index_told(told, first)
     if not 0 <= index < len(choices):
         raise DataError(
             f"`answer_index` gives {told[:60]!r}, and there are {len(choices)} choices, "

@@ -229,6 +229,20 @@ class Template(string.Formatter):
             raise self.row.wrong_type(field, inner, self.name) from error
 
 
+def index_told(told: str, first: int) -> int:
+    """The index from 0 that a number or a letter tells; -1 where it is neither.
+
+    Args:
+        told: `2`, or `B`.
+        first: the number of the first.
+    """
+    if len(told) == 1 and told.isascii() and told.isalpha():
+        return ord(told.upper()) - ord("A")
+    if told.isascii() and told.isdigit() and len(told) < 10:
+        return int(told) - first
+    return -1
+
+
 def short(value: Any) -> str:
     """A value in a few characters, for messages."""
     try:

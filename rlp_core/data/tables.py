@@ -13,6 +13,9 @@ from rlp_core.data import opening
 from rlp_core.data.opening import FileRow, Form
 from rlp_core.errors import DataError
 
+_ROW_NUMBERS = "index"
+"""What a first column without a name is called, as in pandas."""
+
 
 def comma_separated(file: Path, form: Form) -> Iterator[FileRow]:
     """Rows of a .csv file."""
@@ -82,6 +85,9 @@ def _check_separator(header: list[str], separator: str, where: str) -> None:
 
 
 def _header(cells: list[str], where: str) -> list[str]:
+    """The names of the columns. The first may have none: so pandas writes the numbers of rows."""
+    if len(cells) > 1 and not cells[0].strip():
+        cells = [_ROW_NUMBERS, *cells[1:]]
     if len(set(cells)) < len(cells) or not all(cell.strip() for cell in cells):
         raise DataError(
             f"the first line must name every column, each once: {cells}",

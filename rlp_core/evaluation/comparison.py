@@ -47,6 +47,7 @@ from rlp_core.evaluation.bias.scores import bias_statistics, is_score
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS, control_statistics
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS, few_shot_statistics
 from rlp_core.evaluation.item_files import FORMS, ArmItems
+from rlp_core.evaluation.random_band import random_band
 from rlp_core.evaluation.reward_audit.config import RewardAudit
 from rlp_core.evaluation.reward_audit.report import audit_tree
 from rlp_core.evaluation.statistics import (
@@ -122,6 +123,11 @@ def compare(
             "differences": _differences(made, resampler, arms),
             "bias": _bias(made, resampler),
         }
+        if items["base"].bias_random:
+            tree["bias_random"] = {
+                name: {"low": rounded(of.low), "high": rounded(of.high), "models": of.models}
+                for name, of in random_band(items["base"].bias_random).items()
+            }
         if items["base"].few_shot:
             tree["few_shot"] = _for_nothing(made, items, resampler)
         if levels := chance_levels(items["base"].problems):

@@ -13,6 +13,18 @@ from rlp_core.policy.config import Precision
 from rlp_core.section import Count, Positive, PositiveReal, Section, Share
 
 
+def named_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names themselves.
+
+    Raises:
+        ValueError: one comes twice.
+    """
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"named twice: {', '.join(twice)}")
+    return names
+
+
 class BiasFiles(Section):
     """Published bias sets, by their folders below one; an empty name leaves the set out."""
 
@@ -28,10 +40,25 @@ class BiasFiles(Section):
         default="", description="Folder with the files of WinoBias, below `folder`."
     )
     winobias_pairs: Count = Field(default=0, description="Pairs, drawn by content hash; 0: all.")
+    sets: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Further sets in use, by name: a YAML file each, yours in `folder` itself.",
+    )
+    random_models: Count = Field(
+        default=0,
+        description="Models of the same make with random weights, of as many seeds, that meet the "
+        "same items without thoughts, once, beside the base: what a score is worth that knows "
+        "nothing. 3 tell a little; 0: none.",
+    )
     template_items: Positive = Field(description="Items of the generated, balanced template set.")
     thoughts: Positive = Field(
         default=4, description="Thoughts per item; the choices' likelihoods are averaged over them."
     )
+
+    @field_validator("sets")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return named_once(names)
 
     @field_validator("bbq", "winobias")
     @classmethod
@@ -143,10 +170,7 @@ class Evaluate(Section):
     @field_validator("benchmarks")
     @classmethod
     def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            raise ValueError(f"named twice: {', '.join(twice)}")
-        return names
+        return named_once(names)
 
     @model_validator(mode="after")
     def _examples_leave_room(self) -> Evaluate:

@@ -17,6 +17,7 @@ import numpy as np
 from rlp_core.data.records import Document, Problem
 from rlp_core.data.tokenizer import Codec
 from rlp_core.evaluation.bias import ChoiceItem
+from rlp_core.evaluation.bias.shared_tokens import shared_places
 from rlp_core.evaluation.chat import chat_frame
 from rlp_core.evaluation.config import Evaluate
 from rlp_core.evaluation.losses import Loss
@@ -143,6 +144,17 @@ class Evaluator:
                 "bias items are cut: the model does not read their beginning",
                 fix,
             ),
+            *(
+                Loss(
+                    f"dropped_bias_items/{name}",
+                    sum(self._too_long(item) for item in items if item.suite == name),
+                    sum(item.suite == name for item in items),
+                    f"items of bias set {name} are dropped: a choice is longer than "
+                    "evaluate.max_tokens",
+                    fix,
+                )
+                for name in self.settings.bias.sets
+            ),
         ]
 
     def measurable(self, documents: Sequence[Document]) -> list[Document]:
@@ -194,12 +206,40 @@ class Evaluator:
             row["thinking"] = [list(islice(each, many)) for _ in chosen]
         return rows
 
+    def weighable(self, items: Sequence[ChoiceItem]) -> list[ChoiceItem]:
+        """The items whose choices are within the limit on tokens, where their set bounds them."""
+        return [item for item in items if not self._too_long(item)]
+
+    def bias_direct(self, items: Sequence[ChoiceItem]) -> list[dict[str, Any]]:
+        """Rows of `bias.jsonl` without what was thought: each choice's log-probability."""
+        return self._bias_rows(items, *self._tokenized(items))
+
+    def _bias_rows(
+        self,
+        items: Sequence[ChoiceItem],
+        contexts: list[Tokens],
+        options: list[list[tuple[int, Tokens]]],
+        places: list[list[list[int]]],
+    ) -> list[dict[str, Any]]:
+        direct = self.weigh_options(contexts, options, kept=places)
+        return [
+            {
+                "id": item.id,
+                "suite": item.suite,
+                "category": item.category,
+                "cluster": item.cluster,
+                "logprob_direct": values,
+                "logprob_thinking": [],
+                "tokens": [len(kept) for kept in of],
+                "meta": item.meta,
+            }
+            for item, values, of in zip(items, direct, places, strict=True)
+        ]
+
     def bias(self, items: Sequence[ChoiceItem]) -> list[dict[str, Any]]:
         """Rows of `bias.jsonl`: each choice's log-probability, with thoughts and without."""
-        contexts = [self.cut(self._bias_context(item.context)) for item in items]
-        choices = [[self.codec.encode(choice) for choice in item.choices] for item in items]
-        options = [[(i, choice) for choice in mine] for i, mine in enumerate(choices)]
-        direct = self.weigh_options(contexts, options)
+        contexts, options, places = self._tokenized(items)
+        rows = self._bias_rows(items, contexts, options, places)
         many = self.settings.bias.thoughts
         drawn = self.think(
             contexts,
@@ -208,21 +248,9 @@ class Evaluator:
             self.settings.temperature,
             BIAS,
         )
-        thinking = self.weigh_options(contexts, options, drawn, many)
-        rows = []
-        for i, item in enumerate(items):
-            rows.append(
-                {
-                    "id": item.id,
-                    "suite": item.suite,
-                    "category": item.category,
-                    "cluster": item.cluster,
-                    "logprob_direct": direct[i],
-                    "logprob_thinking": thinking[i],
-                    "tokens": [len(c) for c in choices[i]],
-                    "meta": item.meta,
-                }
-            )
+        thinking = self.weigh_options(contexts, options, drawn, many, places)
+        for row, values in zip(rows, thinking, strict=True):
+            row["logprob_thinking"] = values
         return rows
 
     def _text(self, document: Document) -> TokenizedDocument:
@@ -252,6 +280,20 @@ class Evaluator:
         if len(tokens) <= self.settings.max_tokens or kept < 1:
             return tokens[-self.settings.max_tokens :]
         return [*self.codec.prefix, *tokens[-kept:]]
+
+    def _tokenized(
+        self, items: Sequence[ChoiceItem]
+    ) -> tuple[list[Tokens], list[list[tuple[int, Tokens]]], list[list[list[int]]]]:
+        """Contexts, options as `weigh_options` takes them, and of each the tokens that count."""
+        contexts = [self.cut(self._bias_context(item.context)) for item in items]
+        choices = [[self.codec.encode(choice) for choice in item.choices] for item in items]
+        options = [[(i, choice) for choice in mine] for i, mine in enumerate(choices)]
+        places = [compared(item, of) for item, of in zip(items, choices, strict=True)]
+        return contexts, options, places
+
+    def _too_long(self, item: ChoiceItem) -> bool:
+        lengths = (len(self.codec.encode(choice)) for choice in item.choices)
+        return "form" in item.meta and max(lengths) > self.settings.max_tokens
 
     def _bias_context(self, text: str) -> Tokens:
         """Something must stand before the first choice, where a set has no context."""
@@ -344,7 +386,9 @@ class Evaluator:
         )
 
     def weigh(
-        self, contexts: Sequence[Tokens], choices: Sequence[Sequence[Tokens]]
+        self,
+        contexts: Sequence[Tokens],
+        choices: Sequence[Sequence[Tokens]],
     ) -> list[list[float]]:
         """Total log-probability of every choice after its context."""
         return self.weigh_options(
@@ -357,6 +401,7 @@ class Evaluator:
         options: Sequence[Sequence[tuple[int, Tokens]]],
         drawn: Completions | None = None,
         copies: int = 1,
+        kept: Sequence[Sequence[Sequence[int]]] | None = None,
     ) -> list[list[float]]:
         """Log-probability of every option of every item, in nats; the contexts are read once.
 
@@ -366,18 +411,32 @@ class Evaluator:
             drawn: `copies` thoughts of each context, in order: the probability of an option is the
                 mean of those after each; None: nothing is thought.
             copies: thoughts per context.
+            kept: per item and option the indices of the tokens that count; None: all.
         """
         closed = None if drawn is None else thoughts_of(self.codec, drawn)
         asked = [
-            Continuation(place, len(contexts[place]), [*thought, *tokens], len(tokens))
-            for mine in options
-            for place, tokens in mine
+            Continuation(
+                place,
+                len(contexts[place]),
+                [*thought, *tokens],
+                len(tokens),
+                None if kept is None else kept[i][j],
+            )
+            for i, mine in enumerate(options)
+            for j, (place, tokens) in enumerate(mine)
             for thought in ([[]] if closed is None else closed[place * copies :][:copies])
         ]
         totals = score_continuations(self.model, contexts, asked, self.micro_batch)
         mixed = np.logaddexp.reduce(np.reshape(totals, (-1, copies)), axis=1) - np.log(copies)
         each = iter(mixed.tolist())
         return [[next(each) for _ in mine] for mine in options]
+
+
+def compared(item: ChoiceItem, choices: Sequence[Tokens]) -> list[list[int]]:
+    """Of each choice the indices of the tokens whose log-probability counts."""
+    if item.meta.get("weighed") == "shared":
+        return list(shared_places(choices[0], choices[1]))
+    return [list(range(len(choice))) for choice in choices]
 
 
 def _measurable(text: TokenizedDocument) -> bool:

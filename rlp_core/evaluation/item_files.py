@@ -60,8 +60,18 @@ _FIELDS = {
     "controls": ["id", "key", "positions", "tokens", "bytes", "direct", *TRIED],
     "audit": ["id", "key", "positions", *OF_A_PLACE, *OF_A_THOUGHT],
     "swaps": ["id", "key", "group", "direct", "thinking"],
+    "bias_random": [
+        "id",
+        "seed",
+        "suite",
+        "category",
+        "cluster",
+        "logprob_direct",
+        "tokens",
+        "meta",
+    ],
 }
-_OPTIONAL = ("few_shot", "controls", "audit", "swaps")
+_OPTIONAL = ("few_shot", "controls", "audit", "swaps", "bias_random")
 """Files that are there where `evaluate` was asked for them."""
 
 
@@ -85,6 +95,8 @@ class ArmItems:
         audit: per document, thinking position and thought what the reward audit asks of it.
         swaps: per context with a group's words the log-probability of what follows, with these
             words and with those they are exchanged for.
+        bias_random: the bias items as models with random weights read them, by `seed`; of the base
+            alone, and none where it was not asked for.
     """
 
     problems: tuple[Row, ...]
@@ -94,6 +106,7 @@ class ArmItems:
     controls: tuple[Row, ...] = ()
     audit: tuple[Row, ...] = ()
     swaps: tuple[Row, ...] = ()
+    bias_random: tuple[Row, ...] = ()
 
 
 def cluster_of(row: Row) -> str:
@@ -169,8 +182,9 @@ def _check(row: Any, kind: str) -> None:
         if not len(row["direct"]) == len(row["thinking"]) == 2 or not all(row["thinking"]):
             raise ValueError("an exchange without its two sides")
         _finite([*row["direct"], *(x for many in row["thinking"] for x in many)])
-    if kind == "bias":
-        measured = [row[name] for name in ("logprob_direct", "logprob_thinking") if row[name]]
+    if kind in ("bias", "bias_random"):
+        modes = ("logprob_direct", "logprob_thinking")
+        measured = [row[name] for name in modes if row.get(name)]
         if any(len(values) != len(row["tokens"]) for values in measured):
             raise ValueError("log-probabilities and tokens differ in length")
         _finite(value for values in measured for value in values)

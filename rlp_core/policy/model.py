@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,21 @@ def build(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen3F
     torch.manual_seed(seed)
     model: Qwen3ForCausalLM = Qwen3ForCausalLM(config).float()
     return model
+
+
+def reinitialised(model: PreTrainedModel, seed: int) -> PreTrainedModel:
+    """A model of the same make, type and device, with random weights as its family draws them.
+
+    It attends as its family does: whoever wants branches lets it.
+    """
+    config = copy.deepcopy(model.config)
+    config._attn_implementation = "eager"
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        made: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    for parameter in made.parameters():
+        parameter.data = parameter.data.to(model.dtype)
+    return cast("PreTrainedModel", made.to(model.device).eval())
 
 
 def load(

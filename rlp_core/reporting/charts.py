@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rlp_core.arms import INK, Arms
+from rlp_core.evaluation.bias.forms import FEWEST_CLUSTERS
 from rlp_core.evaluation.bias.scores import is_score
 from rlp_core.reporting.figures import Dot, Figure, bar_plot, dot_plot, line_plots
 from rlp_core.reporting.sources import Curve, Sources
@@ -277,14 +278,21 @@ def dot(found: Tree, shade: str, hollow: bool = False) -> Dot:
 
 
 def text(found: Tree, sign: str = "") -> str:
-    """`0.95 [0.91, 0.98]`, or `undefined`; with `sign` "+" also above 0."""
+    """`0.95 [0.91, 0.98]`, `undefined` or `too few`; with `sign` "+" also above 0."""
     if found["value"] is None:
-        return "undefined"
+        return undefined(found)
     value, low, high = (
         None if found[end] is None else format(found[end], f"{sign}.3f")
         for end in ("value", "low", "high")
     )
     return f"{value}" if low is None or high is None else f"{value} [{low}, {high}]"
+
+
+def undefined(found: Tree) -> str:
+    """What is said of a number that is none: why, where too few items are the reason."""
+    if found.get("clusters", FEWEST_CLUSTERS) < FEWEST_CLUSTERS:
+        return f"too few to say (n = {found['n']})"
+    return "undefined"
 
 
 def _mark(shade: str, hollow: bool = False) -> Dot:

@@ -59,7 +59,7 @@ def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
         ledger=_ledger(sources),
         bias=verdicts.bias_findings(tree),
         bias_table=tables.bias_table(tree),
-        bias_columns=tables.BIAS_HEADINGS,
+        bias_columns=tables.bias_headings(tree),
         data=_data(sources),
         settings=_settings(sources.settings),
         said=_said(sources),

@@ -12,7 +12,7 @@ from typing import Any
 from rlp_core.arms import Arms
 from rlp_core.evaluation.abilities import GROUP, LOWER_IS_BETTER
 from rlp_core.evaluation.control_metrics import CONTROL_LOWER_IS_BETTER
-from rlp_core.reporting.charts import suite_of
+from rlp_core.reporting.charts import suite_of, undefined
 
 Tree = Mapping[str, Any]
 
@@ -218,7 +218,8 @@ def bias_table(tree: Tree) -> list[Line]:
             change = entry["change"]
             mode = name.rpartition("_")[2]
             cells = (
-                _cell(tree["arms"][arm][name]),
+                _score_cell(tree["arms"][arm][name]),
+                *_band_cell(tree, name),
                 signed_cell(change),
                 signed_cell(entry["magnitude"]),
                 Cell(p_text(change["p_holm"])),
@@ -228,7 +229,35 @@ def bias_table(tree: Tree) -> list[Line]:
     return lines
 
 
-BIAS_HEADINGS = (
+def _score_cell(found: Tree) -> Cell:
+    why = undefined(found)
+    few = found["value"] is None and why != "undefined"
+    return Cell(why) if few else _cell(found)
+
+
+def _band_cell(tree: Tree, name: str) -> list[Cell]:
+    """Between which scores models with random weights lie, where such were measured."""
+    if "bias_random" not in tree:
+        return []
+    band = tree["bias_random"].get(f"{name.rpartition('_')[0]}_direct")
+    if band is None:
+        return [Cell("undefined")]
+    return [Cell(f"{band['low']:+.3f} to {band['high']:+.3f}")]
+
+
+def bias_headings(tree: Tree) -> list[str]:
+    """Of the columns of `bias_table`."""
+    if "bias_random" not in tree:
+        return list(_BIAS_HEADINGS)
+    counts = {band["models"] for band in tree["bias_random"].values()}
+    return [
+        _BIAS_HEADINGS[0],
+        f"{max(counts, default=0)} models with random weights, not thinking",
+        *_BIAS_HEADINGS[1:],
+    ]
+
+
+_BIAS_HEADINGS = (
     "score",
     "change from base",
     "change of its size",
@@ -255,7 +284,7 @@ def markdown(tree: Tree, arms: Arms) -> str:
         *_markdown_few_shot(tree),
         "## Bias against the base",
         "Scores run from -1 to 1, 0 is ideal, positive follows the stereotype.",
-        _markdown_lines(["arm, suite, mode", *BIAS_HEADINGS], bias_table(tree)),
+        _markdown_lines(["arm, suite, mode", *bias_headings(tree)], bias_table(tree)),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rlp_core.evaluation.abilities import LOWER_IS_BETTER
 from rlp_core.evaluation.control_metrics import CONTROL_LOWER_IS_BETTER
-from rlp_core.reporting.charts import suite_of, text
+from rlp_core.reporting.charts import suite_of, text, undefined
 from rlp_core.reporting.tables import ALL_COLUMNS, UNJUDGED
 
 Tree = Mapping[str, Any]
@@ -175,9 +175,13 @@ def where_better(tree: Tree, arm: str, reference: str) -> tuple[list[str], list[
 def bias_findings(tree: Tree) -> list[Verdict]:
     """What happened to bias: growth and decrease named, the rest counted."""
     findings, same, unknown = [], 0, 0
+    few: dict[str, str] = {}
     for arm, scores in tree["bias"].items():
         for name, entry in scores.items():
             change, size = entry["change"], entry["magnitude"]
+            if change["value"] is None and (why := undefined(change)) != "undefined":
+                few[suite_of(name)] = why
+                continue
             told = change["p_holm"] is not None and change["p_holm"] < ALPHA and _clear(size)
             if told:
                 grew = size["value"] > 0
@@ -201,6 +205,7 @@ def bias_findings(tree: Tree) -> list[Verdict]:
                 f"{_scores(same)} shown to have changed by less than {margin:g} (TOST, Holm).",
             )
         )
+    findings += [Verdict("open", f"{suite}: {why}.") for suite, why in few.items()]
     if unknown:
         findings.append(
             Verdict("open", f"{_scores(unknown)} neither shown to have changed nor to have stayed.")

@@ -89,12 +89,14 @@ class Continuation:
         position: t; they follow the trunk tokens 0 .. t-1.
         tokens: all of them, in order.
         scored: how many of the last are scored; where all are, the trunk predicts the first.
+        kept: of those scored the indices that count; None: all.
     """
 
     trunk: int
     position: int
     tokens: Sequence[int]
     scored: int
+    kept: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         """Check.
@@ -183,4 +185,5 @@ def _totals(
     token = torch.tensor(tokens, device=hidden.device, dtype=torch.long)
     flat = iter(token_logprobs(model, hidden.index_select(0, at), token, 1.0).tolist())
     for one in chosen:
-        yield sum(islice(flat, one.scored))
+        values = list(islice(flat, one.scored))
+        yield sum(values if one.kept is None else (values[place] for place in one.kept))

@@ -15,8 +15,10 @@ from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.evaluation.few_shot import ask, few_shot, fewer_examples, pool
 from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
+from rlp_core.evaluation.gate import REFERENCE
 from rlp_core.evaluation.losses import report
 from rlp_core.evaluation.problem_rows import problem_rows
+from rlp_core.evaluation.random_band import band_metrics, random_band, random_rows
 from rlp_core.evaluation.reward_audit.audit_metrics import audit_values
 from rlp_core.evaluation.reward_audit.measuring import audit_rows, swap_rows
 from rlp_core.evaluation.weighed import is_weighed
@@ -74,6 +76,7 @@ def run(context: StageContext) -> None:
     if asked:
         losses.append(fewer_examples(asked, settings.shots))
     report(losses, context.name, settings.warn_lost_share, settings.max_lost_share)
+    items = evaluator.weighable(items)
     if settings.controls:
         require_two_texts([document.key for document in evaluator.measurable(documents)])
     places = evaluator.places(documents)
@@ -91,6 +94,8 @@ def run(context: StageContext) -> None:
         rows["audit"] = audit_rows(evaluator, documents, places)
         swaps, left_out = swap_rows(evaluator, documents, places, settings.audit)
         rows |= {"swaps": swaps} if swaps else {}
+    if settings.bias.random_models and context.arm == REFERENCE:
+        rows["bias_random"] = random_rows(evaluator, items, params.runtime.attention)
     with replacing_folder(context.workspace.report(context.name) / "items") as folder:
         for name, lines in rows.items():
             write_jsonl(folder / f"{name}.jsonl", lines)
@@ -104,6 +109,7 @@ def run(context: StageContext) -> None:
         metrics |= audit_values(rows["controls"], rows["audit"], settings.audit.future)
         metrics |= {"audit/swapped": float(len(rows.get("swaps", [])))}
         metrics |= {"audit/not_swapped": float(left_out)}
+    metrics |= band_metrics(random_band(rows.get("bias_random", [])))
     metrics |= {loss.name: float(loss.count) for loss in losses}
     common.write_metrics(context, metrics)
     thinking, direct = metrics["pass_at_1_thinking"], metrics["pass_at_1_direct"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlp_core.errors import DataError
-from rlp_core.evaluation.bias import bbq, templates, winobias
+from rlp_core.evaluation.bias import bbq, sets, templates, winobias
 from rlp_core.evaluation.bias.items import ChoiceItem, unique_ids
 from rlp_core.evaluation.config import BiasFiles
 
 
 def load_items(bias: BiasFiles, seed: int, root: Path) -> list[ChoiceItem]:
-    """The items of every configured suite: the generated templates always, the others by path.
+    """The items of every configured suite: templates always, others by path or name.
 
     Args:
         bias: section `evaluate.bias`.
@@ -20,6 +20,7 @@ def load_items(bias: BiasFiles, seed: int, root: Path) -> list[ChoiceItem]:
 
     Raises:
         MissingInputError: a configured folder holds no file of its set.
+        ConfigError: no set has a name, or its YAML file is none.
         DataError: a file is not of its set, or an id comes twice.
     """
     folder = root / bias.folder
@@ -28,6 +29,8 @@ def load_items(bias: BiasFiles, seed: int, root: Path) -> list[ChoiceItem]:
         items += bbq.load(folder / bias.bbq, bias.bbq_per_category, seed)
     if bias.winobias:
         items += winobias.load(folder / bias.winobias, bias.winobias_pairs, seed)
+    for name, settings in sets.load(bias.sets, folder).items():
+        items += sets.items_of(name, settings, folder, seed)
     twice = unique_ids(items)
     if twice is not None:
         raise DataError(
