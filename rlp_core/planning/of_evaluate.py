@@ -75,7 +75,7 @@ def evaluate(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Pla
         spent,
         (
             f"every prompt and text is {text} tokens long, every thought {most}",
-            "published bias sets are not counted, the generated one is",
+            "published and own bias sets are not counted, the generated one is",
         ),
     )
 

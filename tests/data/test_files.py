@@ -367,3 +367,12 @@ def test_a_name_that_is_no_utf_8_is_told(tmp_path: Path) -> None:
 def test_published_files_have_the_rows_that_their_manifest_states(pattern: str, rows: int) -> None:
     [path] = files.matching(SHARED, pattern)
     assert sum(1 for _ in files.read_rows(path, Form(10**6))) == rows
+
+
+def test_a_first_column_without_a_name_is_the_index_as_pandas_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(",text\n0,one\n1,two\n")
+    rows = [row.fields for row in files.read_rows(tmp_path / "a.csv", Form(1000))]
+    assert rows == [{"index": "0", "text": "one"}, {"index": "1", "text": "two"}]
+    (tmp_path / "a.csv").write_text(",index\n0,one\n")
+    with pytest.raises(DataError, match="name every column"):
+        list(files.read_rows(tmp_path / "a.csv", Form(1000)))

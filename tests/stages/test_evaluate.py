@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.evaluation.benchmarks import benchmarks_in
@@ -191,3 +192,41 @@ def test_too_few_examples_are_told_before_any_work(workspace: Workspace) -> None
     of = settings(shots=Shots(count=1000, max_tokens=90))
     with pytest.raises(ConfigError, match="too few examples"):
         evaluate.run(context("evaluate@base", workspace, of))
+
+
+def test_sets_of_ones_own_are_dependencies_and_random_models_stand_beside_the_base(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = {
+        "title": "Mine",
+        "description": "d",
+        "licence": "CC0-1.0",
+        "source": {"pattern": "mine.csv"},
+        "mapping": {
+            "kind": "pairs",
+            "sentences": ["{he}", "{she}"],
+            "stereotyped": "A",
+            "cluster": "{n!s}",
+        },
+    }
+    folder = workspace.root / "sets"
+    (folder / "mine.yaml").write_text(yaml.safe_dump(mine))
+    lines = [f"He is {n}.,She is {n}.,{n}\n" for n in range(8)]
+    (folder / "mine.csv").write_text("he,she,n\n" + "".join(lines))
+    of = params(evaluate__bias=SETS | {"sets": ["mine"], "random_models": 2})
+    spec = stage_spec("evaluate@base", of, workspace)
+    assert spec is not None
+    with files_read(workspace.root) as read:
+        evaluate.run(context("evaluate@base", workspace, of))
+    own = {path for path in read if Path(path).parent.name.startswith(".items.")}
+    assert outside(read - own, *spec.deps, *spec.outs) == []
+    assert {"sets/mine.yaml", "sets/mine.csv"} <= read
+    assert "bias set mine: 8 items, 0 rows left out" in capsys.readouterr().out
+    metrics = json.loads((workspace.report("evaluate@base") / "metrics.json").read_text())
+    assert metrics["dropped_bias_items/mine"] == 0
+    low, high = (metrics[f"bias/mine/score_random_{end}"] for end in ("low", "high"))
+    assert -1 <= low <= high <= 1
+    assert {"bias/mine/score_direct", "bias/mine/score_thinking"} <= set(metrics)
+    rows = list(read_jsonl(workspace.report("evaluate@base") / "items" / "bias_random.jsonl"))
+    assert {row["seed"] for row in rows} == {of.seed, of.seed + 1}
+    assert {row["suite"] for row in rows} == {"templates", "bbq", "winobias", "mine"}
