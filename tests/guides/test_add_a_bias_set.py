@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from rlp_core.evaluation.bias import ChoiceItem, bias_metrics, load_items
-from rlp_core.evaluation.bias.set_config import (
+from rlp_core.evaluation.bias_set_config import (
     BiasSet,
     ChoiceMapping,
     PairMapping,

@@ -9,8 +9,8 @@ from dataclasses import replace
 from rlp_core.data.row import MappedRow, PassedOverError, index_told
 from rlp_core.errors import DataError
 from rlp_core.evaluation.bias.items import ChoiceItem, content_hash
-from rlp_core.evaluation.bias.set_config import ChoiceMapping, PairMapping
 from rlp_core.evaluation.bias.set_rows import SetRows
+from rlp_core.evaluation.bias_set_config import ChoiceMapping, PairMapping
 from rlp_core.evaluation.named_files import NAME
 
 

@@ -12,7 +12,7 @@ from rlp_core.data.files import matching, read_rows, stem_of
 from rlp_core.data.opening import FileRow, Form
 from rlp_core.data.row import MappedRow, PassedOverError, Template, as_written, check_template
 from rlp_core.errors import DataError
-from rlp_core.evaluation.bias.set_config import (
+from rlp_core.evaluation.bias_set_config import (
     BiasSet,
     ChoiceMapping,
     JoinedTable,

@@ -9,9 +9,9 @@ from pathlib import Path
 from rlp_core.errors import DataError
 from rlp_core.evaluation.bias.forms import FEWEST_CLUSTERS
 from rlp_core.evaluation.bias.items import ChoiceItem, draw
-from rlp_core.evaluation.bias.set_config import BiasSet
 from rlp_core.evaluation.bias.set_items import SetItems
 from rlp_core.evaluation.bias.set_rows import SetRows
+from rlp_core.evaluation.bias_set_config import BiasSet
 from rlp_core.evaluation.named_files import NamedFiles
 
 BUILT_IN = Path(__file__).parent

@@ -14,7 +14,7 @@ import yaml
 
 from rlp_core.errors import ConfigError, DataError, MissingInputError, RlpError
 from rlp_core.evaluation.bias import ChoiceItem, load_items, sets
-from rlp_core.evaluation.bias.set_config import BiasSet
+from rlp_core.evaluation.bias_set_config import BiasSet
 from rlp_core.evaluation.config import BiasFiles
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
