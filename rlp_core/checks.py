@@ -31,6 +31,7 @@ from rlp_core.errors import (
 )
 from rlp_core.evaluation import benchmarks
 from rlp_core.evaluation.abilities import DESCRIPTIONS, OF_A_BENCHMARK
+from rlp_core.evaluation.bias import sets
 from rlp_core.params import Params
 from rlp_core.params.root import sequence_lengths
 from rlp_core.policy.context_length import context_length
@@ -70,6 +71,7 @@ def _faults(params: Params, root: Path, *, data: bool) -> Iterator[RlpError]:
         yield from _folder(root / params.prepare.folder)
         yield from _folder(root / params.base.checkpoint_folder)
         yield from _sources(params, root)
+        yield from _bias_sets(params, root)
 
 
 def _promotion(params: Params) -> Iterator[RlpError]:
@@ -225,6 +227,22 @@ def _folder(folder: Path) -> Iterator[RlpError]:
         for name in sorted(names):
             if (fault := files.unusual(Path(place, name))) is not None:
                 yield fault
+
+
+def _bias_sets(params: Params, root: Path) -> Iterator[RlpError]:
+    """Sets that cannot be read: `evaluate` comes last, and would tell hours later."""
+    bias = params.evaluate.bias
+    folder = root / bias.folder
+    try:
+        used = sets.load(bias.sets, folder)
+    except RlpError as error:
+        yield error
+        return
+    for name, settings in used.items():
+        try:
+            sets.read_items(name, settings, folder)
+        except RlpError as error:
+            yield error
 
 
 def _sources(params: Params, root: Path) -> Iterator[RlpError]:

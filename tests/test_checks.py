@@ -254,3 +254,22 @@ def test_a_benchmark_that_is_not_in_use_cannot_rank(tmp_path: Path) -> None:
         checked(tmp_path, "promote.metric", "pass_at_1_thinking/")
     with pytest.raises(ConfigError, match="no metric that can rank"):
         checked(tmp_path, "promote.metric", "cross_entropy/arithmetic")
+
+
+def test_a_bias_set_that_cannot_be_read_is_told_before_any_work(tmp_path: Path) -> None:
+    folder = tmp_path / TINY["evaluate"]["bias"]["folder"]
+    bias = TINY["evaluate"]["bias"] | {"sets": ["mine"]}
+    with pytest.raises(ConfigError, match="no bias set is called 'mine'"):
+        checked(tmp_path, "evaluate.bias", bias)
+    folder.mkdir(parents=True)
+    mapping = {"kind": "pairs", "sentences": ["{a}", "{b}"], "stereotyped": "A", "cluster": "{c}"}
+    words = {"title": "T", "description": "d", "licence": "MIT", "source": {"pattern": "m.csv"}}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(words | {"mapping": mapping}))
+    with pytest.raises(MissingInputError, match="no file matches"):
+        checked(tmp_path, "evaluate.bias", bias)
+    (folder / "m.csv").write_text("a,b,d\nHe.,She.,x\n")
+    with pytest.raises(DataError, match="no field is called `c`"):
+        checked(tmp_path, "evaluate.bias", bias)
+    (folder / "m.csv").write_text("a,b,c\nHe.,She.,x\n")
+    checked(tmp_path, "evaluate.bias", bias)
+    checked(tmp_path, "evaluate.bias", bias, data=False)

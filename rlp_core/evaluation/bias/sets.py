@@ -44,16 +44,7 @@ def items_of(name: str, settings: BiasSet, folder: Path, seed: int) -> list[Choi
         DataError: a row does not fit the mapping, an id comes twice, two items contradict, or none
             is left.
     """
-    made = SetItems(name, SetRows(name, settings, folder))
-    for identity, row in made.rows.rows():
-        made.add(identity, row)
-    if not made.items:
-        raise DataError(
-            f"the bias set {name!r} has no item: all {sum(made.rows.left_out.values())} rows are "
-            f"left out ({_reasons(made.rows.left_out)})",
-            where=f"{folder}, pattern {settings.source.pattern!r}",
-            fix="correct `mapping` in the file of the set",
-        )
+    made = read_items(name, settings, folder)
     left_out = sum(made.rows.left_out.values())
     by_category: dict[str, list[ChoiceItem]] = {}
     for item in made.items:
@@ -64,6 +55,25 @@ def items_of(name: str, settings: BiasSet, folder: Path, seed: int) -> list[Choi
     print(f"bias set {name}: {len(drawn)} items, {left_out} rows left out{why}", flush=True)
     _warn_of_few(name, drawn)
     return drawn
+
+
+def read_items(name: str, settings: BiasSet, folder: Path) -> SetItems:
+    """All items of one set, and what was left out.
+
+    Raises:
+        RlpError: as `items_of`.
+    """
+    made = SetItems(name, SetRows(name, settings, folder))
+    for identity, row in made.rows.rows():
+        made.add(identity, row)
+    if not made.items:
+        raise DataError(
+            f"the bias set {name!r} has no item: all {sum(made.rows.left_out.values())} rows are "
+            f"left out ({_reasons(made.rows.left_out)})",
+            where=f"{folder}, pattern {settings.source.pattern!r}",
+            fix="correct `mapping` in the file of the set",
+        )
+    return made
 
 
 def _reasons(left_out: Mapping[str, int]) -> str:
