@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rlp_core.data import prepare as library
 from rlp_core.data.benchmark_config import Benchmark
+from rlp_core.data.config import Prepare
 from rlp_core.data.records import Problem
-from rlp_core.evaluation import item_files
+from rlp_core.evaluation import benchmarks, item_files
 from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.benchmarks import benchmarks_in
 from rlp_core.evaluation.drawing import draw_equally
@@ -21,7 +23,7 @@ from rlp_core.params import load
 from rlp_core.stage import StageContext
 from rlp_core.stages import prepare
 from rlp_core.tracking.tracker import Tracker
-from rlp_core.workspace import Workspace
+from rlp_core.workspace import SOURCE_PARTS, Workspace
 from tests.evaluation.samples import DOCUMENTS, ITEMS, evaluator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +42,10 @@ def block(text: str) -> str:
     return re.sub(r"(?m)^   ", "", text) if text.startswith("   ") else text
 
 
+BLOCKS = [block(found["text"]) for found in BLOCK.finditer(GUIDE)]
+"""The data, the benchmark, its name; then options that are weighed, and a task of the harness."""
+
+
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, list[str]]:
     """A workspace after the steps, and the files besides the data that they touched."""
@@ -51,7 +57,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, list[
     (root / "params.yaml").write_text(yaml.safe_dump(tree))
     (root / "data" / "external").mkdir(parents=True)
     (root / "data" / "benchmarks").mkdir()
-    data, written, named = (block(found["text"]) for found in BLOCK.finditer(GUIDE))
+    data, written, named = BLOCKS[:3]
     (root / "data" / "external" / "capitals.jsonl").write_text(data + "\n")
     before = digests(root)
     place = re.search(r"`(data/benchmarks/[a-z]+\.yaml)`:", GUIDE)
@@ -111,5 +117,42 @@ def test_metrics_name_it(followed: tuple[Workspace, list[str]], tmp_path: Path) 
 
 
 def test_the_page_names_every_key_of_a_benchmark() -> None:
-    table = re.findall(r"(?m)^\| `([a-z_]+)` \|", GUIDE)
+    section = GUIDE.partition("## What the keys mean")[2].partition("\n## ")[0]
+    table = re.findall(r"(?m)^\| `([a-z_]+)` \|", section)
     assert sorted(table) == sorted(Benchmark.model_fields)
+
+
+def prepared(root: Path, name: str, text: str, rows: list[dict[str, object]]) -> list[Problem]:
+    """The problems of a benchmark file of the guide, with rows as it describes them."""
+    own, data, out = root / "benchmarks", root / "texts", root / "out"
+    for folder in (own, data, out):
+        folder.mkdir()
+    (own / f"{name}.yaml").write_text(text)
+    write_jsonl(data / f"{name}.jsonl", rows)
+    chains = {"kind": "procedural", "world": "arithmetic", "count": 20}
+    whole = {part: [chains] for part in SOURCE_PARTS}
+    settings = Prepare.model_validate(
+        {"folder": "texts", "heldout_share": 0.2, "max_line_bytes": 10_000} | whole
+    )
+    library.prepare(settings, benchmarks.load([name], own), 1, root, out)
+    return [Problem.model_validate(row) for row in read_jsonl(out / "problems.jsonl")]
+
+
+def test_options_are_weighed_as_it_shows(tmp_path: Path) -> None:
+    described = "title: Endings\ndescription: d\nlicence: CC0-1.0\n"
+    rows: list[dict[str, object]] = [
+        {"scene": "A man opens", "endings": ["the door.", "sky."], "label": 0, "film": "f1"},
+        {"scene": "She reads", "endings": ["stones.", "a book."], "label": 1, "film": "f1"},
+    ]
+    one, other = prepared(tmp_path, "endings", described + BLOCKS[3], rows)
+    assert one.weighed() == [("A man opens", " the door."), ("A man opens", " sky.")]
+    assert (one.rule, one.answer, other.answer) == ("acc_norm", "the door.", "a book.")
+    assert one.cluster == other.cluster != ""
+
+
+def test_a_task_of_the_harness_is_asked_as_it_shows(tmp_path: Path) -> None:
+    pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
+    (one,) = prepared(tmp_path, "sums", BLOCKS[4], [{"question": "3+4", "answer": "7"}])
+    assert one.prompt == "Q: 3+4\nA:"
+    assert one.harness is not None
+    assert (one.harness.targets, one.harness.until, one.harness.max_tokens) == (["7"], ["\n"], 8)
