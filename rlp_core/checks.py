@@ -30,8 +30,8 @@ from rlp_core.errors import (
     did_you_mean,
 )
 from rlp_core.evaluation import benchmarks
-from rlp_core.evaluation.abilities import DESCRIPTIONS, OF_A_BENCHMARK
 from rlp_core.evaluation.bias import sets
+from rlp_core.evaluation.rankable import metric_fault
 from rlp_core.params import Params
 from rlp_core.params.root import sequence_lengths
 from rlp_core.policy.context_length import context_length
@@ -85,21 +85,18 @@ def _promotion(params: Params) -> Iterator[RlpError]:
             where="params.yaml, key promote.candidates",
             fix=f"name at least one of: {', '.join(known)}",
         )
-    metric, slash, benchmark = params.promote.metric.partition("/")
-    if metric not in (OF_A_BENCHMARK if slash else DESCRIPTIONS):
-        yield ConfigError(
-            f"no metric that can rank models is called {params.promote.metric!r}",
-            where="params.yaml, key promote.metric",
-            fix=f"{did_you_mean(metric, DESCRIPTIONS)}choose among: {', '.join(DESCRIPTIONS)}; or "
-            f"METRIC/BENCHMARK with one of {', '.join(sorted(OF_A_BENCHMARK))}",
+    named = {"promote.metric": params.promote.metric}
+    gate = params.promote.gate
+    for i, one in enumerate(gate.no_regression):
+        named[f"promote.gate.no_regression.{i}.metric"] = one.metric
+    for i, limit in enumerate(gate.limits):
+        named[f"promote.gate.limits.{i}.metric"] = limit.metric
+    for key, metric in named.items():
+        fault = metric_fault(
+            metric, key, params.evaluate.benchmarks, controls=params.evaluate.controls
         )
-    elif slash and benchmark not in params.evaluate.benchmarks:
-        names = params.evaluate.benchmarks
-        yield ConfigError(
-            f"promote.metric names the benchmark {benchmark!r}, which is not in use",
-            where="params.yaml, key promote.metric",
-            fix=f"{did_you_mean(benchmark, names)}choose among: {', '.join(names)}",
-        )
+        if fault is not None:
+            yield fault
 
 
 def _arms_asked(params: Params) -> Iterator[RlpError]:

@@ -37,6 +37,19 @@ FAULTS: list[tuple[str, object, type[RlpError], str]] = [
     ("promote.candidates", ["rlp", "cptt"], ConfigError, "did you mean `cpt`?"),
     ("promote.candidates", [], ConfigError, "no arm may win"),
     ("promote.metric", "pass_at_1", ConfigError, "did you mean `pass_at_1_"),
+    (
+        "promote.gate.no_regression",
+        [{"metric": "greedy_direkt"}],
+        ConfigError,
+        "did you mean `greedy_direct`?",
+    ),
+    (
+        "promote.gate.limits",
+        [{"metric": "pass_at_1_direct/gsm8k", "limit": 0.5}],
+        ConfigError,
+        "promote.gate.limits.0.metric names the benchmark 'gsm8k', which is not in use",
+    ),
+    ("promote.metric", "content_gain", ConfigError, "set `evaluate.controls: true`"),
     ("prepare.base.0", FILES, MissingInputError, "no such folder"),
     ("base", CHECKPOINT, MissingInputError, "base.checkpoint = './data/checkpoints/model'"),
 ]
@@ -54,6 +67,15 @@ def test_a_fault_is_found_before_any_work(
 @pytest.mark.parametrize("metric", [*DESCRIPTIONS, "pass_at_1_thinking/arithmetic"])
 def test_a_known_metric_passes(tmp_path: Path, metric: str) -> None:
     checked(tmp_path, "promote.metric", metric)
+
+
+def test_gains_over_controls_rank_and_judge_where_they_are_measured(tmp_path: Path) -> None:
+    promote: dict[str, Any] = TINY["promote"] | {"metric": "horizon_gain"}
+    promote["gate"] = promote["gate"] | {"limits": [{"metric": "content_gain", "limit": 0.0}]}
+    evaluate = TINY["evaluate"] | {"controls": True}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(TINY | {"promote": promote, "evaluate": evaluate}))
+    check(load(path), tmp_path)
 
 
 def with_folder(root: Path) -> Path:

@@ -20,6 +20,30 @@ class Compare(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(description="Of the intervals.")
 
 
+class NoRegression(Section):
+    """A metric of which the winner must be shown not to be worse than the base."""
+
+    metric: str = Field(
+        description="An ability, of problems also `METRIC/BENCHMARK`, or a gain over control "
+        "thoughts where `evaluate.controls` measures them."
+    )
+    margin: NonNegative = Field(
+        default=0.0,
+        description="How much worse the interval of winner minus base may reach, in the metric's "
+        "own unit.",
+    )
+
+
+class GateLimit(Section):
+    """A limit that the winner's own metric must be shown to keep."""
+
+    metric: str = Field(description="As of `no_regression`.")
+    limit: float = Field(
+        description="The interval lies at or above it; at or below, where less is better: 0.1 for "
+        "`baseline_decay` lets a model lose 0.1 nats of its direct prediction."
+    )
+
+
 class Gate(Section):
     """When the winner may become champion, judged on the half that did not rank it."""
 
@@ -34,6 +58,12 @@ class Gate(Section):
         description="Upper bound of the interval of |bias| winner minus |bias| base, in points of "
         "100, at most, for every bias score: shown not to be worse by more."
     )
+    no_regression: Annotated[tuple[NoRegression, ...], Field(strict=False)] = Field(
+        default=(), description="What the winner must be shown not to do worse than the base."
+    )
+    limits: Annotated[tuple[GateLimit, ...], Field(strict=False)] = Field(
+        default=(), description="Limits that the winner must be shown to keep."
+    )
 
 
 class Promote(Section):
@@ -43,6 +73,7 @@ class Promote(Section):
         description="Arms that may win; of equal ones the first here does."
     )
     metric: str = Field(
-        description="Ability by which they are ranked, on one half of the problems and documents."
+        description="Ability by which they are ranked, on one half of the problems and documents; "
+        "or a gain over control thoughts, where `evaluate.controls` measures them."
     )
     gate: Gate = Field(description="What must hold.")

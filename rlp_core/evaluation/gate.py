@@ -6,31 +6,30 @@ parted by content hash, the arms are ranked on one half, and the gate measures t
 other. The bias items rank nobody, and are used whole.
 
 A rule holds where it is *shown* to hold: the end of the interval that is against the winner must
-keep the limit. A number that is missing or undefined never passes: what was not measured is not
-known to be good. All rules must hold, so no rule needs a correction for the others
+keep the limit (`gate_rules`). A number that is missing or undefined never passes: what was not
+measured is not known to be good. All rules must hold, so no rule needs a correction for the others
 (intersection-union test, Berger 1982).
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rlp_core.errors import ConfigError, DataError, did_you_mean
-from rlp_core.evaluation.abilities import LOWER_IS_BETTER, ability_statistics
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
+from rlp_core.evaluation.comparison import rounded
 from rlp_core.evaluation.comparison_config import Gate, Promote
+from rlp_core.evaluation.gate_rules import Reason, Rule, clusters_of
 from rlp_core.evaluation.item_files import ArmItems, Row, cluster_of
-from rlp_core.evaluation.statistics import Resampler, Statistic
+from rlp_core.evaluation.rankable import lower_is_better, rankable_statistics
+from rlp_core.evaluation.statistics import Estimate, Resampler, Statistic
 
 PASS_AT_1 = "pass_at_1_thinking"
 INFORMATION_GAIN = "information_gain"
 REFERENCE = "base"
-
-_DIGITS = 6
 
 Statistics = dict[str, Statistic]
 
@@ -45,9 +44,10 @@ def verdict(items: Mapping[str, ArmItems], params: Promote, resampler: Resampler
 
     Returns:
         `winner`, `metric`, `value` (on the half that ranks), `tied` (candidates with the very same
-        value; the one that `candidates` names first wins), `promoted`, `reasons` (a list of
-        `rule`, `required`, `measured`, `holds`), `ranking` (value by candidate, null where it is
-        undefined) and `split` (problems and documents of either half).
+        value; the one that `candidates` names first wins), `promoted`, `reasons` (a list, as
+        `Rule.judged` says), `ranking` (value by candidate, null where it is undefined), `split`
+        (problems and documents of either half) and `results` (per metric, on the half that judges,
+        `winner`, `base` and `difference`, each `value`, `low`, `high`; `n` and `clusters`).
 
     Raises:
         ConfigError: no ability is called like the metric, or no candidate has it.
@@ -57,11 +57,13 @@ def verdict(items: Mapping[str, ArmItems], params: Promote, resampler: Resampler
         ranked = {arm: _half(of, 0) for arm, of in items.items()}
         judged = {arm: _half(of, 1) for arm, of in items.items()}
         ranking = _ranking(ranked, params)
-        best = (min if _lower_is_better(params.metric) else max)(
+        best = (min if lower_is_better(params.metric) else max)(
             value for value in ranking.values() if value is not None
         )
         tied = [arm for arm, value in ranking.items() if value == best]
-        reasons = _reasons(judged[tied[0]], judged[REFERENCE], params.gate, resampler)
+        measured = _measured(judged[tied[0]], judged[REFERENCE])
+        reasons = _reasons(measured, params.gate, resampler)
+        results = _results(measured, resampler)
     except ValueError as error:
         raise DataError(
             f"the arms cannot be ranked and judged: {error}",
@@ -77,6 +79,7 @@ def verdict(items: Mapping[str, ArmItems], params: Promote, resampler: Resampler
         "promoted": all(reason["holds"] for reason in reasons),
         "reasons": reasons,
         "ranking": ranking,
+        "results": results,
         "split": {
             name: {"problems": len(half.problems), "documents": len(half.heldout)}
             for name, half in (("ranked", ranked[REFERENCE]), ("judged", judged[REFERENCE]))
@@ -89,7 +92,7 @@ def _ranking(ranked: Mapping[str, ArmItems], params: Promote) -> dict[str, float
     found: dict[str, float | None] = {}
     for arm in params.candidates:
         of = ranked[arm]
-        made = ability_statistics(of.problems, of.heldout, base.heldout)
+        made = rankable_statistics(of, base)
         if params.metric not in made:
             raise ConfigError(
                 f"the arms cannot be ranked by {params.metric!r}",
@@ -97,7 +100,7 @@ def _ranking(ranked: Mapping[str, ArmItems], params: Promote) -> dict[str, float
                 fix=f"{did_you_mean(params.metric, made)}choose among: {', '.join(sorted(made))}; "
                 "bias is judged by the gate alone",
             )
-        found[arm] = _known(made[params.metric].value())
+        found[arm] = rounded(made[params.metric].value())
     if all(value is None for value in found.values()):
         raise ConfigError(
             f"no candidate has the metric {params.metric!r}: it is undefined for all",
@@ -107,34 +110,119 @@ def _ranking(ranked: Mapping[str, ArmItems], params: Promote) -> dict[str, float
     return found
 
 
-def _reasons(
-    winner: ArmItems, base: ArmItems, gate: Gate, resampler: Resampler
-) -> list[dict[str, Any]]:
-    ours = ability_statistics(winner.problems, winner.heldout, base.heldout)
-    theirs = ability_statistics(base.problems, base.heldout, base.heldout)
-    gained = resampler.difference(ours[PASS_AT_1], theirs[PASS_AT_1]).low
+@dataclass(frozen=True)
+class _Measured:
+    """The winner and the base on the half that judges: what is named the same can be paired."""
+
+    winner: Statistics
+    base: Statistics
+    winner_bias: Statistics
+    base_bias: Statistics
+
+
+def _measured(winner: ArmItems, base: ArmItems) -> _Measured:
+    return _Measured(
+        rankable_statistics(winner, base),
+        rankable_statistics(base, base),
+        _bias(winner),
+        _bias(base),
+    )
+
+
+def _reasons(measured: _Measured, gate: Gate, resampler: Resampler) -> list[Reason]:
+    ours, theirs = measured.winner, measured.base
+    answers = ours[PASS_AT_1]
+    share = Rule("thinking pass@1", gate.min_pass_at_1, at_least=True)
     reasons = [
-        _at_least("thinking pass@1", gate.min_pass_at_1, ours[PASS_AT_1].value()),
-        _at_least(
-            f"thinking pass@1 above {REFERENCE}, lower bound", gate.min_gain_over_base, gained
+        share.judged(answers.value(), len(answers.items), clusters_of(answers)),
+        _shown(
+            Rule(
+                f"thinking pass@1 above {REFERENCE}, lower bound",
+                gate.min_gain_over_base,
+                at_least=True,
+            ),
+            answers,
+            resampler.difference(answers, theirs[PASS_AT_1]),
+            resampler,
         ),
-        _at_least(
-            "information gain, nats, lower bound",
-            gate.min_information_gain,
-            resampler.estimate(ours[INFORMATION_GAIN]).low,
+        _shown(
+            Rule("information gain, nats, lower bound", gate.min_information_gain, at_least=True),
+            ours[INFORMATION_GAIN],
+            resampler.estimate(ours[INFORMATION_GAIN]),
+            resampler,
         ),
     ]
-    before, after = _bias(base), _bias(winner)
-    names = sorted(before.keys() | after.keys())
-    for name in names:
-        high = math.nan
+    reasons += [_no_worse(measured, r.metric, r.margin, resampler) for r in gate.no_regression]
+    reasons += [_within(measured, one.metric, one.limit, resampler) for one in gate.limits]
+    return reasons + _no_more_biased(measured, gate.max_bias_increase, resampler)
+
+
+def _no_worse(measured: _Measured, metric: str, margin: float, resampler: Resampler) -> Reason:
+    """Non-inferiority: the interval of winner minus base ends on the right side of the margin."""
+    ours, theirs = measured.winner.get(metric), measured.base.get(metric)
+    rule = _rule(f"{metric} minus that of {REFERENCE}", metric, margin, -margin)
+    if ours is None or theirs is None:
+        return rule.unmeasured()
+    return _shown(rule, ours, resampler.difference(ours, theirs), resampler)
+
+
+def _within(measured: _Measured, metric: str, limit: float, resampler: Resampler) -> Reason:
+    """The winner's own interval keeps the limit."""
+    ours = measured.winner.get(metric)
+    rule = _rule(metric, metric, limit, limit)
+    if ours is None:
+        return rule.unmeasured()
+    return _shown(rule, ours, resampler.estimate(ours), resampler)
+
+
+def _rule(name: str, metric: str, at_most: float, at_least: float) -> Rule:
+    """The limit on the side on which the metric gets worse."""
+    if lower_is_better(metric):
+        return Rule(f"{name}, upper bound", at_most, at_least=False)
+    return Rule(f"{name}, lower bound", at_least, at_least=True)
+
+
+def _no_more_biased(measured: _Measured, limit: float, resampler: Resampler) -> list[Reason]:
+    """A rule for every bias score that either of the two has; one that fails where there is none.
+
+    The limit is in points of 100.
+    """
+    before, after = measured.base_bias, measured.winner_bias
+    reasons = []
+    for name in sorted(before.keys() | after.keys()):
+        told = f"growth of |{name}| over {REFERENCE}, upper bound, points of 100"
+        rule = Rule(told, limit, at_least=False)
         if name in before and name in after:
-            high = resampler.difference(after[name], before[name], magnitude=True).high
-        rule = f"growth of |{name}| over {REFERENCE}, upper bound, points of 100"
-        reasons.append(_at_most(rule, gate.max_bias_increase, 100 * high))
-    if not names:
-        reasons.append(_at_most("bias", gate.max_bias_increase, math.nan))
-    return reasons
+            grown = resampler.difference(after[name], before[name], magnitude=True)
+            reasons.append(_shown(rule, after[name], grown, resampler, scale=100))
+        else:
+            reasons.append(rule.unmeasured())
+    return reasons or [Rule("bias", limit, at_least=False).unmeasured()]
+
+
+def _shown(
+    rule: Rule, of: Statistic, estimate: Estimate, resampler: Resampler, scale: float = 1.0
+) -> Reason:
+    return rule.shown(estimate, clusters_of(of), resampler.confidence, scale)
+
+
+def _results(measured: _Measured, resampler: Resampler) -> dict[str, Any]:
+    """What was measured of the winner and of the base, and the paired difference, by metric."""
+    ours, theirs = measured.winner | measured.winner_bias, measured.base | measured.base_bias
+    return {
+        name: {
+            "winner": _ends(estimate := resampler.estimate(of)),
+            "base": _ends(resampler.estimate(theirs[name])) if name in theirs else None,
+            "difference": _ends(resampler.difference(of, theirs[name])) if name in theirs else None,
+            "n": estimate.n,
+            "clusters": clusters_of(of),
+        }
+        for name, of in sorted(ours.items())
+    }
+
+
+def _ends(estimate: Estimate) -> dict[str, float | None]:
+    return {name: rounded(getattr(estimate, name)) for name in ("value", "low", "high")}
 
 
 def _bias(items: ArmItems) -> Statistics:
@@ -144,13 +232,22 @@ def _bias(items: ArmItems) -> Statistics:
 
 
 def _half(items: ArmItems, side: int) -> ArmItems:
-    """The problems and documents of one side: 0 ranks, 1 judges."""
+    """The problems and documents of one side: 0 ranks, 1 judges.
+
+    Control thoughts were tried on the held-out documents, and go with them.
+    """
+    heldout = _side(items.heldout, side, "documents")
+    kept = {row["key"] for row in heldout}
+    controls = tuple(row for row in items.controls if row["key"] in kept)
+    if items.controls and not controls:
+        raise ValueError("control thoughts were measured on no document of one half")
     return replace(
         items,
         problems=tuple(
             row for rows in _by_benchmark(items) for row in _side(rows, side, "problems")
         ),
-        heldout=_side(items.heldout, side, "documents"),
+        heldout=heldout,
+        controls=controls,
     )
 
 
@@ -172,27 +269,6 @@ def _side(rows: Sequence[Row], side: int, what: str) -> tuple[Row, ...]:
 
 def _rank(key: str) -> str:
     return hashlib.blake2b(f"gate/{key}".encode(), digest_size=16).hexdigest()
-
-
-def _lower_is_better(metric: str) -> bool:
-    return metric.partition("/")[0] in LOWER_IS_BETTER
-
-
-def _at_least(rule: str, required: float, measured: float) -> dict[str, Any]:
-    found = _known(measured)
-    holds = found is not None and found >= required
-    return {"rule": rule, "required": f">= {required:g}", "measured": found, "holds": holds}
-
-
-def _at_most(rule: str, required: float, measured: float) -> dict[str, Any]:
-    found = _known(measured)
-    holds = found is not None and found <= required
-    return {"rule": rule, "required": f"<= {required:g}", "measured": found, "holds": holds}
-
-
-def _known(value: float) -> float | None:
-    """Rounded, as in the comparison; None where it is undefined."""
-    return None if math.isnan(value) else round(value, _DIGITS) + 0.0
 
 
 def arms_needed(candidates: Iterable[str]) -> list[str]:

@@ -95,5 +95,6 @@ def _say(verdict: dict[str, Any]) -> None:
     for reason in verdict["reasons"]:
         mark = "holds" if reason["holds"] else "FAILS"
         measured = "not measured" if reason["measured"] is None else f"{reason['measured']:g}"
-        print(f"  {mark}  {reason['rule']}: {measured}, required {reason['required']}")
+        why = f" ({reason['why']})" if reason["why"] else ""
+        print(f"  {mark}  {reason['rule']}: {measured}, required {reason['required']}{why}")
     print("gate: holds" if verdict["promoted"] else "gate: fails, the champion stays")

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.evaluation import item_files
 from rlp_core.evaluation.bias.scores import bias_statistics
-from rlp_core.evaluation.comparison_config import Gate, Promote
-from rlp_core.evaluation.gate import _side, arms_needed, verdict
+from rlp_core.evaluation.comparison_config import Gate, GateLimit, NoRegression, Promote
+from rlp_core.evaluation.gate import _half, _side, arms_needed, verdict
 from rlp_core.evaluation.item_files import ArmItems
 from rlp_core.evaluation.statistics import Resampler
 from tests.evaluation import arms
@@ -185,6 +185,72 @@ def test_a_metric_that_ranks_nobody_is_an_error_that_lists_the_known(
         params = PARAMS.model_copy(update={"metric": name})
         with pytest.raises(ConfigError, match="information_gain"):
             judge(items, params)
+
+
+def rules(no_regression: dict[str, float], limits: dict[str, float]) -> Promote:
+    made = {
+        "no_regression": tuple(NoRegression(metric=m, margin=x) for m, x in no_regression.items()),
+        "limits": tuple(GateLimit(metric=m, limit=x) for m, x in limits.items()),
+    }
+    return PARAMS.model_copy(update={"gate": PARAMS.gate.model_copy(update=made)})
+
+
+def test_what_became_worse_than_the_margin_stops_the_champion(items: dict[str, ArmItems]) -> None:
+    """Of cross-entropy less is better, of pass@1 more."""
+    dull = tuple(row | {"nll": row["nll"] + 6} for row in items["rlp"].heldout)
+    worse = without(items, heldout=dull)
+    asked = {"cross_entropy": 0.2, "pass_at_1_direct/arithmetic": 0.3}
+    assert judge(items, rules(asked, {}))["promoted"]
+    result = judge(worse, rules(asked, {}))
+    failed = [r for r in result["reasons"] if not r["holds"]]
+    assert [r["rule"] for r in failed] == ["cross_entropy minus that of base, upper bound"]
+    assert failed[0]["required"] == "<= 0.2"
+    assert failed[0]["enough"] is None
+
+
+def test_a_rule_on_what_was_not_measured_fails(items: dict[str, ArmItems]) -> None:
+    asked = rules({"content_gain": 0.0}, {"pass_at_1_direct/gsm8k": 0.1})
+    failed = [r for r in judge(items, asked)["reasons"] if not r["holds"]]
+    assert len(failed) == 2
+    assert all(r["measured"] is None and "not measured" in r["why"] for r in failed)
+
+
+@pytest.fixture(scope="module")
+def controlled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ArmItems]:
+    folders = arms.write_all(tmp_path_factory.mktemp("controlled"))
+    for arm, folder in folders.items():
+        arms.add_controls(folder, arm)
+    return {arm: item_files.read(folder) for arm, folder in folders.items()}
+
+
+def test_gains_over_control_thoughts_rank_and_judge(controlled: dict[str, ArmItems]) -> None:
+    """An empty thought earns half of every gain, in the tests' items."""
+    params = rules({"true_gain": 0.0}, {"content_gain": 0.5, "horizon_gain": 1.5})
+    params = params.model_copy(update={"metric": "content_gain"})
+    result = judge(controlled, params)
+    assert (result["winner"], result["metric"], result["promoted"]) == ("rlp", "content_gain", True)
+    half = result["results"]["content_gain"]
+    assert half["n"] == result["split"]["judged"]["documents"]
+    assert half["winner"]["value"] == pytest.approx(result["results"]["horizon_gain"]["winner"]
+                                                    ["value"] / 2, abs=0.1)  # fmt: skip
+    stricter = rules({}, {"content_gain": 1.5})
+    assert not judge(controlled, stricter)["promoted"]
+
+
+def test_controls_go_with_their_documents(controlled: dict[str, ArmItems]) -> None:
+    for side in (0, 1):
+        half = _half(controlled["rlp"], side)
+        assert {row["key"] for row in half.controls} == {row["key"] for row in half.heldout}
+
+
+def test_results_are_those_of_the_half_that_judges(items: dict[str, ArmItems]) -> None:
+    result = judge(items)
+    asked = {r["rule"]: r for r in result["reasons"]}
+    told = result["results"]["pass_at_1_thinking"]
+    gained = asked["thinking pass@1 above base, lower bound"]
+    assert told["winner"]["value"] == asked["thinking pass@1"]["measured"]
+    assert told["difference"]["low"] == gained["measured"]
+    assert "bias/templates/score_direct" in result["results"]
 
 
 def test_the_half_that_ranks_does_not_judge(items: dict[str, ArmItems]) -> None:
