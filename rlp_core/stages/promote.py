@@ -1,4 +1,4 @@
-"""Stage `promote`: the winner becomes challenger, and champion if the gate holds."""
+"""Stage `promote`: the winner becomes champion if the gate holds, and challenger if it does not."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from rlp_core.evaluation import gate, item_files
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import write_json
 from rlp_core.policy.adapter_folder import is_adapter
-from rlp_core.tracking.registry import register
+from rlp_core.tracking.lineage import dvc_digest
+from rlp_core.tracking.registry import (
+    CHALLENGER,
+    REGISTERED_MODEL,
+    ROLLED_BACK,
+    Registration,
+    register,
+    verdict_tags,
+)
 
 if TYPE_CHECKING:
     from rlp_core.stage import StageContext
-
-REGISTERED_MODEL = "rlp-policy"
 
 
 def run(context: StageContext) -> None:
@@ -47,13 +53,16 @@ def run(context: StageContext) -> None:
         raise MissingInputError(
             "the winner has no model here", where=str(folder), fix="run `dvc pull` or `dvc repro`"
         )
+    judged = [workspace.report(f"evaluate@{arm}") / "items" for arm in items]
+    verdict["digests"] = {
+        path.relative_to(workspace.root).as_posix(): dvc_digest(path) for path in [folder, *judged]
+    }
     write_json(workspace.reports / "promotion.json", verdict)
     _say(verdict)
     with _whole(folder) as source:
         registered = register(context.tracker, source, REGISTERED_MODEL, verdict)
     if registered is not None:
-        champion = registered.champion or "none"
-        print(f"registered as {REGISTERED_MODEL} version {registered.version}; champion {champion}")
+        print("\n".join(_told(registered)))
     elif context.params.runtime.tracking:
         print(
             "not registered: MLflow is away or refused it (see the warning); when that is mended, "
@@ -61,6 +70,7 @@ def run(context: StageContext) -> None:
         )
     else:
         print("not registered: runtime.tracking is off")
+    context.tracker.tags(verdict_tags(verdict))
     context.tracker.metrics({"promoted": float(verdict["promoted"])})
 
 
@@ -81,6 +91,17 @@ def _whole(folder: Path) -> Iterator[Path]:
         save(*load(folder), made)
         shutil.copy2(folder / thinking.FILE, made)
         yield made
+
+
+def _told(registered: Registration) -> Iterator[str]:
+    """What the registry holds now."""
+    name, number, champion = REGISTERED_MODEL, registered.version, registered.champion or "none"
+    yield f"registered as {name} version {number}; champion {champion}"
+    if registered.held_back:
+        yield (
+            f"version {number} was rolled back before, so it stays {CHALLENGER}: delete its tag "
+            f"`{ROLLED_BACK}` in the registry and run `dvc repro -f -s promote` to let it pass"
+        )
 
 
 def _say(verdict: dict[str, Any]) -> None:

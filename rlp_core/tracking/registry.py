@@ -22,9 +22,14 @@ from rlp_core.tracking.tracker import Tracker
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+REGISTERED_MODEL = "rlp-policy"
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 PREVIOUS = "previous-champion"
+ROLLED_BACK = "rlp.rolled_back"
+"""Tag of a version from which a person went back: it becomes champion by no gate again."""
+JUDGED_BY = "rlp.judged_by"
+"""Tag of a version: the run of stage `promote` that judged it last."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +40,22 @@ class Registration:
         version: the version of the model.
         created: False where the same weights were registered already.
         champion: the version that is champion now, or None.
+        held_back: the gate held, and the version was rolled back before.
     """
 
     version: str
     created: bool
     champion: str | None
+    held_back: bool = False
 
 
 def register(
     tracker: Tracker, folder: Path, name: str, verdict: Mapping[str, Any]
 ) -> Registration | None:
-    """Register a model as challenger, and as champion if `verdict["promoted"]`.
+    """Register a model as champion if `verdict["promoted"]`, else as challenger.
 
-    The champion until then keeps the alias `previous-champion`. The same weights are never
+    The champion until then keeps the alias `previous-champion`, and no challenger is left. A
+    version that was rolled back stays challenger whatever the verdict. The same weights are never
     registered twice: they are known by the folder's digest.
 
     Args:
@@ -68,16 +76,22 @@ def register(
         found = _version_of(client, name, digest)
         created = found is None
         number = found or _create(client, store, tracker.run, folder, name, digest)
-        for key, value in _tags(verdict).items():
+        for key, value in verdict_tags(verdict).items():
             client.set_model_version_tag(name, number, key, value)
-        client.set_registered_model_alias(name, CHALLENGER, number)
-        champion = _aliases(client, name).get(CHAMPION)
-        if verdict["promoted"] and champion != number:
+        client.set_model_version_tag(name, number, JUDGED_BY, tracker.run)
+        aliases = _aliases(client, name)
+        champion = aliases.get(CHAMPION)
+        barred = ROLLED_BACK in client.get_model_version(name, number).tags
+        if verdict["promoted"] and not barred and champion != number:
             if champion is not None:
                 client.set_registered_model_alias(name, PREVIOUS, champion)
             client.set_registered_model_alias(name, CHAMPION, number)
             champion = number
-        return Registration(number, created, champion)
+        if champion != number:
+            client.set_registered_model_alias(name, CHALLENGER, number)
+        elif verdict["promoted"] and CHALLENGER in aliases:
+            client.delete_registered_model_alias(name, CHALLENGER)
+        return Registration(number, created, champion, bool(verdict["promoted"]) and barred)
 
     return store.call(f"model {name} in the registry", work)
 
@@ -148,7 +162,8 @@ def _package(folder: Path, target: Path) -> None:
     )
 
 
-def _tags(verdict: Mapping[str, Any]) -> dict[str, str]:
+def verdict_tags(verdict: Mapping[str, Any]) -> dict[str, str]:
+    """A verdict as tags of a run or a version: who won, each rule with its reason, the digests."""
     tags = {
         "validation_status": "approved" if verdict["promoted"] else "rejected",
         "rlp.winner": verdict["winner"],
@@ -158,7 +173,9 @@ def _tags(verdict: Mapping[str, Any]) -> dict[str, str]:
         rule = re.sub(r"[^\w.\-]+", " ", reason["rule"]).strip()
         word = "holds" if reason["holds"] else "fails"
         measured = "not measured" if reason["measured"] is None else reason["measured"]
-        tags[f"gate.{rule}"] = f"{word}: {measured} (required {reason['required']})"
+        why = f"; {reason['why']}" if reason["why"] else ""
+        tags[f"gate.{rule}"] = f"{word}: {measured} (required {reason['required']}{why})"
+    tags |= {f"digest.{path}": digest for path, digest in verdict["digests"].items()}
     return {
         naming.acceptable_name(key): naming.acceptable_text(value, naming.TAG_LENGTH)
         for key, value in tags.items()

@@ -15,6 +15,10 @@ from rlp_core.params import load
 from rlp_core.stage import StageContext
 from rlp_core.stages import promote
 from rlp_core.tracking import open_run, tracking_uri
+from rlp_core.tracking.asked import AskedRegistry
+from rlp_core.tracking.lineage import dvc_digest
+from rlp_core.tracking.registry import ROLLED_BACK
+from rlp_core.tracking.rollback import roll_back
 from rlp_core.workspace import Workspace
 from tests.evaluation import arms
 
@@ -76,7 +80,7 @@ def test_the_winner_becomes_champion_and_loads(
     verdict = json.loads(run(workspace))
     assert (verdict["winner"], verdict["promoted"]) == ("rlp", True)
     aliases, versions = registered(workspace)
-    assert aliases == {"challenger": "1", "champion": "1"}
+    assert aliases == {"champion": "1"}
     assert versions[0].tags["validation_status"] == "approved"
     told = versions[0].tags["gate.information gain nats lower bound"]
     assert told.startswith("holds: 2.")
@@ -98,7 +102,7 @@ def test_the_same_model_is_registered_once(workspace: Workspace) -> None:
     assert run(workspace) == first
     aliases, versions = registered(workspace)
     assert len(versions) == 1
-    assert aliases == {"challenger": "1", "champion": "1"}
+    assert aliases == {"champion": "1"}
 
 
 def test_a_new_champion_leaves_the_old_one_an_alias(workspace: Workspace) -> None:
@@ -107,7 +111,7 @@ def test_a_new_champion_leaves_the_old_one_an_alias(workspace: Workspace) -> Non
     run(workspace)
     aliases, versions = registered(workspace)
     assert len(versions) == 2
-    assert aliases == {"challenger": "2", "champion": "2", "previous-champion": "1"}
+    assert aliases == {"champion": "2", "previous-champion": "1"}
 
 
 def test_a_failed_gate_leaves_the_champion(
@@ -122,6 +126,60 @@ def test_a_failed_gate_leaves_the_champion(
     assert aliases == {"challenger": "2", "champion": "1"}
     tags = next(version for version in versions if str(version.version) == "2").tags
     assert tags["validation_status"] == "rejected"
+    failed = [value for key, value in tags.items() if key.startswith("gate.growth")]
+    assert any(value.startswith("fails") and "too few" not in value for value in failed)
+
+
+def test_a_challenger_that_passes_is_challenger_no_more(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(arms.BIAS, "rlp", 2.0)
+    arms.write_arm(items(workspace, "rlp"), "rlp")
+    run(workspace)
+    assert registered(workspace)[0] == {"challenger": "1"}
+    monkeypatch.setitem(arms.BIAS, "rlp", 0.0)
+    arms.write_arm(items(workspace, "rlp"), "rlp")
+    run(workspace)
+    assert registered(workspace)[0] == {"champion": "1"}
+
+
+def test_digests_and_reasons_are_in_the_verdict_and_in_tags(workspace: Workspace) -> None:
+    from mlflow.tracking import MlflowClient
+
+    verdict = json.loads(run(workspace))
+    made = verdict["digests"]
+    names = {f"reports/evaluate/{arm}/items" for arm in ("base", "rlp", "cpt")}
+    assert set(made) == names | {"models/rlp"}
+    assert made["models/rlp"] == dvc_digest(workspace.model("rlp"))
+    _, versions = registered(workspace)
+    judged = MlflowClient(tracking_uri(workspace)).get_run(versions[0].tags["rlp.judged_by"])
+    for tags in (versions[0].tags, judged.data.tags):
+        assert tags["digest.models/rlp"] == made["models/rlp"]
+        assert len([key for key in tags if key.startswith("gate.")]) == len(verdict["reasons"])
+
+
+def test_what_was_rolled_back_is_not_promoted_again(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    run(workspace)
+    save_model(workspace.model("rlp"), seed=7)
+    run(workspace)
+    asked = AskedRegistry(workspace, load(workspace.params))
+    done = roll_back(asked, "rlp-policy")
+    assert (done.champion, done.former) == ("1", "2")
+    assert registered(workspace)[0] == {"champion": "1", "challenger": "2"}
+    with pytest.raises(MissingInputError, match="has no previous-champion"):
+        roll_back(asked, "rlp-policy")
+    capsys.readouterr()
+    assert json.loads(run(workspace))["promoted"]
+    assert registered(workspace)[0] == {"champion": "1", "challenger": "2"}
+    assert "version 2 was rolled back before" in capsys.readouterr().out
+    client = MlflowClient(tracking_uri(workspace))
+    client.delete_model_version_tag("rlp-policy", "2", ROLLED_BACK)
+    run(workspace)
+    assert registered(workspace)[0] == {"champion": "2", "previous-champion": "1"}
 
 
 def test_the_verdict_stands_without_a_registry(
