@@ -66,6 +66,27 @@ class Gate(Section):
     )
 
 
+class Card(Section):
+    """What the model card says that no stage can measure."""
+
+    intended_use: str = Field(
+        default="Research on language models that think before they predict.",
+        min_length=1,
+        description="What the model is for.",
+    )
+    out_of_scope: str = Field(
+        default="Decisions about people, advice of any kind, and any use without a person who "
+        "checks what it says.",
+        min_length=1,
+        description="What it is not for.",
+    )
+    base_licence: str = Field(
+        default="",
+        description="Licence of the model that `base.checkpoint` names; empty: the card says that "
+        "it is not stated.",
+    )
+
+
 class Promote(Section):
     """Stage `promote`."""
 
@@ -77,3 +98,4 @@ class Promote(Section):
         "or a gain over control thoughts, where `evaluate.controls` measures them."
     )
     gate: Gate = Field(description="What must hold.")
+    card: Card = Field(default=Card(), description="What the model card says beside the facts.")

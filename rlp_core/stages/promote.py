@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlp_core.arms import declared
 from rlp_core.data import thinking
 from rlp_core.errors import MissingInputError
 from rlp_core.evaluation import gate, item_files
 from rlp_core.evaluation.statistics import Resampler
-from rlp_core.files import write_json
+from rlp_core.files import write_json, write_text
 from rlp_core.policy.adapter_folder import is_adapter
+from rlp_core.reporting import card_facts, model_card
 from rlp_core.tracking.lineage import dvc_digest
 from rlp_core.tracking.registry import (
     CHALLENGER,
@@ -29,16 +31,33 @@ if TYPE_CHECKING:
     from rlp_core.stage import StageContext
 
 
-def run(context: StageContext) -> None:
-    """Write `reports/promotion.json` and register the winner.
+TOLD_SETTINGS = (  # those that `dvc.yaml` names for this stage
+    "seed",
+    "thought",
+    "base",
+    "bootstrap",
+    "rlp",
+    "cpt",
+    "finetune",
+    "evaluate",
+    "compare",
+    "promote",
+)
 
-    The file is the verdict; the registry mirrors it. It holds neither version nor run id, which
-    differ between two equal runs.
+
+def run(context: StageContext) -> None:
+    """Write `reports/promotion.json` and `reports/model-card.md`, and register the winner.
+
+    The first file is the verdict; the registry mirrors it. The second is the winner's card, which
+    goes with it as its `README.md`: into the registry, and not into `models/ARM`, which is what an
+    earlier stage made. They hold neither version nor run id, which differ between two equal runs.
 
     Raises:
         ConfigError: no candidate has the metric.
-        MissingInputError: an arm was not evaluated, or there is no model of the winner.
-        DataError: the items of an arm are malformed, too few, or not those of the others.
+        MissingInputError: an arm was not evaluated, there is no model of the winner, or a report
+            that the card tells of is absent.
+        DataError: the items of an arm are malformed, too few, or not those of the others; or a
+            report lacks a fact of the card.
     """
     params, workspace = context.params.promote, context.workspace
     settings = context.params.compare
@@ -59,8 +78,13 @@ def run(context: StageContext) -> None:
     }
     write_json(workspace.reports / "promotion.json", verdict)
     _say(verdict)
+    tree = context.params.model_dump(mode="json", by_alias=True)
+    told = {name: tree[name] for name in TOLD_SETTINGS}
+    card = workspace.reports / "model-card.md"
+    write_text(card, model_card.render(card_facts.gather(workspace, declared(), told, verdict)))
+    context.tracker.artifact(card)
     with _whole(folder) as source:
-        registered = register(context.tracker, source, REGISTERED_MODEL, verdict)
+        registered = register(context.tracker, source, REGISTERED_MODEL, verdict, card)
     if registered is not None:
         print("\n".join(_told(registered)))
     elif context.params.runtime.tracking:

@@ -36,7 +36,7 @@ _PREFIX = "models:/"  # as MLflow writes it
 
 
 @dataclass(frozen=True)
-class ModelVersion:
+class AskedVersion:
     """A version of a registered model.
 
     Attributes:
@@ -116,7 +116,7 @@ class AskedRegistry:
             raise self._away()
         return found
 
-    def version(self, asked: str) -> ModelVersion:
+    def version(self, asked: str) -> AskedVersion:
         """The version that a person named.
 
         Args:
@@ -159,7 +159,7 @@ class AskedRegistry:
                 fix=f"versions: {known}",
             )
         mine = tuple(sorted(alias for alias, of in aliases.items() if of == str(found.version)))
-        return ModelVersion(name, str(found.version), mine, str(found.run_id or ""), found.tags)
+        return AskedVersion(name, str(found.version), mine, str(found.run_id or ""), found.tags)
 
     def aliases(self, name: str) -> dict[str, str]:
         """Version by alias of a registered model.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from rlp_core.tracking.store import Store
 from rlp_core.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
 REGISTERED_MODEL = "rlp-policy"
@@ -30,6 +32,10 @@ ROLLED_BACK = "rlp.rolled_back"
 """Tag of a version from which a person went back: it becomes champion by no gate again."""
 JUDGED_BY = "rlp.judged_by"
 """Tag of a version: the run of stage `promote` that judged it last."""
+LOGGED_MODEL = "rlp.logged_model"
+"""Tag of a version: MLflow's logged model that holds its files, which a version does not name."""
+
+_OF_A_VERDICT = ("gate.", "metric.", "digest.")
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Registration:
 
 
 def register(
-    tracker: Tracker, folder: Path, name: str, verdict: Mapping[str, Any]
+    tracker: Tracker, folder: Path, name: str, verdict: Mapping[str, Any], card: Path
 ) -> Registration | None:
     """Register a model as champion if `verdict["promoted"]`, else as challenger.
 
@@ -63,6 +69,7 @@ def register(
         folder: the winner's Hugging Face folder.
         name: the registered model.
         verdict: what `rlp_core.evaluation.gate.verdict` returned.
+        card: the model's card; it lies with the weights as `README.md`, in place of an earlier one.
 
     Returns:
         None with `runtime.tracking` off or when the store is away.
@@ -76,12 +83,12 @@ def register(
         found = _version_of(client, name, digest)
         created = found is None
         number = found or _create(client, store, tracker.run, folder, name, digest)
-        for key, value in verdict_tags(verdict).items():
-            client.set_model_version_tag(name, number, key, value)
-        client.set_model_version_tag(name, number, JUDGED_BY, tracker.run)
+        version = client.get_model_version(name, number)
+        _write_card(client, version.tags[LOGGED_MODEL], card)
+        _replace_tags(client, version, {**verdict_tags(verdict), JUDGED_BY: tracker.run})
         aliases = _aliases(client, name)
         champion = aliases.get(CHAMPION)
-        barred = ROLLED_BACK in client.get_model_version(name, number).tags
+        barred = ROLLED_BACK in version.tags
         if verdict["promoted"] and not barred and champion != number:
             if champion is not None:
                 client.set_registered_model_alias(name, PREVIOUS, champion)
@@ -99,7 +106,9 @@ def register(
 def _version_of(client: MlflowClient, name: str, digest: str) -> str | None:
     """The version with these weights, the newest if there are several."""
     versions = client.search_model_versions(f"name = '{name}'")
-    same = [v.version for v in versions if v.tags.get("rlp.digest") == digest]
+    same = [
+        v.version for v in versions if v.tags.get("rlp.digest") == digest and LOGGED_MODEL in v.tags
+    ]
     return str(max(same, key=int)) if same else None
 
 
@@ -130,7 +139,7 @@ def _create(
         name,
         source=logged.artifact_location,  # `models:/ID` would be looked up in the default store
         run_id=run_id,
-        tags=tags,
+        tags=tags | {LOGGED_MODEL: logged.model_id},
         model_id=logged.model_id,
     )
     return str(made_version.version)
@@ -160,6 +169,24 @@ def _package(folder: Path, target: Path) -> None:
             for package in ("torch", "transformers")
         ],
     )
+
+
+def _write_card(client: MlflowClient, model_id: str, card: Path) -> None:
+    """Put the card beside MLflow's own files, and into the folder that transformers reads."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for place in (Path(scratch), Path(scratch, "model")):
+            place.mkdir(exist_ok=True)
+            shutil.copyfile(card, place / "README.md")
+        client.log_model_artifacts(model_id, scratch)
+
+
+def _replace_tags(client: MlflowClient, version: ModelVersion, tags: Mapping[str, str]) -> None:
+    """Set tags of a version, and take away what an earlier verdict told that this one does not."""
+    for key in version.tags:
+        if key.startswith(_OF_A_VERDICT) and key not in tags:
+            client.delete_model_version_tag(version.name, version.version, key)
+    for key, value in tags.items():
+        client.set_model_version_tag(version.name, version.version, key, value)
 
 
 def verdict_tags(verdict: Mapping[str, Any]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rlp_core.arms import declared
 from rlp_core.files import write_json, write_text
 from rlp_core.params import Params, load
 from rlp_core.workspace import PARTS, Workspace
@@ -27,6 +28,9 @@ class RecordingTracker:
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         assert step is None
         self.logged |= values
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        assert all(isinstance(value, str) for value in values.values())
 
     def artifact(self, path: Path) -> None:
         assert path.is_file()
@@ -48,6 +52,14 @@ def make(root: Path, resamples: int = 300) -> Context:
     workspace = Workspace(root)
     for arm in arms.SKILL:
         arms.write_arm(workspace.report(f"evaluate@{arm}") / "items", arm)
+    write_reports(workspace)
+    params = load(PROFILE)
+    compare = params.compare.model_copy(update={"resamples": resamples})
+    return Context(params.model_copy(update={"compare": compare}), workspace)
+
+
+def write_reports(workspace: Workspace) -> None:
+    """Write what the stages before `evaluate` leave."""
     counts = {f"{part}_{what}": 1000 for part in PARTS for what in ("records", "characters")}
     write_json(workspace.report("prepare") / "metrics.json", counts)
     passed: dict[str, Any] = {f"{part}_passed": 990 for part in PARTS}
@@ -59,10 +71,12 @@ def make(root: Path, resamples: int = 300) -> Context:
     flops = {"prefill": 3e9, "decode": 2e10, "ema": 2e9, "update": 6e10, "total": 8.5e10}
     tokens = {"prefill": 30000, "decode": 200000, "ema": 20000, "update": 250000, "total": 500000}
     write_json(workspace.report("rlp") / "ledger.json", {"flops": flops, "tokens": tokens})
-    write_json(workspace.report("cpt") / "metrics.json", {"flops": 8.49e10, "steps": 70})
-    params = load(PROFILE)
-    compare = params.compare.model_copy(update={"resamples": resamples})
-    return Context(params.model_copy(update={"compare": compare}), workspace)
+    spent = {"flops": 8.49e10, "steps": 70, "tokens": 500000}
+    for stage in ("base", "bootstrap", "rlp", "cpt", *(f"finetune@{a}" for a in declared().starts)):
+        write_json(workspace.report(stage) / "metrics.json", spent)
+    source = {"kind": "procedural", "name": "arithmetic", "licence": "CC0-1.0", "records": 1000}
+    parts = {part: {"records": 1000, "sources": [source]} for part in PARTS}
+    write_json(workspace.prepared / "manifest.json", {"format": 1, "parts": parts})
 
 
 def _losses(steps: int, stage: str) -> str:

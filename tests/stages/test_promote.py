@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from rlp_core.errors import MissingInputError
+from rlp_core.errors import DataError, MissingInputError
 from rlp_core.params import load
 from rlp_core.stage import StageContext
 from rlp_core.stages import promote
@@ -21,6 +21,7 @@ from rlp_core.tracking.registry import ROLLED_BACK
 from rlp_core.tracking.rollback import roll_back
 from rlp_core.workspace import Workspace
 from tests.evaluation import arms
+from tests.reporting.run import write_reports
 
 
 def save_model(folder: Path, seed: int) -> None:
@@ -48,6 +49,7 @@ def workspace(tracked: Workspace) -> Workspace:
         save_model(tracked.model(arm), seed)
     for arm in ("base", "rlp", "cpt"):
         arms.write_arm(items(tracked, arm), arm)
+    write_reports(tracked)
     tree = yaml.safe_load(tracked.params.read_text())
     tree["promote"]["candidates"] = ["rlp", "cpt"]
     tree["compare"]["resamples"] = 300
@@ -86,6 +88,7 @@ def test_the_winner_becomes_champion_and_loads(
     assert told.startswith("holds: 2.")
     assert told.endswith("(required >= 0)")
 
+    import mlflow.artifacts
     import mlflow.transformers
     from transformers import AutoModelForCausalLM
 
@@ -95,6 +98,47 @@ def test_the_winner_becomes_champion_and_loads(
     theirs = parts["model"].state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert parts["tokenizer"].eos_token == "<end>"
+    card = (workspace.reports / "model-card.md").read_text(encoding="utf-8")
+    for place in ("README.md", "model/README.md"):
+        uri = f"models:/rlp-policy@champion/{place}"
+        assert Path(mlflow.artifacts.download_artifacts(uri)).read_text(encoding="utf-8") == card
+    assert not (workspace.model("rlp") / "README.md").exists()  # stage `rlp` made that folder
+
+
+def test_a_later_verdict_brings_its_card_and_takes_its_own_reasons_away(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow.artifacts
+
+    run(workspace)
+    tree = yaml.safe_load(workspace.params.read_text())
+    tree["promote"]["gate"]["limits"] = [{"metric": "cross_entropy", "limit": 0.001}]
+    tree["promote"]["card"] = {"intended_use": "Nothing at all."}
+    workspace.params.write_text(yaml.safe_dump(tree))
+    assert not json.loads(run(workspace))["promoted"]
+    tags = registered(workspace)[1][0].tags
+    assert tags["gate.cross_entropy upper bound"].startswith("fails")
+    tree["promote"]["gate"]["limits"] = []
+    workspace.params.write_text(yaml.safe_dump(tree))
+    run(workspace)
+    aliases, (version,) = registered(workspace)
+    assert "gate.cross_entropy upper bound" not in version.tags
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri(workspace))
+    folder = mlflow.artifacts.download_artifacts("models:/rlp-policy@champion/README.md")
+    assert "Nothing at all." in Path(folder).read_text(encoding="utf-8")
+    assert aliases == {"champion": "1"}
+
+
+def test_a_fact_that_is_missing_is_told(workspace: Workspace) -> None:
+    manifest = workspace.prepared / "manifest.json"
+    whole = manifest.read_text()
+    manifest.write_text(whole.replace("CC0-1.0", "", 1))
+    with pytest.raises(DataError, match="lacks a fact: no `licence`"):
+        run(workspace)
+    manifest.write_text(whole)
+    (workspace.report("bootstrap") / "metrics.json").unlink()
+    with pytest.raises(MissingInputError, match="bootstrap/metrics"):
+        run(workspace)
 
 
 def test_the_same_model_is_registered_once(workspace: Workspace) -> None:
