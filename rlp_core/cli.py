@@ -408,6 +408,52 @@ def _standard_input() -> str:
         ) from error
 
 
+@main.command()
+@click.argument("model", default="rlp-policy")
+@click.pass_obj
+def rollback(root: Path, model: str) -> None:
+    """Make the champion before the present one champion of registered MODEL again."""
+    from rlp_core.champion.command import told_rollback
+
+    click.echo(told_rollback(root, model))
+
+
+@main.command()
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="All of it, parameters too, as JSON.")
+@click.pass_obj
+def lineage(root: Path, model: str, as_json: bool) -> None:
+    """Say what MODEL came from: code, parameters, data, validation, flow run.
+
+    MODEL is registered: NAME@ALIAS, such as rlp-policy@champion, or NAME/VERSION.
+    """
+    import json
+
+    from rlp_core.champion.command import lineage_tree, told_lineage
+
+    if as_json:
+        click.echo(json.dumps(lineage_tree(root, model), indent=2, ensure_ascii=False))
+        return
+    for line in told_lineage(root, model):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--run", "again", is_flag=True, help="Compute all anew in place of the cache.")
+@click.pass_obj
+def reproduce(root: Path, model: str, folder: Path, again: bool) -> None:
+    """Check out in FOLDER what MODEL was made from, bring its data, and verify every digest.
+
+    MODEL as in `rlp lineage`. Exits with 1 where anything is missing or differs.
+    """
+    from rlp_core.champion.command import run_reproduce
+
+    if not run_reproduce(root, model, folder.absolute(), again=again, say=click.echo):
+        sys.exit(1)
+
+
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj

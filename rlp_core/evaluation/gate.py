@@ -22,7 +22,7 @@ from rlp_core.errors import ConfigError, DataError, did_you_mean
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
 from rlp_core.evaluation.comparison import rounded
 from rlp_core.evaluation.comparison_config import Gate, Promote
-from rlp_core.evaluation.gate_rules import Reason, Rule, clusters_of
+from rlp_core.evaluation.gate_rules import GateRule, Reason, clusters_of
 from rlp_core.evaluation.item_files import ArmItems, Row, cluster_of
 from rlp_core.evaluation.rankable import lower_is_better, rankable_statistics
 from rlp_core.evaluation.statistics import Estimate, Resampler, Statistic
@@ -45,7 +45,7 @@ def verdict(items: Mapping[str, ArmItems], params: Promote, resampler: Resampler
     Returns:
         `winner`, `metric`, `value` (on the half that ranks), `tied` (candidates with the very same
         value; the one that `candidates` names first wins), `promoted`, `reasons` (a list, as
-        `Rule.judged` says), `ranking` (value by candidate, null where it is undefined), `split`
+        `GateRule.judged` says), `ranking` (value by candidate, null where it is undefined), `split`
         (problems and documents of either half) and `results` (per metric, on the half that judges,
         `winner`, `base` and `difference`, each `value`, `low`, `high`; `n` and `clusters`).
 
@@ -132,11 +132,11 @@ def _measured(winner: ArmItems, base: ArmItems) -> _Measured:
 def _reasons(measured: _Measured, gate: Gate, resampler: Resampler) -> list[Reason]:
     ours, theirs = measured.winner, measured.base
     answers = ours[PASS_AT_1]
-    share = Rule("thinking pass@1", gate.min_pass_at_1, at_least=True)
+    share = GateRule("thinking pass@1", gate.min_pass_at_1, at_least=True)
     reasons = [
         share.judged(answers.value(), len(answers.items), clusters_of(answers)),
         _shown(
-            Rule(
+            GateRule(
                 f"thinking pass@1 above {REFERENCE}, lower bound",
                 gate.min_gain_over_base,
                 at_least=True,
@@ -146,7 +146,9 @@ def _reasons(measured: _Measured, gate: Gate, resampler: Resampler) -> list[Reas
             resampler,
         ),
         _shown(
-            Rule("information gain, nats, lower bound", gate.min_information_gain, at_least=True),
+            GateRule(
+                "information gain, nats, lower bound", gate.min_information_gain, at_least=True
+            ),
             ours[INFORMATION_GAIN],
             resampler.estimate(ours[INFORMATION_GAIN]),
             resampler,
@@ -175,11 +177,11 @@ def _within(measured: _Measured, metric: str, limit: float, resampler: Resampler
     return _shown(rule, ours, resampler.estimate(ours), resampler)
 
 
-def _rule(name: str, metric: str, at_most: float, at_least: float) -> Rule:
+def _rule(name: str, metric: str, at_most: float, at_least: float) -> GateRule:
     """The limit on the side on which the metric gets worse."""
     if lower_is_better(metric):
-        return Rule(f"{name}, upper bound", at_most, at_least=False)
-    return Rule(f"{name}, lower bound", at_least, at_least=True)
+        return GateRule(f"{name}, upper bound", at_most, at_least=False)
+    return GateRule(f"{name}, lower bound", at_least, at_least=True)
 
 
 def _no_more_biased(measured: _Measured, limit: float, resampler: Resampler) -> list[Reason]:
@@ -191,17 +193,17 @@ def _no_more_biased(measured: _Measured, limit: float, resampler: Resampler) -> 
     reasons = []
     for name in sorted(before.keys() | after.keys()):
         told = f"growth of |{name}| over {REFERENCE}, upper bound, points of 100"
-        rule = Rule(told, limit, at_least=False)
+        rule = GateRule(told, limit, at_least=False)
         if name in before and name in after:
             grown = resampler.difference(after[name], before[name], magnitude=True)
             reasons.append(_shown(rule, after[name], grown, resampler, scale=100))
         else:
             reasons.append(rule.unmeasured())
-    return reasons or [Rule("bias", limit, at_least=False).unmeasured()]
+    return reasons or [GateRule("bias", limit, at_least=False).unmeasured()]
 
 
 def _shown(
-    rule: Rule, of: Statistic, estimate: Estimate, resampler: Resampler, scale: float = 1.0
+    rule: GateRule, of: Statistic, estimate: Estimate, resampler: Resampler, scale: float = 1.0
 ) -> Reason:
     return rule.shown(estimate, clusters_of(of), resampler.confidence, scale)
 

@@ -25,11 +25,11 @@ POWER = 0.8
 _UNKNOWN = "it was not measured, or is undefined"
 
 Reason = dict[str, Any]
-"""Keys as `Rule.judged` says."""
+"""Keys as `GateRule.judged` says."""
 
 
 @dataclass(frozen=True)
-class Rule:
+class GateRule:
     """What must be shown.
 
     Attributes:

@@ -82,7 +82,9 @@ def run(context: StageContext) -> None:
     told = {name: tree[name] for name in TOLD_SETTINGS}
     card = workspace.reports / "model-card.md"
     write_text(card, model_card.render(card_facts.gather(workspace, declared(), told, verdict)))
-    context.tracker.artifact(card)
+    for path in (card, workspace.params, workspace.root / "dvc.lock"):
+        if path.is_file():  # without DVC there is no lock; `rlp reproduce` says what it lacks then
+            context.tracker.artifact(path)
     with _whole(folder) as source:
         registered = register(context.tracker, source, REGISTERED_MODEL, verdict, card)
     if registered is not None:

@@ -63,6 +63,19 @@ def stage_spec(stage: str, params: Params, workspace: Workspace) -> StageSpec | 
     )
 
 
+def read_within(spec: StageSpec, workspace: Workspace) -> tuple[str, ...]:
+    """Paths inside a stage's outputs on which other stages depend: `data/validated/rlp.jsonl`.
+
+    They have digests of their own, by which such a stage's input leads to the run that made it.
+    """
+    graph = yaml.safe_load((workspace.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    named = [dep for entry in graph.values() for dep in entry.get("do", entry).get("deps", [])]
+    texts = {next(iter(dep)) if isinstance(dep, dict) else dep for dep in named}
+    return tuple(
+        sorted(t for t in texts if "${" not in t and any(t.startswith(f"{o}/") for o in spec.outs))
+    )
+
+
 def stage_parameters(spec: StageSpec | None, params: Params) -> dict[str, str]:
     """The stage's own parameters, flat: `rlp.optimizer.lr` -> `0.001`."""
     tree = params.model_dump(mode="json", by_alias=True)

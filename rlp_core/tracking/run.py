@@ -78,7 +78,9 @@ def open_run(stage: str, params: Params, workspace: Workspace) -> Iterator[Track
     finally:
         outputs = lineage.digests(spec.outs, workspace) if spec and status == "FINISHED" else {}
         _note_outputs(stage, workspace, record, outputs)
-        tracker.tags({f"dvc.out.{path}.md5": digest for path, digest in outputs.items()})
+        within = lineage.read_within(spec, workspace) if spec and outputs else ()
+        made = outputs | lineage.digests(within, workspace)
+        tracker.tags({f"dvc.out.{path}.md5": digest for path, digest in made.items()})
         tracker.metrics({"wall_seconds": time.time() - started} | _process_metrics())
         tracker.close(status)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.evaluation.gate_rules import POWER, Reason, Rule, clusters_of, fewest_clusters
+from rlp_core.evaluation.gate_rules import POWER, GateRule, Reason, clusters_of, fewest_clusters
 from rlp_core.evaluation.statistics import Estimate, Resampler, mean
 
 
@@ -17,7 +17,7 @@ def judged(
     names = [f"{i:06d}" for i in range(len(values))]
     statistic = mean(names, names, values.tolist())
     resampler = Resampler(1, resamples)
-    rule = Rule("mean", limit, at_least)
+    rule = GateRule("mean", limit, at_least)
     return rule.shown(resampler.estimate(statistic), clusters_of(statistic), 0.95)
 
 
@@ -64,7 +64,7 @@ def test_a_few_that_agree_prove_nothing() -> None:
 def test_one_cluster_is_too_few() -> None:
     statistic = mean(["a", "b"], ["same", "same"], [1.0, 1.2])
     estimate = Resampler(1, 200).estimate(statistic)
-    reason = Rule("mean", 0.5, at_least=True).shown(estimate, clusters_of(statistic), 0.95)
+    reason = GateRule("mean", 0.5, at_least=True).shown(estimate, clusters_of(statistic), 0.95)
     assert (reason["holds"], reason["enough"], reason["measured"]) == (False, 12, None)
 
 
@@ -76,7 +76,7 @@ def test_no_number_is_told_where_the_estimate_is_against_it() -> None:
 
 def test_an_undefined_number_fails() -> None:
     nan = float("nan")
-    reason = Rule("mean", 0.0, at_least=False).shown(Estimate(nan, nan, nan, 9, 9), 9, 0.95)
+    reason = GateRule("mean", 0.0, at_least=False).shown(Estimate(nan, nan, nan, 9, 9), 9, 0.95)
     assert (reason["holds"], reason["measured"], reason["value"]) == (False, None, None)
     assert "undefined" in reason["why"]
 
@@ -89,7 +89,7 @@ def test_a_rule_holds_or_says_why(
     value: float, half: float, limit: float, clusters: int, at_least: bool, scale: float
 ) -> None:
     estimate = Estimate(value, value - half, value + half, 3 * clusters, clusters)
-    reason = Rule("x", limit, at_least).shown(estimate, clusters, 0.95, scale)
+    reason = GateRule("x", limit, at_least).shown(estimate, clusters, 0.95, scale)
     assert reason["holds"] is (reason["why"] == "")
     end = scale * (estimate.low if at_least else estimate.high)
     if reason["holds"]:

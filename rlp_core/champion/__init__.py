@@ -1,0 +1,1 @@
+"""What a person does with registered models: trace one, go back to one, make one again."""
