@@ -64,7 +64,10 @@ def test_a_fault_is_found_before_any_work(
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("metric", [*DESCRIPTIONS, "pass_at_1_thinking/arithmetic"])
+SOME = ("pass_at_1_thinking/arithmetic", "maj_at_k_direct", "acc_thinking/group:commonsense")
+
+
+@pytest.mark.parametrize("metric", [*DESCRIPTIONS, *SOME])
 def test_a_known_metric_passes(tmp_path: Path, metric: str) -> None:
     checked(tmp_path, "promote.metric", metric)
 

@@ -11,16 +11,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rlp_core.champion.verify import Check, checks_of
 from rlp_core.errors import MissingInputError, OutputError, TrainingError, UnavailableError
 from rlp_core.study.workspaces import shared_cache
 from rlp_core.tracking.ancestry import Ancestry
 from rlp_core.tracking.asked import AskedRegistry
-
-if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
 
 KEPT = ("params.yaml", "dvc.lock")
 """What stage `promote` keeps beside its run: both may differ from what was committed."""
@@ -53,7 +49,7 @@ def reproduce(
     """
     _check_out(root, found.promoted.commit, folder)
     say(f"checked out in {folder}")
-    lacking = _bring_kept(registry, found, folder)
+    lacking = registry.fetch(found.promoted.run_id, KEPT, folder)
     for name in lacking:
         say(f"the run kept no {name}: the commit's own is taken" if name == "params.yaml" else
             f"the run kept no {name}: nothing can be restored from a cache")  # fmt: skip
@@ -110,20 +106,6 @@ def _check_out(root: Path, commit: str, folder: Path) -> None:
                 where=str(where),
                 fix="mend what git names",
             )
-
-
-def _bring_kept(registry: AskedRegistry, found: Ancestry, folder: Path) -> list[str]:
-    """Fetch what the run kept into the checkout; the names of what it did not keep."""
-    run_id = found.promoted.run_id
-
-    def work(client: MlflowClient) -> list[str]:
-        held = {entry.path for entry in client.list_artifacts(run_id)}
-        for name in KEPT:
-            if name in held:
-                client.download_artifacts(run_id, name, str(folder))
-        return [name for name in KEPT if name not in held]
-
-    return registry.ask(f"the files of run {run_id}", work)
 
 
 def _restore(root: Path, found: Ancestry, folder: Path, say: Callable[[str], None]) -> None:

@@ -7,8 +7,9 @@ without one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rlp_core.errors import (
@@ -207,6 +208,18 @@ class AskedRegistry:
                 ),
             )
         )
+
+    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> list[str]:
+        """Write files that a run kept into a folder; return the names of those it did not keep."""
+
+        def work(client: MlflowClient) -> list[str]:
+            held = {entry.path for entry in client.list_artifacts(run_id)}
+            for name in names:
+                if name in held:
+                    client.download_artifacts(run_id, name, str(folder))
+            return [name for name in names if name not in held]
+
+        return self.ask(f"the files of run {run_id}", work)
 
     def _away(self) -> UnavailableError:
         return UnavailableError(
