@@ -22,9 +22,11 @@ from rlp_core.errors import ConfigError, DataError, did_you_mean
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
 from rlp_core.evaluation.comparison import rounded
 from rlp_core.evaluation.comparison_config import Gate, Promote
+from rlp_core.evaluation.gate_audit import audited
 from rlp_core.evaluation.gate_rules import GateRule, Reason, clusters_of
 from rlp_core.evaluation.item_files import ArmItems, Row, cluster_of
 from rlp_core.evaluation.rankable import lower_is_better, rankable_statistics
+from rlp_core.evaluation.reward_audit.config import RewardAudit
 from rlp_core.evaluation.statistics import Estimate, Resampler, Statistic
 
 PASS_AT_1 = "pass_at_1_thinking"
@@ -34,13 +36,19 @@ REFERENCE = "base"
 Statistics = dict[str, Statistic]
 
 
-def verdict(items: Mapping[str, ArmItems], params: Promote, resampler: Resampler) -> dict[str, Any]:
+def verdict(
+    items: Mapping[str, ArmItems],
+    params: Promote,
+    resampler: Resampler,
+    audit: RewardAudit | None = None,
+) -> dict[str, Any]:
     """Pick the winner on one half of the items and check every rule of the gate on the other.
 
     Args:
         items: of every candidate and of the base.
         params: section `promote`.
         resampler: of the intervals.
+        audit: section `evaluate.audit`; where it is off, or not given, no rule comes of it.
 
     Returns:
         `winner`, `metric`, `value` (on the half that ranks), `tied` (candidates with the very same
@@ -63,6 +71,8 @@ def verdict(items: Mapping[str, ArmItems], params: Promote, resampler: Resampler
         tied = [arm for arm, value in ranking.items() if value == best]
         measured = _measured(judged[tied[0]], judged[REFERENCE])
         reasons = _reasons(measured, params.gate, resampler)
+        if audit is not None:
+            reasons += audited(judged[tied[0]], judged[REFERENCE], audit, resampler)
         results = _results(measured, resampler)
     except ValueError as error:
         raise DataError(
@@ -236,11 +246,12 @@ def _bias(items: ArmItems) -> Statistics:
 def _half(items: ArmItems, side: int) -> ArmItems:
     """The problems and documents of one side: 0 ranks, 1 judges.
 
-    Control thoughts were tried on the held-out documents, and go with them.
+    Control thoughts and the audit are of the held-out documents, and go with them.
     """
     heldout = _side(items.heldout, side, "documents")
     kept = {row["key"] for row in heldout}
     controls = tuple(row for row in items.controls if row["key"] in kept)
+    audit = tuple(row for row in items.audit if row["key"] in kept)
     if items.controls and not controls:
         raise ValueError("control thoughts were measured on no document of one half")
     return replace(
@@ -250,6 +261,7 @@ def _half(items: ArmItems, side: int) -> ArmItems:
         ),
         heldout=heldout,
         controls=controls,
+        audit=audit,
     )
 
 

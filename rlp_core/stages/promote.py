@@ -66,7 +66,7 @@ def run(context: StageContext) -> None:
         arm: item_files.read(workspace.report(f"evaluate@{arm}") / "items")
         for arm in gate.arms_needed(params.candidates)
     }
-    verdict = gate.verdict(items, params, resampler)
+    verdict = gate.verdict(items, params, resampler, context.params.evaluate.audit)
     folder = workspace.model(verdict["winner"])
     if not ((folder / "config.json").is_file() or is_adapter(folder)):
         raise MissingInputError(
