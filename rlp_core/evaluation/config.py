@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
+from rlp_core.errors import ConfigError
+from rlp_core.evaluation import robustness
 from rlp_core.evaluation.reward_audit.config import RewardAudit
 from rlp_core.policy.config import Precision
 from rlp_core.section import Count, Positive, PositiveReal, Section, Share
@@ -108,6 +110,42 @@ class Shots(Section):
         return self.count > 0 and (not self.arms or arm in self.arms)
 
 
+class Robustness(Section):
+    """The same problems with typos, other names and the like, beside the problems as they are.
+
+    What a perturbation does to a problem is drawn by (seed, perturbation, problem): all arms meet
+    the same texts.
+    """
+
+    perturbations: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Perturbations by name: entries of docs/reference/robustness.md; empty: none.",
+    )
+    problems: Positive = Field(
+        default=50,
+        description="Problems per benchmark at most, drawn by content hash from those that are "
+        "asked.",
+    )
+    samples: Positive = Field(
+        default=4, description="Answers per problem and perturbation, thinking and not."
+    )
+
+    @field_validator("perturbations")
+    @classmethod
+    def _known_and_named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            try:
+                keeps = robustness.get(name).keeps_answer
+            except ConfigError as error:
+                raise ValueError(f"{error.what}; {error.fix}") from error
+            if not keeps:
+                raise ValueError(
+                    f"`{name}` changes the right answer, and what is answered to it cannot be "
+                    "marked: name perturbations that keep it"
+                )
+        return named_once(names)
+
+
 class Evaluate(Section):
     """Stage `evaluate@ARM`."""
 
@@ -164,6 +202,10 @@ class Evaluate(Section):
         default=0.5,
         description="A larger share is an error, held-out documents excepted of which only the end "
         "is not read.",
+    )
+    robustness: Robustness = Field(
+        default=Robustness(),
+        description="Problems that are asked again with perturbations, by every arm.",
     )
     bias: BiasFiles = Field(description="Bias sets.")
 

@@ -28,6 +28,9 @@ OF_A_PLACE = ("targets", "under", "decoy", "future")
 OF_A_THOUGHT = ("texts", "lengths", "closed", "distinct", "pairs", "corrupted")
 """What it measures of every sampled thought."""
 
+CLEAN = "clean"
+"""How items call a problem that is asked as it is, beside its perturbations."""
+
 _FIELDS = {
     "problems": [
         "id",
@@ -70,8 +73,21 @@ _FIELDS = {
         "tokens",
         "meta",
     ],
+    "robustness": [
+        "id",
+        "key",
+        "benchmark",
+        "perturbation",
+        "prompt",
+        "thinking",
+        "thinking_greedy",
+        "direct",
+        "direct_greedy",
+        "answer_logprob_direct",
+        "answer_logprob_thinking",
+    ],
 }
-_OPTIONAL = ("few_shot", "controls", "audit", "swaps", "bias_random")
+_OPTIONAL = ("few_shot", "controls", "audit", "swaps", "bias_random", "robustness")
 """Files that are there where `evaluate` was asked for them."""
 
 
@@ -97,6 +113,10 @@ class ArmItems:
             words and with those they are exchanged for.
         bias_random: the bias items as models with random weights read them, by `seed`; of the base
             alone, and none where it was not asked for.
+        robustness: per problem and way of asking it, clean or under a perturbation, 0/1 for every
+            answer as in `problems`, and the log-probability of the right answer without a thought
+            and after each sampled one; of a clean one which perturbations apply; none where it was
+            not measured.
     """
 
     problems: tuple[Row, ...]
@@ -107,6 +127,7 @@ class ArmItems:
     audit: tuple[Row, ...] = ()
     swaps: tuple[Row, ...] = ()
     bias_random: tuple[Row, ...] = ()
+    robustness: tuple[Row, ...] = ()
 
 
 def cluster_of(row: Row) -> str:
@@ -182,6 +203,12 @@ def _check(row: Any, kind: str) -> None:
         if not len(row["direct"]) == len(row["thinking"]) == 2 or not all(row["thinking"]):
             raise ValueError("an exchange without its two sides")
         _finite([*row["direct"], *(x for many in row["thinking"] for x in many)])
+    if kind == "robustness":
+        if not (row["thinking"] and row["direct"] and row["answer_logprob_thinking"]):
+            raise ValueError("a perturbed problem without answers or log-probabilities")
+        if row["perturbation"] == CLEAN and not row.get("applies"):
+            raise ValueError("a problem as it is does not say which perturbations apply to it")
+        _finite([row["answer_logprob_direct"], *row["answer_logprob_thinking"]])
     if kind in ("bias", "bias_random"):
         modes = ("logprob_direct", "logprob_thinking")
         measured = [row[name] for name in modes if row.get(name)]

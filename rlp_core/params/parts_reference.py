@@ -1,4 +1,4 @@
-"""The tables of `docs/reference/estimators.md` and `reward-terms.md`, made from the registries.
+"""The tables of pages such as `docs/reference/estimators.md`, made from the registries of parts.
 
 `make params-reference` writes them anew; a test keeps pages and parts in step.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from rlp_core.evaluation import robustness
 from rlp_core.files import write_text
 from rlp_core.objective import estimators, reward_terms
 from rlp_core.params.marked import replaced
 
 ESTIMATORS = Path("docs/reference/estimators.md")
 REWARD_TERMS = Path("docs/reference/reward-terms.md")
+ROBUSTNESS = Path("docs/reference/robustness.md")
 MARK = "parts"
 
 
@@ -42,11 +44,34 @@ def reward_terms_table() -> str:
     )
 
 
-PAGES = {ESTIMATORS: estimators_table, REWARD_TERMS: reward_terms_table}
+def perturbations_table() -> str:
+    """A Markdown table of every built-in perturbation, with what it declares."""
+    found = [(name, robustness.get(name)) for name in robustness.built_in()]
+    return _table(
+        ("perturbation", "what it does", "keeps the answer", "needs", "adds", "reorders"),
+        (
+            (
+                f"`{name}`",
+                part.summary,
+                _yes(part.keeps_answer),
+                part.needs,
+                part.adds,
+                _yes(part.reorders),
+            )
+            for name, part in found
+        ),
+    )
+
+
+PAGES = {
+    ESTIMATORS: estimators_table,
+    REWARD_TERMS: reward_terms_table,
+    ROBUSTNESS: perturbations_table,
+}
 
 
 def main() -> None:
-    """Write both pages below the current folder."""
+    """Write all pages below the current folder."""
     for path, table in PAGES.items():
         write_text(path, replaced(path.read_text(encoding="utf-8"), MARK, table()))
 
