@@ -9,6 +9,8 @@ The result is one tree of numbers, written as `reports/comparison.json`:
     chance.BENCHMARK                   right answers by drawing lots; only of those with choices
     audit                              as evaluation/reward_audit/report.py says; only where the
                                        reward was audited
+    robustness.ARM.PERTURBATION        {problems, applied, and of both modes {worse, better, p,
+                                        p_holm}}; only where perturbations were tried
     bias.ARM.METRIC.change             {value, low, high, p, p_holm, p_equivalent,
                                         p_equivalent_holm, n, clusters}
     bias.ARM.METRIC.magnitude          {value, low, high, p, n, clusters}
@@ -16,7 +18,9 @@ The result is one tree of numbers, written as `reports/comparison.json`:
 A difference is ARM minus REFERENCE. `few_shot` holds the gain of ARM, asked bare, over the base
 asked bare (`gain`), what examples alone give the base (`for_nothing`), and ARM asked bare over the
 base with examples (`left`), each side in its best mode: gain = for_nothing + left; of one benchmark
-`gain/BENCHMARK`. `bias` compares with the base: `change` of the signed score, `magnitude` of its
+`gain/BENCHMARK`. `robustness` holds McNemar's test of the greedy answers on the `applied` of
+`problems`; what perturbations cost stands among the metrics of the arms and their differences.
+`bias` compares with the base: `change` of the signed score, `magnitude` of its
 distance from 0, which falls where a score moves towards 0. Scores run from -1 to 1: times 100 they
 are the points of the literature. `_holm` is adjusted over all arms and scores of its kind of test,
 of a change and of equivalence. What is undefined is null: an interval of fewer than two clusters,
@@ -47,6 +51,7 @@ from rlp_core.evaluation.bias.scores import bias_statistics, is_score
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS, control_statistics
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS, few_shot_statistics
 from rlp_core.evaluation.item_files import FORMS, ArmItems
+from rlp_core.evaluation.perturbed_metrics import MODES, robustness_statistics, robustness_tests
 from rlp_core.evaluation.random_band import random_band
 from rlp_core.evaluation.reward_audit.config import RewardAudit
 from rlp_core.evaluation.reward_audit.report import audit_tree
@@ -134,6 +139,8 @@ def compare(
             tree["chance"] = {name: rounded(level) for name, level in levels.items()}
         if any(of.audit for of in items.values()):
             tree["audit"] = audit_tree(items, audit or RewardAudit(), resampler)
+        if any(of.robustness for of in items.values()):
+            tree["robustness"] = _robustness(items)
     except ValueError as error:
         raise DataError(
             f"the arms cannot be compared: {error}",
@@ -163,6 +170,7 @@ def statistics_of(items: ArmItems, base: ArmItems | None) -> dict[str, Statistic
         forms = [made[name.replace("_few_shot", f"_{form}", 1)] for form in FORMS]
         made[name.replace("_few_shot", "_few_shot_best", 1)] = better_of(*forms)
     made |= control_statistics(items.controls, base.controls if base else ())
+    made |= robustness_statistics(items.robustness)
     for thinking in (True, False):
         made |= bias_statistics(items.bias, thinking)
     return made
@@ -267,6 +275,16 @@ def _bias(made: Statistics, resampler: Resampler) -> Tree:
             key = f"{arm} {name}"
             entry["change"]["p_holm"] = rounded(adjusted[key])
             entry["change"]["p_equivalent_holm"] = rounded(adjusted_equivalent[key])
+    return tree
+
+
+def _robustness(items: Mapping[str, ArmItems]) -> Tree:
+    """McNemar's tests of every arm that was asked with perturbations."""
+    tree = {arm: robustness_tests(of.robustness) for arm, of in items.items() if of.robustness}
+    for tests in tree.values():
+        for entry in tests.values():
+            for mode in MODES:
+                entry[mode] |= {key: rounded(entry[mode][key]) for key in ("p", "p_holm")}
     return tree
 
 

@@ -58,6 +58,11 @@ def evaluate(params: Params, stage: str, model: ModelShape, on_gpu: bool) -> Pla
                 model, "score", _audited_texts(settings), reasoned + settings.horizon, most
             )
         )
+    if settings.robustness.perturbations:
+        read, ends = reasoned + settings.answer_tokens, settings.answer_tokens
+        found.append(memory.reading(model, precision, some, read, ends, "answers to be weighed"))
+        weighed = 2 * _perturbed(settings) * (settings.robustness.samples + 1)
+        spent = spent.plus(work.reading(model, "score", weighed, read, ends))
     with_examples = settings.shots.asked(stage.partition("@")[2])
     if with_examples:
         more, spent_too = _few_shot(params, model)
@@ -85,11 +90,22 @@ def _answers(settings: Evaluate) -> Mapping[str, int]:
     places = settings.heldout_documents * settings.heldout_positions * settings.samples
     bias = settings.bias.template_items * settings.bias.thoughts
     asked = settings.problems * (settings.samples + 1)
+    if settings.robustness.perturbations:
+        asked += _perturbed(settings) * (settings.robustness.samples + 1)
     return {
         "thoughts": asked + places + bias,
         "answers": 2 * asked,
         "weighed": places + 2 * bias + 2 * settings.bias.template_items,
     }
+
+
+def _perturbed(settings: Evaluate) -> int:
+    """Problems that are asked as they are and with every perturbation, as if each applied to all.
+
+    Their answers are weighed in two forms, with a space before them and without.
+    """
+    wanted = settings.robustness.problems * len(settings.benchmarks)
+    return min(settings.problems, wanted) * (1 + len(settings.robustness.perturbations))
 
 
 def _control_texts(settings: Evaluate) -> int:

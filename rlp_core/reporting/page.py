@@ -15,7 +15,7 @@ import markupsafe
 
 from rlp_core.arms import INK, Arms
 from rlp_core.evaluation.comparison import MEANINGS
-from rlp_core.reporting import audit, examples, tables, verdicts
+from rlp_core.reporting import audit, examples, robustness, tables, verdicts
 from rlp_core.reporting.figures import Figure
 from rlp_core.reporting.sources import Sources
 from rlp_core.workspace import PARTS
@@ -57,6 +57,8 @@ def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
         audit=audit.told(tree, arms),
         examples=examples.choose(sources.comparison.items),
         ledger=_ledger(sources),
+        robustness=robustness.table(tree, arms),
+        robustness_columns=robustness.headings(),
         bias=verdicts.bias_findings(tree),
         bias_table=tables.bias_table(tree),
         bias_columns=tables.bias_headings(tree),

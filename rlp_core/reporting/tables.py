@@ -78,7 +78,8 @@ DIFFERENCES = (
 """Metrics of the table of paired differences that every arm has."""
 
 _DIGITS = {"thought_tokens": 1, "shots": 1}
-_EMPTY = {"value": None, "low": None, "high": None}
+EMPTY = {"value": None, "low": None, "high": None}
+"""What was not measured, or is undefined."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def difference_table(tree: Tree, arms: Arms, metrics: Sequence[str]) -> list[Lin
     return [
         Line(
             f"{arm} − {ref}",  # noqa: RUF001
-            tuple(signed_cell(tree["differences"][arm][ref].get(name, _EMPTY)) for name in metrics),
+            tuple(signed_cell(tree["differences"][arm][ref].get(name, EMPTY)) for name in metrics),
             why,
         )
         for arm, ref, why in pairs
@@ -173,7 +174,7 @@ def benchmark_tables(tree: Tree, arms: Arms) -> dict[str, tuple[list[str], list[
                 Line(
                     arm,
                     tuple(
-                        _cell(tree["arms"][arm].get(f"{metric}/{benchmark}", _EMPTY))
+                        _cell(tree["arms"][arm].get(f"{metric}/{benchmark}", EMPTY))
                         for metric in metrics
                     ),
                 )
@@ -278,13 +279,13 @@ def markdown(tree: Tree, arms: Arms) -> str:
         *_markdown_benchmarks(tree, arms),
         "## Paired differences",
         "First arm minus second, on the same items with the same resamples; p by permutation.",
-        _markdown_lines(
+        markdown_lines(
             ["arms", *(ALL_COLUMNS[m] for m in shown)], difference_table(tree, arms, shown)
         ),
         *_markdown_few_shot(tree),
         "## Bias against the base",
         "Scores run from -1 to 1, 0 is ideal, positive follows the stereotype.",
-        _markdown_lines(["arm, suite, mode", *bias_headings(tree)], bias_table(tree)),
+        markdown_lines(["arm, suite, mode", *bias_headings(tree)], bias_table(tree)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -308,7 +309,7 @@ def p_text(p: float | None) -> str:
 
 def _column(tree: Tree, metric: str, members: Sequence[str]) -> list[Cell]:
     digits = _DIGITS.get(metric, 3)
-    found = [tree["arms"][arm].get(metric, _EMPTY) for arm in members]
+    found = [tree["arms"][arm].get(metric, EMPTY) for arm in members]
     known = [round(entry["value"], digits) for entry in found if entry["value"] is not None]
     best = None
     if known and metric not in UNJUDGED:
@@ -336,7 +337,7 @@ def _markdown_benchmarks(tree: Tree, arms: Arms) -> list[str]:
     for benchmark, (headings, lines) in benchmark_tables(tree, arms).items():
         parts += [
             f"## {benchmark_title(tree, benchmark)}",
-            _markdown_lines(["arm", *headings], lines),
+            markdown_lines(["arm", *headings], lines),
         ]
     return parts
 
@@ -349,16 +350,17 @@ def _markdown_few_shot(tree: Tree) -> list[str]:
         "## Few-shot beside zero-shot",
         "Pass@1, each side in its best mode: the gain of an arm is what examples in the prompt "
         "give the base without any training, and what is left.",
-        _markdown_lines(["arm", *FEW_SHOT_HEADINGS], lines),
+        markdown_lines(["arm", *FEW_SHOT_HEADINGS], lines),
     ]
 
 
 def _markdown_main(tree: Tree, groups: Sequence[LineGroup]) -> str:
     lines = [line for group in groups for line in (Line(f"_{group.name}_", ()), *group.lines)]
-    return _markdown_lines(["arm", *columns_of(tree).values()], lines)
+    return markdown_lines(["arm", *columns_of(tree).values()], lines)
 
 
-def _markdown_lines(headings: Sequence[str], lines: Sequence[Line]) -> str:
+def markdown_lines(headings: Sequence[str], lines: Sequence[Line]) -> str:
+    """A Markdown table; a line with fewer cells than there are headings ends empty."""
     rows = [headings, ["---", *("---:" for _ in headings[1:])]]
     for line in lines:
         cells = [_markdown_cell(cell) for cell in line.cells]

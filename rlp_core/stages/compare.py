@@ -8,7 +8,7 @@ from rlp_core.arms import declared
 from rlp_core.evaluation.comparison import compare
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import replacing_folder, write_json, write_text
-from rlp_core.reporting import charts, page, tables
+from rlp_core.reporting import charts, page, robustness, tables
 from rlp_core.reporting.sources import Sources, read_compute, read_curve, read_json
 from rlp_core.workspace import Workspace
 
@@ -77,7 +77,8 @@ def _write(workspace: Workspace, sources: Sources) -> None:
         for name, figure in figures.items():
             write_text(folder / f"{name}.svg", figure.document())
     write_text(workspace.reports / "index.html", page.render(sources, figures))
-    write_text(workspace.reports / "comparison.md", tables.markdown(tree, sources.arms))
+    told = tables.markdown(tree, sources.arms) + robustness.markdown(tree, sources.arms)
+    write_text(workspace.reports / "comparison.md", told)
     write_json(workspace.reports / "comparison.json", tree)
 
 

@@ -17,6 +17,9 @@ from rlp_core.evaluation.few_shot import ask, few_shot, fewer_examples, pool
 from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
 from rlp_core.evaluation.gate import REFERENCE
 from rlp_core.evaluation.losses import report
+from rlp_core.evaluation.perturbed import Asked, ask_perturbed, perturbed_losses
+from rlp_core.evaluation.perturbed_metrics import robustness_metrics
+from rlp_core.evaluation.perturbed_rows import perturbed_rows
 from rlp_core.evaluation.problem_rows import problem_rows
 from rlp_core.evaluation.random_band import band_metrics, random_band, random_rows
 from rlp_core.evaluation.reward_audit.audit_metrics import audit_values
@@ -75,6 +78,10 @@ def run(context: StageContext) -> None:
     asked = ask(evaluator, written, examples) if examples else []
     if asked:
         losses.append(fewer_examples(asked, settings.shots))
+    changed: Asked = {}
+    if settings.robustness.perturbations:
+        changed = ask_perturbed(problems, settings, params.seed)
+        losses += perturbed_losses(evaluator, changed)
     report(losses, context.name, settings.warn_lost_share, settings.max_lost_share)
     items = evaluator.weighable(items)
     if settings.controls:
@@ -96,6 +103,8 @@ def run(context: StageContext) -> None:
         rows |= {"swaps": swaps} if swaps else {}
     if settings.bias.random_models and context.arm == REFERENCE:
         rows["bias_random"] = random_rows(evaluator, items, params.runtime.attention)
+    if changed:
+        rows["robustness"] = perturbed_rows(evaluator, changed)
     with replacing_folder(context.workspace.report(context.name) / "items") as folder:
         for name, lines in rows.items():
             write_jsonl(folder / f"{name}.jsonl", lines)
@@ -103,6 +112,7 @@ def run(context: StageContext) -> None:
     abilities |= few_shot_statistics(rows.get("few_shot", []))
     abilities |= control_statistics(rows.get("controls", []))
     metrics = {name: statistic.value() for name, statistic in abilities.items()}
+    metrics |= robustness_metrics(rows.get("robustness", []))
     metrics |= bias_metrics(rows["bias"], thinking=False)
     metrics |= bias_metrics(rows["bias"], thinking=True)
     if settings.audit.enabled:

@@ -90,6 +90,38 @@ def add_audit(folder: Path, arm: str, seed: int = 0) -> None:
     write_jsonl(folder / "swaps.jsonl", swaps)
 
 
+ROBUST = {"typo": (0.3, 0.0), "renamed_entities": (0.0, 0.0), "reordered_premises": (0.0, 0.0)}
+"""Perturbation to what it takes from the chance to be right, with thinking and without."""
+
+
+def add_robustness(folder: Path, arm: str, seed: int = 0) -> None:
+    """Write `robustness.jsonl` beside the items of an arm.
+
+    Names are in the first half of the problems, and no premises in any.
+    """
+    rng = random.Random(seed + 5)
+    rows = []
+    for i, problem in enumerate(_problems(0.5, 0.5, seed)):
+        applies = {
+            name: name == "typo" or (name == "renamed_entities" and i < 30) for name in ROBUST
+        }
+        luck = [rng.random() for _ in range(5)]
+        asked = ["clean", *(name for name, holds in applies.items() if holds)]
+        for name in asked:
+            row = {key: problem[key] for key in ("id", "key", "benchmark", "prompt")}
+            row |= {"perturbation": name} | ({"applies": applies} if name == "clean" else {})
+            modes = zip(
+                ("thinking", "direct"), SKILL[arm], ROBUST.get(name, (0.0, 0.0)), strict=False
+            )
+            for mode, skill, cost in modes:
+                row[mode] = [int(x < skill - cost) for x in luck[1:]]
+                row[f"{mode}_greedy"] = int(luck[0] < skill - cost)
+            gain = SKILL[arm][2] * (0.5 if name == "typo" else 1.0)
+            row |= {"answer_logprob_direct": -3.0, "answer_logprob_thinking": [-3.0 + gain] * 4}
+            rows.append(row)
+    write_jsonl(folder / "robustness.jsonl", rows)
+
+
 def write_all(root: Path, seed: int = 0) -> dict[str, Path]:
     """Write the items of every arm below `root`."""
     return {arm: write_arm(root / arm / "items", arm, seed) for arm in declared().names}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlp_core.errors import UsageError
-from rlp_core.evaluation.config import Shots
+from rlp_core.evaluation.config import Robustness, Shots
 from rlp_core.planning import memory
 from rlp_core.planning.memory import (
     CACHE,
@@ -253,3 +253,16 @@ def test_examples_and_controls_are_counted_where_they_are_asked_for() -> None:
     least = TINY.evaluate.max_tokens + TINY.thought.max_tokens
     layers = SIZE - MODEL.table  # two operations a weight and token, the head apart
     assert one.work.flops["score"] - bare.work.flops["score"] > 2 * layers * texts * least
+
+
+def test_perturbed_problems_are_counted_where_they_are_asked_for() -> None:
+    bare = plan("evaluate")
+    assert plan("evaluate", evaluate__robustness=Robustness(samples=9)) == bare
+    one, two = (
+        plan("evaluate", evaluate__robustness=Robustness(perturbations=names, samples=2))
+        for names in (("typo",), ("typo", "spacing"))
+    )
+    assert bare.work.total < one.work.total < two.work.total
+    assert "answers to be weighed" in {moment.name for moment in one.moments}
+    times = (two.work.total - bare.work.total) / (one.work.total - bare.work.total)
+    assert times == pytest.approx(3 / 2, rel=0.02)  # clean and one; clean and two

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from rlp_core.errors import ConfigError, DataError
+from rlp_core.evaluation import item_files
 from rlp_core.evaluation.benchmarks import benchmarks_in
-from rlp_core.evaluation.config import Evaluate, Shots
+from rlp_core.evaluation.config import Evaluate, Robustness, Shots
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS
 from rlp_core.evaluation.reward_audit.config import RewardAudit
@@ -230,3 +231,37 @@ def test_sets_of_ones_own_are_dependencies_and_random_models_stand_beside_the_ba
     rows = list(read_jsonl(workspace.report("evaluate@base") / "items" / "bias_random.jsonl"))
     assert {row["seed"] for row in rows} == {of.seed, of.seed + 1}
     assert {row["suite"] for row in rows} == {"templates", "bbq", "winobias", "mine"}
+
+
+def test_perturbed_problems_are_measured_where_they_are_asked_for(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = workspace.report("evaluate@base") / "items"
+    evaluate.run(context("evaluate@base", workspace, settings()))
+    before = {path.name: path.read_bytes() for path in items.iterdir()}
+    plain = json.loads((items.parent / "metrics.json").read_text())
+    asked = Robustness(perturbations=("irrelevant_number", "renamed_entities"), problems=3)
+    of = settings(robustness=asked, max_tokens=80)
+    capsys.readouterr()
+    evaluate.run(context("evaluate@base", workspace, of))
+    said = capsys.readouterr().out
+    metrics = json.loads((items.parent / "metrics.json").read_text())
+    assert (items / "problems.jsonl").read_bytes() == before["problems.jsonl"]
+    assert {name: metrics[name] for name in plain} == plain
+    rows = list(read_jsonl(items / "robustness.jsonl"))
+    assert [row["perturbation"] for row in rows] == ["clean"] * 3 + ["irrelevant_number"] * 3
+    assert metrics["unperturbed_problems/renamed_entities"] == 3
+    assert metrics["unperturbed_problems/irrelevant_number"] == 0
+    assert metrics["cut_perturbed_prompts/irrelevant_number"] == 0
+    assert "3 of 3 problems are not asked with `renamed_entities`" in said
+    assert "robust_drop_thinking/irrelevant_number" in metrics
+    assert not any(name.endswith("/renamed_entities") for name in metrics if "robust" in name)
+    read = item_files.read(items)
+    assert len(read.robustness) == 6
+
+
+def test_perturbed_prompts_that_no_model_could_read_are_refused(workspace: Workspace) -> None:
+    of = settings(robustness=Robustness(perturbations=("irrelevant_sentence",)), max_tokens=14)
+    with pytest.raises(DataError, match="prompts are cut after `irrelevant_sentence`") as caught:
+        evaluate.run(context("evaluate@base", workspace, of))
+    assert "evaluate.max_tokens = 14" in caught.value.fix
