@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rlp_core.errors import ConfigError
 from rlp_core.evaluation import robustness
+from rlp_core.evaluation.inspection_config import Inspect
 from rlp_core.evaluation.reward_audit.config import RewardAudit
 from rlp_core.policy.config import Precision
 from rlp_core.section import Count, Positive, PositiveReal, Section, Share
@@ -193,6 +194,9 @@ class Evaluate(Section):
     )
     audit: RewardAudit = Field(
         default=RewardAudit(), description="Signs of a reward that is not earned by thinking."
+    )
+    inspect: Inspect = Field(
+        default=Inspect(), description="What the page's thought inspector shows; no metric."
     )
     warn_lost_share: Share = Field(
         default=0.02,

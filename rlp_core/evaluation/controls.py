@@ -44,13 +44,13 @@ def controls(
     spots = places.spots
     targets = [places.texts[i].tokens[p : p + evaluator.settings.horizon] for i, p in spots]
     contexts = [places.texts[i].tokens[:p] for i, p in spots]
-    drawn = [_bare(codec, tokens) for tokens in places.drawn.tokens]
+    drawn = [bare(codec, tokens) for tokens in places.drawn.tokens]
     partners = _partners([documents[i].key for i, _ in spots])
-    allowed = np.array(sorted(set(range(len(codec.tokenizer))) - codec.control), dtype=np.int64)
+    allowed = ordinary(codec)
     bodies: dict[str, list[Tokens]] = {"thinking": drawn, "empty": [[] for _ in spots]}
     bodies["other"] = [drawn[partner * many + k] for partner in partners for k in range(many)]
     bodies["random"] = [
-        _random(evaluator, allowed, places, row // many, row % many, len(tokens))
+        random_thought(evaluator, allowed, places, row // many, row % many, len(tokens))
         for row, tokens in enumerate(drawn)
     ]
     direct = _score(evaluator, contexts, targets)
@@ -96,11 +96,17 @@ def _partners(keys: Sequence[str]) -> list[int]:
     ]
 
 
-def _bare(codec: Codec, tokens: Sequence[int]) -> Tokens:
+def ordinary(codec: Codec) -> Any:
+    """Tokens of ordinary text, in order: what random thoughts are made of."""
+    return np.array(sorted(set(range(len(codec.tokenizer))) - codec.control), dtype=np.int64)
+
+
+def bare(codec: Codec, tokens: Sequence[int]) -> Tokens:
+    """A drawn thought without its closing delimiter."""
     return [token for token in tokens if token != codec.close_id]
 
 
-def _random(
+def random_thought(
     evaluator: Evaluator, allowed: Any, places: Places, spot: int, rollout: int, length: int
 ) -> Tokens:
     """So many tokens of ordinary text, by (seed, document, position, rollout, place in it)."""

@@ -171,7 +171,8 @@ class Evaluator:
         count = self.settings.heldout_positions
         positions = [select_positions(texts[i], count, "uniform", self.seed, 0) for i in kept]
         spots = [(i, p) for i, chosen in zip(kept, positions, strict=True) for p in chosen]
-        drawn = self._think_at(texts, spots)
+        horizon = self.settings.horizon if self.settings.controls else 1
+        drawn = self.think_at(texts, spots, self.settings.samples, horizon)
         return Places(texts, kept, positions, spots, drawn)
 
     def heldout(
@@ -353,11 +354,17 @@ class Evaluator:
             self.decode_batch_size,
         )
 
-    def _think_at(
-        self, texts: Sequence[TokenizedDocument], spots: Sequence[tuple[int, int]]
+    def think_at(
+        self,
+        texts: Sequence[TokenizedDocument],
+        spots: Sequence[tuple[int, int]],
+        many: int,
+        horizon: int,
     ) -> Completions:
-        """Thoughts at places of texts, each text read once, and the scores of what follows."""
-        horizon = self.settings.horizon if self.settings.controls else 1
+        """So many thoughts at places of texts, each text read once, and scores of what follows.
+
+        The first thoughts of a place are the same however many are drawn.
+        """
         lead = self.codec.opening[:-1]
         places = [
             ThinkPosition(texts[i], p, range(p, min(p + horizon, len(texts[i].tokens))))
@@ -368,7 +375,6 @@ class Evaluator:
             Prompt(i, place.index + len(lead), self.codec.open_id, tuple(place.following))
             for i, place in zip(index, places, strict=True)
         ]
-        many = self.settings.samples
         item = np.repeat(np.array([p.document.number for p in places], dtype=np.int64), many)
         position = np.repeat(np.array([p.index for p in places], dtype=np.int64), many)
         rollout = np.tile(np.arange(many), len(places))

@@ -25,6 +25,9 @@ TRIED = ("thinking", "empty", "other", "random")
 OF_A_PLACE = ("targets", "under", "decoy", "future")
 """What the reward audit measures once a place, as items call it."""
 
+INSPECTED = ("thinking", "other", "random", "texts", "lengths", "closed", "candidates", "chances")
+"""What the inspector shows of every token besides, lists themselves, as items call them."""
+
 OF_A_THOUGHT = ("texts", "lengths", "closed", "distinct", "pairs", "corrupted")
 """What it measures of every sampled thought."""
 
@@ -86,8 +89,21 @@ _FIELDS = {
         "answer_logprob_direct",
         "answer_logprob_thinking",
     ],
+    "inspected": [
+        "id",
+        "key",
+        "source",
+        "start",
+        "before",
+        "before_tokens",
+        "after_tokens",
+        "tokens",
+        "direct",
+        "empty",
+        *INSPECTED,
+    ],
 }
-_OPTIONAL = ("few_shot", "controls", "audit", "swaps", "bias_random", "robustness")
+_OPTIONAL = ("few_shot", "controls", "audit", "swaps", "bias_random", "robustness", "inspected")
 """Files that are there where `evaluate` was asked for them."""
 
 
@@ -117,6 +133,9 @@ class ArmItems:
             answer as in `problems`, and the log-probability of the right answer without a thought
             and after each sampled one; of a clean one which perturbations apply; none where it was
             not measured.
+        inspected: per document that the inspector shows, at each of its tokens, log p of the token
+            without a thought, after an empty one, after each sampled one and their controls; the
+            thoughts' texts, and the probabilities of what else could follow.
     """
 
     problems: tuple[Row, ...]
@@ -128,6 +147,7 @@ class ArmItems:
     swaps: tuple[Row, ...] = ()
     bias_random: tuple[Row, ...] = ()
     robustness: tuple[Row, ...] = ()
+    inspected: tuple[Row, ...] = ()
 
 
 def cluster_of(row: Row) -> str:
@@ -209,6 +229,8 @@ def _check(row: Any, kind: str) -> None:
         if row["perturbation"] == CLEAN and not row.get("applies"):
             raise ValueError("a problem as it is does not say which perturbations apply to it")
         _finite([row["answer_logprob_direct"], *row["answer_logprob_thinking"]])
+    if kind == "inspected":
+        _check_inspected(row)
     if kind in ("bias", "bias_random"):
         modes = ("logprob_direct", "logprob_thinking")
         measured = [row[name] for name in modes if row.get(name)]
@@ -224,6 +246,24 @@ def _check_problem(row: Row) -> None:
     if weighed and any(len(values) != len(row["characters"]) for values in weighed):
         raise ValueError("log-probabilities and characters of choices differ in length")
     _finite(value for values in weighed for value in values)
+
+
+def _check_inspected(row: Row) -> None:
+    lists = [row[name] for name in ("direct", "empty", *INSPECTED)]
+    if not row["tokens"] or any(len(values) != len(row["tokens"]) for values in lists):
+        raise ValueError("tokens and what was measured before them differ in length")
+    for i, thinking in enumerate(row["thinking"]):
+        counts = {len(row[name][i]) for name in ("random", "texts", "lengths", "closed")}
+        if counts != {len(thinking)} or len(row["other"][i]) > len(thinking) or not thinking:
+            raise ValueError("thoughts and their controls differ in number, or there are none")
+        chances = row["chances"][i]  # without a thought, after an empty one, after each thought
+        if len(chances) != 2 + len(thinking) or not row["candidates"][i]:
+            raise ValueError("probabilities and thoughts differ in number")
+        if any(len(one) != len(row["candidates"][i]) for one in chances):
+            raise ValueError("probabilities and next tokens differ in number")
+        _finite(x for one in chances for x in one)
+        _finite(x for name in TRIED if name != "empty" for x in row[name][i])
+    _finite([*row["direct"], *row["empty"]])
 
 
 def _finite(values: Iterable[float]) -> None:

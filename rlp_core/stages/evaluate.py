@@ -16,6 +16,7 @@ from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.evaluation.few_shot import ask, few_shot, fewer_examples, pool
 from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
 from rlp_core.evaluation.gate import REFERENCE
+from rlp_core.evaluation.inspection import inspected_rows, told
 from rlp_core.evaluation.losses import report
 from rlp_core.evaluation.perturbed import Asked, ask_perturbed, perturbed_losses
 from rlp_core.evaluation.perturbed_metrics import robustness_metrics
@@ -105,6 +106,9 @@ def run(context: StageContext) -> None:
         rows["bias_random"] = random_rows(evaluator, items, params.runtime.attention)
     if changed:
         rows["robustness"] = perturbed_rows(evaluator, changed)
+    if settings.inspect.documents:
+        rows["inspected"] = inspected_rows(evaluator, documents, places)
+        print(f"{context.arm}: {told(rows['inspected'])}")
     with replacing_folder(context.workspace.report(context.name) / "items") as folder:
         for name, lines in rows.items():
             write_jsonl(folder / f"{name}.jsonl", lines)
