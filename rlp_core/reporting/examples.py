@@ -75,7 +75,7 @@ def _answer(arm: str, row: Row) -> Answer:
     )
 
 
-def shortened(text: str) -> str:
-    """A text of at most `LONGEST` characters; what is left out is counted."""
-    left_out = len(text) - LONGEST
-    return text if left_out <= 0 else f"{text[:LONGEST]} … ({left_out} more characters)"
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """A text of at most so many characters; what is left out is counted."""
+    left_out = len(text) - longest
+    return text if left_out <= 0 else f"{text[:longest]} … ({left_out} more characters)"

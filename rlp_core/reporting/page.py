@@ -17,6 +17,7 @@ from rlp_core.arms import INK, Arms
 from rlp_core.evaluation.comparison import MEANINGS
 from rlp_core.reporting import audit, examples, robustness, tables, verdicts
 from rlp_core.reporting.figures import Figure
+from rlp_core.reporting.inspector import inspector
 from rlp_core.reporting.sources import Sources
 from rlp_core.workspace import PARTS
 
@@ -56,6 +57,7 @@ def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
         control_columns=[(head, MEANINGS[name]) for name, head in audit.CONTROL_HEADINGS.items()],
         audit=audit.told(tree, arms),
         examples=examples.choose(sources.comparison.items),
+        inspector=inspector(sources.comparison.items, arms),
         ledger=_ledger(sources),
         robustness=robustness.table(tree, arms),
         robustness_columns=robustness.headings(),

@@ -72,13 +72,13 @@ def run(context: StageContext) -> None:
 
 def _write(workspace: Workspace, sources: Sources) -> None:
     figures = charts.draw(sources)
-    tree = sources.comparison.tree
+    tree, html = sources.comparison.tree, page.render(sources, figures)
     with replacing_folder(workspace.reports / "figures") as folder:
         for name, figure in figures.items():
             write_text(folder / f"{name}.svg", figure.document())
-    write_text(workspace.reports / "index.html", page.render(sources, figures))
     told = tables.markdown(tree, sources.arms) + robustness.markdown(tree, sources.arms)
     write_text(workspace.reports / "comparison.md", told)
+    write_text(workspace.reports / "index.html", html)
     write_json(workspace.reports / "comparison.json", tree)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,43 @@ def add_robustness(folder: Path, arm: str, seed: int = 0) -> None:
             row |= {"answer_logprob_direct": -3.0, "answer_logprob_thinking": [-3.0 + gain] * 4}
             rows.append(row)
     write_jsonl(folder / "robustness.jsonl", rows)
+
+
+INSPECTED = ("Q:| 3|+4|+5|\n|A:|2|\n", "The| nurse| said| that| he| was| late| </script><b>|.")
+"""Texts of `inspected.jsonl`, token by token."""
+
+
+def add_inspected(folder: Path, arm: str, seed: int = 0, texts: Sequence[str] = INSPECTED) -> None:
+    """Write `inspected.jsonl`: the last token but one earns what the arm gains, others nothing."""
+    rng = random.Random(seed + 6)
+    rows = []
+    for n, text in enumerate(texts):
+        tokens = text.split("|")
+        row: dict[str, Any] = {"id": f"i{n}", "key": f"i{n}", "source": "made-up", "start": 1 + n}
+        row |= {"before": "One " * n, "before_tokens": n, "after_tokens": 3 * n, "tokens": tokens}
+        places = [_inspected(arm, tokens, i, rng) for i in range(len(tokens))]
+        rows.append(row | {name: [place[name] for place in places] for name in places[0]})
+    write_jsonl(folder / "inspected.jsonl", rows)
+
+
+def _inspected(arm: str, tokens: Sequence[str], at: int, rng: random.Random) -> dict[str, Any]:
+    direct = -3 + 0.5 * rng.random()
+    gain = SKILL[arm][2] if at == len(tokens) - 2 else -0.2
+    thinking = [direct + gain + 0.1 * rng.gauss(0, 1) for _ in range(3)]
+    chances = [[math.exp(x), 0.05, 0.01] for x in (direct, direct, *thinking)]
+    texts = [f"{arm} {at}", "", "</script><b>3+4=7</b><!--"]
+    return {
+        "direct": direct,
+        "empty": direct + gain / 2,
+        "thinking": thinking,
+        "other": [direct - 1.0] * 3,
+        "random": [direct - 2.0] * 3,
+        "texts": texts,
+        "lengths": [len(one) for one in texts],
+        "closed": [1, 1, 0],
+        "candidates": [tokens[at], "\n", "<i>"],
+        "chances": chances,
+    }
 
 
 def write_all(root: Path, seed: int = 0) -> dict[str, Path]:
