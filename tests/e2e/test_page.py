@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason=f"no browser: none of {', '.join(browser.NAMES)}"),
 ]
 
-LONG = "|".join([*(f" word{i}" for i in range(40)), " unbreakable" * 9, "\\n", "end", "."])
+LONG = "|".join([*(f" word{i}" for i in range(40)), " unbreakable" * 9, "\n", "end", "."])
 TOKENS = "#inspector .tokens button"
 
 

@@ -15,6 +15,7 @@ from rlp_core.evaluation.benchmarks import benchmarks_in
 from rlp_core.evaluation.config import Evaluate, Robustness, Shots
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS
+from rlp_core.evaluation.inspection_config import Inspect
 from rlp_core.evaluation.reward_audit.config import RewardAudit
 from rlp_core.files import read_jsonl
 from rlp_core.params import Params
@@ -125,7 +126,7 @@ def test_examples_and_controls_are_measured_where_they_are_asked_for(
     evaluate.run(context("evaluate@base", workspace, settings()))
     before = {path.name: path.read_bytes() for path in items.iterdir()}
     plain = json.loads((items.parent / "metrics.json").read_text())
-    assert set(before) == {"problems.jsonl", "heldout.jsonl", "bias.jsonl"}
+    assert set(before) == {"problems.jsonl", "heldout.jsonl", "bias.jsonl", "inspected.jsonl"}
     of = settings(shots=Shots(count=2, max_tokens=90), controls=True, horizon=2)
     spec = stage_spec("evaluate@base", of, workspace)
     assert spec is not None
@@ -167,6 +168,25 @@ def test_the_audit_is_measured_beside_the_controls_where_it_is_asked_for(
     assert {"audit/swapped", "audit/not_swapped", "audit/specificity"} <= set(metrics)
     assert not {"audit/true_gain", "audit/baseline_decay"} & set(metrics)  # they need the base
     assert (items / "swaps.jsonl").is_file() == bool(metrics["audit/swapped"])
+
+
+def test_documents_are_inspected_as_many_as_asked_for_and_no_metric_changes(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = workspace.report("evaluate@base") / "items"
+    made = {}
+    for count in (2, 0):
+        of = settings(inspect=Inspect(documents=count, tokens=5, thoughts=2))
+        evaluate.run(context("evaluate@base", workspace, of))
+        kept = [path for path in items.iterdir() if path.name != "inspected.jsonl"]
+        made[count] = {path.name: path.read_bytes() for path in kept}
+        made[count]["metrics"] = (items.parent / "metrics.json").read_bytes()
+        if count:
+            rows = list(read_jsonl(items / "inspected.jsonl"))
+            assert [len(row["tokens"]) for row in rows] == [5, 5]
+            assert "2 documents are inspected token by token: 10 of" in capsys.readouterr().out
+    assert made[2] == made[0]
+    assert not (items / "inspected.jsonl").exists()
 
 
 def test_an_audit_without_controls_is_refused() -> None:
