@@ -22,6 +22,7 @@ from rlp_core.evaluation.evaluator import Evaluator, Places, Tokens
 from rlp_core.policy.logits import logits_of
 from rlp_core.rollout.branches import Branch
 from rlp_core.rollout.following import states_after
+from rlp_core.rollout.sampling import Completions
 from rlp_core.training.positions import TokenizedDocument
 
 Row = dict[str, Any]
@@ -94,7 +95,7 @@ def _at_places(
     """What was measured at each of these positions of one text."""
     codec, many = evaluator.codec, evaluator.settings.inspect.thoughts
     spots = [(document, position) for position in shown]
-    drawn = evaluator.think_at(places.texts, spots, many, horizon=1)
+    drawn = _drawn(evaluator, places, spots)
     own = Places(places.texts, [document], [list(shown)], spots, drawn)
     others = _of_other_texts(evaluator, documents, places, document)
     bodies = _bodies(evaluator, own, others)
@@ -121,12 +122,23 @@ def _at_places(
     return rows
 
 
+def _drawn(evaluator: Evaluator, places: Places, spots: Sequence[tuple[int, int]]) -> Completions:
+    """The thoughts of these places of one text, as many at once as may be in flight."""
+    many, drawn = evaluator.settings.inspect.thoughts, Completions()
+    some = max(1, evaluator.decode_batch_size // many)
+    for begin in range(0, len(spots), some):
+        part = evaluator.think_at(places.texts, spots[begin : begin + some], many, horizon=1)
+        drawn.tokens += part.tokens
+        drawn.stopped += part.stopped
+    return drawn
+
+
 def _bodies(
     evaluator: Evaluator, own: Places, others: Sequence[Sequence[Tokens]]
 ) -> list[dict[str, list[Tokens]]]:
     """Per place its thoughts and their controls, without delimiters.
 
-    Another text's thoughts are those of one of its places; of the next one, at the next place.
+    Another text's thoughts are one each of several places; of the next ones, at the next place.
     """
     codec, many = evaluator.codec, evaluator.settings.inspect.thoughts
     thoughts, allowed = [bare(codec, tokens) for tokens in own.drawn.tokens], ordinary(codec)
@@ -136,7 +148,10 @@ def _bodies(
         random = [
             random_thought(evaluator, allowed, own, s, k, len(one)) for k, one in enumerate(mine)
         ]
-        other = list(others[s % len(others)][:many]) if others else []
+        other = [
+            others[(s * many + k) % len(others)][k % evaluator.settings.samples]
+            for k in range(many if others else 0)
+        ]
         found.append({"empty": [[]], "thinking": mine, "other": other, "random": random})
     return found
 

@@ -254,7 +254,11 @@ def _check_inspected(row: Row) -> None:
         raise ValueError("tokens and what was measured before them differ in length")
     for i, thinking in enumerate(row["thinking"]):
         counts = {len(row[name][i]) for name in ("random", "texts", "lengths", "closed")}
-        if counts != {len(thinking)} or len(row["other"][i]) > len(thinking) or not thinking:
+        if (
+            counts != {len(thinking)}
+            or len(row["other"][i]) not in (0, len(thinking))
+            or not thinking
+        ):
             raise ValueError("thoughts and their controls differ in number, or there are none")
         chances = row["chances"][i]  # without a thought, after an empty one, after each thought
         if len(chances) != 2 + len(thinking) or not row["candidates"][i]:

@@ -92,10 +92,13 @@ def _answers(settings: Evaluate) -> Mapping[str, int]:
     asked = settings.problems * (settings.samples + 1)
     if settings.robustness.perturbations:
         asked += _perturbed(settings) * (settings.robustness.samples + 1)
+    looked_at = settings.inspect
+    tokens = looked_at.documents * min(looked_at.tokens, settings.max_tokens)
+    inspected = tokens * (2 + 3 * looked_at.thoughts)  # bare, empty, and thrice for every thought
     return {
-        "thoughts": asked + places + bias,
+        "thoughts": asked + places + bias + tokens * looked_at.thoughts,
         "answers": 2 * asked,
-        "weighed": places + 2 * bias + 2 * settings.bias.template_items,
+        "weighed": places + 2 * bias + 2 * settings.bias.template_items + inspected,
     }
 
 

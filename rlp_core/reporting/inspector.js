@@ -10,7 +10,7 @@
 
   const mean = (values) => values.reduce((sum, x) => sum + x, 0) / values.length;
   const signed = (x) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(2);
-  const percent = (p) => (p > 0 && p < 0.0005 ? "< 0.1\u00a0%" : (100 * p).toFixed(1) + "\u00a0%");
+  const percent = (p) => (p < 0.0005 ? "<\u00a00.1\u00a0%" : (100 * p).toFixed(1) + "\u00a0%");
   const known = () => data.found[state.arm][state.text];
 
   // What thought k before token i is compared with: log p of the token, in nats.
