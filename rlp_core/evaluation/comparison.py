@@ -6,6 +6,8 @@ The result is one tree of numbers, written as `reports/comparison.json`:
     arms.ARM.METRIC                    {value, low, high, n, clusters}
     differences.ARM.REFERENCE.METRIC   {value, low, high, p, n, clusters}
     few_shot.ARM.NAME                  as a difference; only where examples were tried
+    claims.NAME                        {p, p_holm}: tests of the page's first sentences, as
+                                       evaluation/claims.py says
     chance.BENCHMARK                   right answers by drawing lots; only of those with choices
     audit                              as evaluation/reward_audit/report.py says; only where the
                                        reward was audited
@@ -48,6 +50,7 @@ from rlp_core.evaluation.abilities import (
     problem_statistics,
 )
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
+from rlp_core.evaluation.claims import claims
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS, control_statistics
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS, few_shot_statistics
 from rlp_core.evaluation.item_files import FORMS, ArmItems
@@ -115,7 +118,7 @@ def compare(
     items = {arm: item_files.read(folder) for arm, folder in folders.items()}
     try:
         made = {arm: statistics_of(of, items["base"]) for arm, of in items.items()}
-        tree = {
+        tree: Tree = {
             "settings": {
                 "confidence": resampler.confidence,
                 "resamples": resampler.resamples,
@@ -135,6 +138,10 @@ def compare(
             }
         if items["base"].few_shot:
             tree["few_shot"] = _for_nothing(made, items, resampler)
+        tested = claims(made, tree.get("few_shot", {}), resampler, arms)
+        tree["claims"] = {
+            name: {kind: rounded(p) for kind, p in of.items()} for name, of in tested.items()
+        }
         if levels := chance_levels(items["base"].problems):
             tree["chance"] = {name: rounded(level) for name, level in levels.items()}
         if any(of.audit for of in items.values()):

@@ -1,7 +1,8 @@
-"""What the numbers say, in plain sentences: only what an interval supports.
+"""What the numbers say, in plain sentences: only what a test supports.
 
-"Better" and "worse" are said where the interval of the paired difference does not touch 0;
-anything else "cannot be told apart", which is not the same as equal.
+"Better" and "worse" are said where the interval of the paired difference does not touch 0 and the
+p of its test, adjusted over all that is claimed beside it (Holm), is below 0.05; anything else
+"cannot be told apart", which is not the same as equal.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlp_core.evaluation.abilities import LOWER_IS_BETTER
+from rlp_core.evaluation.claims import ALPHA
 from rlp_core.evaluation.control_metrics import CONTROL_LOWER_IS_BETTER
+from rlp_core.evaluation.statistics import holm
 from rlp_core.reporting.charts import suite_of, text, undefined
 from rlp_core.reporting.tables import ALL_COLUMNS, UNJUDGED
 
 Tree = Mapping[str, Any]
-
-ALPHA = 0.05
 
 _LABELS = ALL_COLUMNS | {
     "position_cross_entropy_direct": "cross-entropy at thinking places, direct",
@@ -38,7 +39,8 @@ def thinking_helps(tree: Tree, arm: str) -> Verdict:
     """Whether an arm answers better with thinking than without, on the same problems."""
     found = tree["arms"][arm]["pass_at_1_gain"]
     said = f"Thinking changes {arm}'s pass@1 by {text(found, '+')}"
-    return _judge(found, said, "it helps", "it harms", "whether it helps cannot be told")
+    known = _shown_by(tree, f"{arm}/pass_at_1_gain", found)
+    return _judge(found, known, said, "it helps", "it harms", "whether it helps cannot be told")
 
 
 def against(tree: Tree, arm: str, reference: str) -> Verdict:
@@ -51,6 +53,7 @@ def against(tree: Tree, arm: str, reference: str) -> Verdict:
     )
     return _judge(
         found["pass_at_1_best"],
+        _shown_by(tree, f"{arm}/pass_at_1_best/{reference}", found["pass_at_1_best"]),
         said,
         f"{arm} is better",
         f"{arm} is worse",
@@ -78,6 +81,7 @@ def gain(tree: Tree, arm: str) -> Verdict:
     )
     return _judge(
         honest,
+        _shown_by(tree, f"{arm}/gain_over_base", honest),
         said,
         "the gain is real",
         "against the base it is a loss",
@@ -95,6 +99,7 @@ def for_nothing(tree: Tree, arm: str, base: str) -> Verdict:
     )
     return _judge(
         found["left"],
+        _shown_by(tree, f"{arm}/left", found["left"]),
         said,
         "training gave more than examples do",
         "examples give more than training did",
@@ -115,6 +120,7 @@ def content(tree: Tree, arm: str) -> Verdict:
     )
     return _judge(
         of["content_gain"],
+        _shown_by(tree, f"{arm}/content_gain", of["content_gain"]),
         said,
         "what is thought matters",
         "a control does better than the thought",
@@ -161,11 +167,20 @@ def _shown(value: float | None) -> float:
 
 
 def where_better(tree: Tree, arm: str, reference: str) -> tuple[list[str], list[str]]:
-    """Metrics in which `reference` beats `arm`, and the reverse, by intervals that exclude 0."""
+    """Metrics in which `reference` beats `arm`, and the reverse: what holds after adjustment.
+
+    The family are all metrics of the two of which more or less is better.
+    """
     theirs: list[str] = []
     ours: list[str] = []
-    for metric, found in tree["differences"][arm][reference].items():
-        if metric not in _LABELS or metric in UNJUDGED or not _clear(found):
+    judged = {
+        metric: found
+        for metric, found in tree["differences"][arm][reference].items()
+        if metric in _LABELS and metric not in UNJUDGED and found["p"] is not None
+    }
+    adjusted = holm({metric: found["p"] for metric, found in judged.items()})
+    for metric, found in judged.items():
+        if not (_clear(found) and adjusted[metric] < ALPHA):
             continue
         better = (found["value"] > 0) != (metric in LOWER_IS_BETTER | CONTROL_LOWER_IS_BETTER)
         (ours if better else theirs).append(f"{_LABELS[metric]} {text(found, '+')}")
@@ -217,14 +232,20 @@ def _scores(count: int) -> str:
     return f"{count} score is" if count == 1 else f"{count} scores are"
 
 
-def _judge(found: Tree, said: str, good: str, bad: str, unclear: str) -> Verdict:
-    if not _clear(found):
+def _judge(found: Tree, known: bool, said: str, good: str, bad: str, unclear: str) -> Verdict:
+    if not known:
         return Verdict("open", f"{said}: {unclear}.")
     return (
         Verdict("good", f"{said}: {good}.")
         if found["low"] > 0
         else Verdict("bad", f"{said}: {bad}.")
     )
+
+
+def _shown_by(tree: Tree, claim: str, found: Tree) -> bool:
+    """Whether the interval excludes 0 and the adjusted test of a claim says so too."""
+    p = tree["claims"][claim]["p_holm"]
+    return _clear(found) and p is not None and p < ALPHA
 
 
 def _clear(found: Tree) -> bool:

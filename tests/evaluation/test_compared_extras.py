@@ -142,7 +142,8 @@ def test_the_content_of_a_thought_is_told_from_its_delimiters(tree: dict[str, An
     assert rlp["true_gain"]["value"] == pytest.approx(rlp["gain_over_base"]["value"])
     assert base["true_gain"]["value"] == base["horizon_gain"]["value"]
     assert verdicts.content(tree, "rlp").tone == "good"
-    assert verdicts.content(tree, "base").tone == "bad"
+    of_base = {"claims": {"base/content_gain": {"p": 0.001, "p_holm": 0.001}}}
+    assert verdicts.content(tree | of_base, "base").tone == "bad"
 
 
 def test_tables_have_a_column_for_each(tree: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ class Context:
     name: str = "compare"
 
 
-def make(root: Path, resamples: int = 300) -> Context:
+def make(root: Path, resamples: int = 600) -> Context:
     """Write every input of the stage below `root`."""
     workspace = Workspace(root)
     for arm in arms.SKILL:

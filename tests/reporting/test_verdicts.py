@@ -13,6 +13,10 @@ def entry(value: float | None, low: float | None, high: float | None) -> dict[st
     return {"value": value, "low": low, "high": high, "n": 9, "clusters": 9, "p": 0.01}
 
 
+def claimed(name: str, p: float | None = 0.001) -> dict[str, Any]:
+    return {"claims": {name: {"p": p, "p_holm": p}}}
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict", "word"),
     [
@@ -27,9 +31,29 @@ def test_verdict_follows_the_interval(
     low: float | None, high: float | None, verdict: str, word: str
 ) -> None:
     tree = {"arms": {"rlp": {"pass_at_1_gain": entry(0.1, low, high)}}}
-    found = verdicts.thinking_helps(tree, "rlp")
+    found = verdicts.thinking_helps(tree | claimed("rlp/pass_at_1_gain"), "rlp")
     assert found.tone == verdict
     assert word in found.sentence
+
+
+@pytest.mark.parametrize("p", [0.06, None])
+def test_what_the_adjusted_test_does_not_show_is_not_claimed(p: float | None) -> None:
+    tree = {"arms": {"rlp": {"pass_at_1_gain": entry(0.1, 0.05, 0.2)}}}
+    found = verdicts.thinking_helps(tree | claimed("rlp/pass_at_1_gain", p), "rlp")
+    assert (found.tone, "cannot be told" in found.sentence) == ("open", True)
+
+
+def test_of_many_metrics_those_are_named_that_hold_together() -> None:
+    """Each alone has p = 0.01; of five none is below 0.05 after Holm, of four all are."""
+    names = ["pass_at_1_thinking", "greedy_thinking", "pass_at_1_direct", "greedy_direct"]
+    metrics = {name: entry(0.2, 0.1, 0.3) for name in names}
+    of = {"differences": {"rlp": {"cpt": metrics}}}
+    assert len(verdicts.where_better(of, "rlp", "cpt")[1]) == 4
+    metrics["information_gain"] = entry(0.2, 0.1, 0.3)
+    assert verdicts.where_better(of, "rlp", "cpt") == ([], [])
+    metrics["bits_per_byte"] = entry(0.2, 0.1, 0.3) | {"p": None}
+    metrics["greedy_direct"] = entry(0.2, 0.1, 0.3) | {"p": 0.0001}
+    assert len(verdicts.where_better(of, "rlp", "cpt")[1]) == 5
 
 
 def test_where_better_knows_which_way_is_up() -> None:
@@ -118,7 +142,7 @@ def test_arms_are_compared_in_the_mode_in_which_each_is_better() -> None:
         "pass_at_1_best": entry(0.0, -0.1, 0.1),
         "pass_at_1_thinking": entry(0.7, 0.6, 0.8),
     }
-    found = verdicts.against(tree, "rlp", "cpt")
+    found = verdicts.against(tree | claimed("rlp/pass_at_1_best/cpt"), "rlp", "cpt")
     assert found.tone == "open"
     assert "cpt without thinking" in found.sentence
     assert "both with thinking: 0.700" in found.sentence.replace("+", "")

@@ -96,7 +96,7 @@ def test_no_path_of_this_machine_is_written(context: made_up.Context) -> None:
 def test_comparison_is_plain_json(context: made_up.Context) -> None:
     text = (context.workspace.reports / "comparison.json").read_text()
     tree = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in the JSON"))
-    assert set(tree) == {"settings", "arms", "differences", "bias"}
+    assert set(tree) == {"settings", "arms", "differences", "bias", "claims"}
     assert set(tree["arms"]) == set(ARMS)
     assert tree["settings"]["resamples"] == context.params.compare.resamples
 
