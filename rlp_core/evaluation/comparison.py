@@ -6,6 +6,8 @@ The result is one tree of numbers, written as `reports/comparison.json`:
     arms.ARM.METRIC                    {value, low, high, n, clusters}
     differences.ARM.REFERENCE.METRIC   {value, low, high, p, n, clusters}
     few_shot.ARM.NAME                  as a difference; only where examples were tried
+    calibration.BENCHMARK.ARM.MODE     {confidence, right, error, overconfidence}, the last as in
+                                       `arms`; only of those with choices that are weighed
     claims.NAME                        {p, p_holm}: tests of the page's first sentences, as
                                        evaluation/claims.py says
     chance.BENCHMARK                   right answers by drawing lots; only of those with choices
@@ -50,6 +52,7 @@ from rlp_core.evaluation.abilities import (
     problem_statistics,
 )
 from rlp_core.evaluation.bias.scores import bias_statistics, is_score
+from rlp_core.evaluation.calibration import calibration
 from rlp_core.evaluation.claims import claims
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS, control_statistics
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS, few_shot_statistics
@@ -139,11 +142,11 @@ def compare(
         if items["base"].few_shot:
             tree["few_shot"] = _for_nothing(made, items, resampler)
         tested = claims(made, tree.get("few_shot", {}), resampler, arms)
-        tree["claims"] = {
-            name: {kind: rounded(p) for kind, p in of.items()} for name, of in tested.items()
-        }
+        tree["claims"] = _plain(tested)
+        if calibrated := calibration(items, resampler):
+            tree["calibration"] = _plain(calibrated)
         if levels := chance_levels(items["base"].problems):
-            tree["chance"] = {name: rounded(level) for name, level in levels.items()}
+            tree["chance"] = _plain(levels)
         if any(of.audit for of in items.values()):
             tree["audit"] = audit_tree(items, audit or RewardAudit(), resampler)
         if any(of.robustness for of in items.values()):
@@ -307,6 +310,13 @@ def _value(estimate: Estimate) -> Tree:
 
 def _difference(estimate: Estimate) -> Tree:
     return _value(estimate) | {"p": rounded(estimate.p)}
+
+
+def _plain(value: Any) -> Any:
+    """Estimates and numbers of a tree as the file has them."""
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return _value(value) if isinstance(value, Estimate) else rounded(value)
 
 
 def rounded(value: float) -> float | None:

@@ -15,7 +15,7 @@ import markupsafe
 
 from rlp_core.arms import INK, Arms
 from rlp_core.evaluation.comparison import MEANINGS
-from rlp_core.reporting import audit, examples, robustness, tables, verdicts
+from rlp_core.reporting import audit, examples, robustness, summaries, tables, verdicts
 from rlp_core.reporting.figures import Figure
 from rlp_core.reporting.inspector import inspector
 from rlp_core.reporting.sources import Sources
@@ -61,6 +61,10 @@ def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
         ledger=_ledger(sources),
         robustness=robustness.table(tree, arms),
         robustness_columns=robustness.headings(),
+        bought=summaries.bought(tree, sources.ledger["flops"]["total"], sources.cpt["flops"]),
+        bought_columns=summaries.BOUGHT,
+        calibration=summaries.calibration_lines(tree, arms),
+        calibration_columns=summaries.CALIBRATION,
         bias=verdicts.bias_findings(tree),
         bias_table=tables.bias_table(tree),
         bias_columns=tables.bias_headings(tree),

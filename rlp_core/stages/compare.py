@@ -8,7 +8,7 @@ from rlp_core.arms import declared
 from rlp_core.evaluation.comparison import compare
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import replacing_folder, write_json, write_text
-from rlp_core.reporting import charts, page, robustness, tables
+from rlp_core.reporting import charts, forests, page, robustness, tables
 from rlp_core.reporting.sources import Sources, read_compute, read_curve, read_json
 from rlp_core.workspace import Workspace
 
@@ -71,8 +71,9 @@ def run(context: StageContext) -> None:
 
 
 def _write(workspace: Workspace, sources: Sources) -> None:
-    figures = charts.draw(sources)
-    tree, html = sources.comparison.tree, page.render(sources, figures)
+    tree = sources.comparison.tree
+    figures = charts.draw(sources) | forests.draw(tree, sources.arms)
+    html = page.render(sources, figures)
     with replacing_folder(workspace.reports / "figures") as folder:
         for name, figure in figures.items():
             write_text(folder / f"{name}.svg", figure.document())

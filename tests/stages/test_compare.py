@@ -129,7 +129,7 @@ def test_texts_of_models_are_escaped(context: made_up.Context) -> None:
 def test_every_figure_has_words_for_those_who_do_not_see_it(context: made_up.Context) -> None:
     text = (context.workspace.reports / "index.html").read_text()
     figures = list((context.workspace.reports / "figures").glob("*.svg"))
-    assert len(figures) == 7
+    assert len(figures) == 8
     assert len(re.findall(r'<svg role="img" aria-label="[^"]{20,}"', text)) == len(figures)
 
 
@@ -138,6 +138,45 @@ def test_page_says_where_the_control_is_better(context: made_up.Context) -> None
     section = text[text.index("Where the control is better") : text.index("Where rlp is better")]
     assert "bits per byte" in section
     assert "pass@1, thinking" not in section
+
+
+def test_what_compute_bought_stands_beside_what_was_spent(context: made_up.Context) -> None:
+    text = (context.workspace.reports / "index.html").read_text()
+    table = text[text.index("What the compute bought") :]
+    table = re.sub(r"<[^>]+>", " ", table[: table.index("</table>")])
+    assert re.search(r"bootstrap\s+0\s", table)
+    assert re.search(r"rlp\s+8.5e\+10\s", table)
+    assert re.search(r"cpt\s+8.49e\+10\s", table)
+    gain = json.loads((context.workspace.reports / "comparison.json").read_text())
+    assert f"{gain['arms']['rlp']['gain_over_base']['value']:+.3f}" in table
+
+
+def test_the_inspector_keeps_the_page_well_formed_and_loads_nothing(tmp_path: Path) -> None:
+    made = made_up.make(tmp_path)
+    for arm in ARMS:
+        folder = made.workspace.report(f"evaluate@{arm}") / "items"
+        made_up.arms.add_inspected(folder, arm)
+    compare.run(cast(StageContext, made))
+    text = (made.workspace.reports / "index.html").read_text()
+    outline = Outline()
+    outline.feed(text)
+    assert not outline.open
+    assert outline.tags.count("script") == 2
+    assert [a for a in outline.addresses if not a.startswith("#")] == [
+        "https://arxiv.org/abs/2510.01265"
+    ]
+    assert re.search(r"default-src 'none'; [^\"]*script-src 'sha256-[A-Za-z0-9+/=]+'\"", text)
+
+
+def test_arms_that_were_inspected_on_other_texts_write_nothing(tmp_path: Path) -> None:
+    made = made_up.make(tmp_path)
+    for arm in ARMS:
+        folder = made.workspace.report(f"evaluate@{arm}") / "items"
+        made_up.arms.add_inspected(folder, arm, texts=["a|b" if arm == "cpt" else "x|y"])
+    with pytest.raises(DataError, match="different texts"):
+        compare.run(cast(StageContext, made))
+    assert not (made.workspace.reports / "index.html").exists()
+    assert not (made.workspace.reports / "figures").exists()
 
 
 def test_headlines_and_files_are_logged(context: made_up.Context) -> None:
@@ -157,7 +196,7 @@ def test_stages_without_steps_leave_their_figures_out(tmp_path: Path) -> None:
         (context.workspace.report(stage) / "steps.csv").write_text("step,loss\n")
     compare.run(cast(StageContext, context))
     assert "No stage took a step." in (context.workspace.reports / "index.html").read_text()
-    assert len(list((context.workspace.reports / "figures").glob("*.svg"))) == 5
+    assert len(list((context.workspace.reports / "figures").glob("*.svg"))) == 6
 
 
 def test_undefined_metrics_are_shown_as_undefined(tmp_path: Path) -> None:
