@@ -13,7 +13,7 @@ Tree = Mapping[str, Any]
 BOUGHT = (
     "pass@1 over the base",
     "gain over the base (nats)",
-    "bits per byte over the base",
+    "bits per byte against the base (less is better)",
     "thought tokens",
 )
 CALIBRATION = ("confidence", "right", "overconfidence", "expected calibration error")
