@@ -46,7 +46,11 @@ def calibration(
 def _measured(rows: Sequence[Row], mode: str, resampler: Resampler) -> dict[str, Any]:
     confidence, right = confidences(rows, mode)
     over: Estimate = resampler.estimate(
-        mean([row["id"] for row in rows], [cluster_of(row) for row in rows], confidence - right)
+        mean(
+            [row["id"] for row in rows],
+            [cluster_of(row) for row in rows],
+            (confidence - right).tolist(),
+        )
     )
     return {
         "confidence": float(confidence.mean()),
