@@ -22,6 +22,10 @@ from rlp_core.evaluation.statistics import Estimate, Statistic
 
 POWER = 0.8
 
+MOST = 1000.0
+"""An interval so many times as wide as the room to the limit asks for millions of times the items:
+the estimate lies on the limit, as far as anybody can tell."""
+
 _UNKNOWN = "it was not measured, or is undefined"
 
 Reason = dict[str, Any]
@@ -89,12 +93,13 @@ class GateRule:
         least = fewest_clusters(confidence)
         room = value - self.limit if self.at_least else self.limit - value
         width = abs(value - end)  # NaN with one cluster
+        seen = width / MOST if width > 0 else 0.0  # less room than that is none
         enough = None
         if math.isnan(value):
             why = _UNKNOWN
         elif self.keeps(end) and clusters >= least:
             why = ""
-        elif room < 0 or (room == 0 and width != 0):
+        elif room < 0 or (room <= seen and width != 0):
             why = "the estimate itself is not clear of the limit: more of such items would not help"
         else:
             times = least / clusters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rlp_core.evaluation.gate_rules import POWER, GateRule, Reason, clusters_of, fewest_clusters
@@ -81,6 +81,7 @@ def test_an_undefined_number_fails() -> None:
     assert "undefined" in reason["why"]
 
 
+@example(4e-271, 1.0, 0.0, 2, True, 1.0)  # so near that the number of items would overflow
 @given(
     st.floats(-2, 2), st.floats(0, 2), st.floats(-2, 2), st.integers(2, 50), st.booleans(),
     st.sampled_from([1.0, 100.0]),
