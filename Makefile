@@ -87,6 +87,7 @@ params-reference: install  ## write the pages of docs/reference anew that are ma
 	@python -m rlp_core.params.reference
 	@python -m rlp_core.params.rules_reference
 	@python -m rlp_core.params.parts_reference
+	@python -m rlp_core.params.metrics_reference
 	@python -m rlp_core.planning.reference
 
 clean:  ## remove caches of tools; what runs left (.rlp, models, data, reports) stays

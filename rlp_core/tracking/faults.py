@@ -58,6 +58,20 @@ def faults() -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def artifact_faults() -> Iterator[None]:
+    """Within `faults`: a folder for artifacts that cannot be written to is a refusal.
+
+    The database still takes numbers. A connection that breaks is a server that is away.
+    """
+    try:
+        yield
+    except OSError as error:
+        if type(error).__module__ != "builtins" or isinstance(error, ConnectionError):
+            raise
+        raise RefusedError(str(error), of_content=False) from error
+
+
 def _chain(error: BaseException, before: BaseException | None) -> Iterator[BaseException]:
     inner: BaseException | None = error
     while inner is not None and inner is not before:

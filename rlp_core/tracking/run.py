@@ -100,7 +100,7 @@ def _begin(
 ) -> Tracker:
     """Continue the run of an attempt that did not end well, or create one."""
     if store is None or not store.open:
-        return Tracker(store, None, workspace)
+        return Tracker(store, None, workspace, stage)
     owner = ownership(workspace)
     if again:
         mine = f"tags.`{_WORK}` = '{work}'"
@@ -116,7 +116,7 @@ def _begin(
                 client.update_run(run_id, status="RUNNING")
 
             store.call(f"the run of stage {stage} as running", reopen)
-            tracker = Tracker(store, run_id, workspace)
+            tracker = Tracker(store, run_id, workspace, stage)
             tracker.continue_from(found[0].data._metric_objs)
             return tracker
     tags = {_WORK: work, "rlp.stage": stage, **owner}
@@ -124,7 +124,7 @@ def _begin(
         f"the run of stage {stage}",
         lambda client: client.create_run(store.experiment_id, tags=tags, run_name=stage),
     )
-    return Tracker(store, made.info.run_id if made else None, workspace)
+    return Tracker(store, made.info.run_id if made else None, workspace, stage)
 
 
 def _unfinished(stage: str, workspace: Workspace, record: Mapping[str, Any]) -> str | None:

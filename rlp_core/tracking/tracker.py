@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rlp_core.tracking import lineage, naming
-from rlp_core.tracking.faults import RefusedError
+from rlp_core.tracking.faults import RefusedError, artifact_faults
 from rlp_core.tracking.store import Store
+from rlp_core.tracking.whole_run import TABLE, WholeRun
 from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ Entity = TypeVar("Entity", "Metric", "Param", "RunTag")
 class Tracker:
     """Takes what a stage measures. Without a store, or once it is away, it takes and drops.
 
-    Names and values that MLflow would refuse are logged as `naming` writes them; what the store
-    refuses all the same is told, counted, and named by the tag `rlp.refused`.
+    What MLflow would refuse is logged as `naming` writes it; what the store refuses all the same is
+    told, counted, and named by the tag `rlp.refused`.
 
     Attributes:
         run_id: the MLflow run, or None.
@@ -39,7 +40,9 @@ class Tracker:
         fingerprint: of the stage's parameters, data and code; None where no graph names them.
     """
 
-    def __init__(self, store: Store | None, run_id: str | None, workspace: Workspace) -> None:
+    def __init__(
+        self, store: Store | None, run_id: str | None, workspace: Workspace, stage: str
+    ) -> None:
         self.store, self.run_id = store, run_id
         self.fingerprint: str | None = None
         self._workspace = workspace
@@ -47,8 +50,8 @@ class Tracker:
         self._flushed = time.monotonic()
         self._last_step: dict[str, int] = {}
         self._continued = False
-        self._infinite: set[str] = set()
-        self._told: set[str] = set()
+        self._whole = WholeRun(stage)
+        self._infinite, self._told = set[str](), set[str]()
 
     @property
     def active(self) -> bool:
@@ -56,13 +59,17 @@ class Tracker:
         return self.store is not None and self.store.open and self.run_id is not None
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Log numbers by name, at a step or, without one, at step 0.
+        """Log numbers of a step, under their own names; without a step, of the whole run.
 
-        They are sent in batches, every few seconds. NaN is kept. MLflow would store an infinity
+        The latter are named and chosen as `metric_names` says, and all in the file `metrics.csv`.
+        Numbers are sent in batches, every few seconds. NaN is kept. MLflow would store an infinity
         as 1.8e308; it is logged as NaN, and the tag `rlp.infinite` names the metric.
         """
         if not self.active:
             return
+        self._log(self._whole.add(values) if step is None else values, step)
+
+    def _log(self, values: Mapping[str, float], step: int | None) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -119,17 +126,17 @@ class Tracker:
                 file=sys.stderr,
             )
             return
+        self._keep(self._relative(path), lambda to: to.log_artifact(self.run, str(path)))
 
-        def copy(client: MlflowClient) -> None:
-            try:
-                client.log_artifact(self.run, str(path))
-            except OSError as error:
-                if type(error).__module__ != "builtins" or isinstance(error, ConnectionError):
-                    raise
-                # Of the folder for artifacts: the database still takes numbers.
-                raise RefusedError(str(error), of_content=False) from error
+    def _keep(self, name: str, log: Callable[[MlflowClient], object]) -> bool:
+        """Have the store keep a file; whether it does."""
 
-        self.store.call(f"file {self._relative(path)}", copy)
+        def keep(client: MlflowClient) -> bool:
+            with artifact_faults():
+                log(client)
+            return True
+
+        return self.store is not None and bool(self.store.call(f"file {name}", keep))
 
     def model(self, path: Path, arm: str) -> None:
         """Note a model as MLflow's logged model, by reference: DVC alone holds its weights.
@@ -258,6 +265,7 @@ class Tracker:
         if self.store is None or not self.active:
             return
         self.flush()
+        self._keep_table()
         if self._infinite:
             self.tags({"rlp.infinite": ", ".join(sorted(self._infinite))})
         if refused := self.store.refused:
@@ -265,6 +273,18 @@ class Tracker:
             self.store.tell_refused()
         end = "the end of the run"
         self.store.call(end, lambda client: client.set_terminated(self.run, status))
+
+    def _keep_table(self) -> None:
+        """Keep the table of the whole run, and say how many of its numbers have no name here."""
+        named, count = self._whole.counted
+        if not count:
+            return
+        text = naming.storable(self._whole.table())
+        kept = self._keep(TABLE, lambda to: to.log_text(self.run, text, TABLE))
+        if named < count:
+            self.tags({"rlp.metrics_left_out": str(count - named)})
+            where = f"the run's {TABLE}" if kept else "the files of the stage"
+            self._tell(f"{named} of {count} metrics are logged by name, all of them are in {where}")
 
     def continue_from(self, metrics: list[Metric]) -> None:
         """Skip what a continued run holds already: `metrics` are its last values by name."""

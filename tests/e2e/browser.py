@@ -26,6 +26,17 @@ KEYS = {
 }  # fmt: skip
 """Name to virtual key code and the text it types."""
 
+SECONDS = 120.0  # to wait for the browser, or for something on a page: a busy machine is no failure
+
+# Elements that are shown, with a text, or called so for those who do not see them.
+_CALLED = """
+(wanted, kind) => [...document.querySelectorAll(kind)].filter(one => {
+  const box = one.getBoundingClientRect();
+  const names = [one.textContent, one.getAttribute('aria-label'), one.getAttribute('placeholder')];
+  return box.width > 0 && box.height > 0 && names.some(name => name && name.trim() === wanted);
+})
+"""
+
 
 def find() -> str | None:
     """The browser's path, or None."""
@@ -58,7 +69,7 @@ class Tab:
                 return found["result"]
             self._events.append(found)
 
-    def _next(self, seconds: float = 60.0) -> Any:
+    def _next(self, seconds: float = SECONDS) -> Any:
         until = time.monotonic() + seconds
         while b"\0" not in self._left:
             ready = select.select([self._read], [], [], max(until - time.monotonic(), 0))[0]
@@ -76,11 +87,12 @@ class Tab:
         preferred = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[preferred])
 
-    def open(self, path: Path) -> float:
-        """Load a file; returns the seconds until all of it was there."""
+    def open(self, page: Path | str) -> float:
+        """Load a file or an address; returns the seconds until all of it was there."""
         self._events = []
         begin = time.monotonic()
-        self.ask("Page.navigate", url=path.resolve().as_uri())
+        address = page.resolve().as_uri() if isinstance(page, Path) else page
+        self.ask("Page.navigate", url=address)
         while not any(e.get("method") == "Page.loadEventFired" for e in self._events):
             self._events.append(self._next())
         return time.monotonic() - begin
@@ -91,16 +103,56 @@ class Tab:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
+    def wait(self, expression: str) -> Any:
+        """The value of an expression once it is true.
+
+        Raises:
+            AssertionError: it never was; the message holds what the page shows.
+        """
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            if value := self.evaluate(expression):
+                return value
+            time.sleep(0.2)
+        raise AssertionError(f"{expression}\nnever came true on:\n{self.text}")
+
+    @property
+    def text(self) -> str:
+        """What the page shows."""
+        return str(self.evaluate("document.body ? document.body.innerText : ''"))
+
+    def wait_for_text(self, text: str) -> None:
+        """Wait until the page shows a text."""
+        self.wait(f"document.body && document.body.innerText.includes({json.dumps(text)})")
+
     def click(self, selector: str) -> None:
         """Press and release the mouse in the middle of what a selector finds first."""
-        place = self.evaluate(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
-            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
-            "return [b.left + b.width / 2, b.top + b.height / 2]; })()"
+        self.click_on(f"document.querySelector({json.dumps(selector)})")
+
+    def click_called(self, name: str, kind: str = "*") -> None:
+        """Click what is called so; of several the last, which is the innermost.
+
+        Args:
+            name: its text, its label or its placeholder.
+            kind: a selector, such as `button`.
+        """
+        self.click_on(f"({_CALLED})({json.dumps(name)}, {json.dumps(kind)}).at(-1)")
+
+    def click_on(self, element: str) -> None:
+        """Click in the middle of the element that an expression gives, once it is there."""
+        x, y = self.wait(
+            "(e => { if (!e) return null; e.scrollIntoView({block: 'center'});"
+            "const b = e.getBoundingClientRect();"
+            f"return [b.left + b.width / 2, b.top + b.height / 2]; }})({element})"
         )
+        self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         for kind in ("mousePressed", "mouseReleased"):
-            where = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
+            where = {"x": x, "y": y, "button": "left", "clickCount": 1}
             self.ask("Input.dispatchMouseEvent", type=kind, **where)
+
+    def type(self, text: str) -> None:
+        """Type into what has the focus."""
+        self.ask("Input.insertText", text=text)
 
     def press(self, key: str) -> None:
         """One key down and up, by name as in `KEYS`."""
@@ -160,6 +212,7 @@ def tab(browser: str, folder: Path) -> Iterator[Tab]:
     command = 'exec "$0" "$@" 3<&"$IN" 4>&"$OUT"'
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
              "--no-first-run", "--disable-background-networking", "--remote-debugging-pipe",
+             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nobody else is asked
              f"--user-data-dir={folder / 'profile'}"]  # fmt: skip
     names = {"IN": str(to_browser[0]), "OUT": str(from_browser[1])}
     with (folder / "browser.log").open("wb") as said:

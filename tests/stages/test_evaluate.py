@@ -22,6 +22,7 @@ from rlp_core.params import Params
 from rlp_core.stage import StageContext
 from rlp_core.stages import base, evaluate, prepare
 from rlp_core.tracking.lineage import stage_spec
+from rlp_core.tracking.metric_names import logged_as
 from rlp_core.workspace import Workspace
 from tests.evaluation.bias.test_suites import bbq_row, write
 from tests.stages.admitted import admit
@@ -35,6 +36,11 @@ SETS = {"folder": "sets", "bbq": "bbq", "winobias": "wino", "template_items": 8,
 def settings(**changes: Any) -> Params:
     made = params(evaluate__bias=SETS)
     return made.model_copy(update={"evaluate": made.evaluate.model_copy(update=changes)})
+
+
+def unnamed(metrics: dict[str, float]) -> list[str]:
+    """Metrics that docs/reference/metrics.md has no line for."""
+    return [name for name in metrics if logged_as("evaluate@base", name).startswith("other/")]
 
 
 def context(name: str, workspace: Workspace, of: Params) -> StageContext:
@@ -140,6 +146,7 @@ def test_examples_and_controls_are_measured_where_they_are_asked_for(
     assert {name: metrics[name] for name in plain} == plain
     extra = set(FEW_SHOT_DESCRIPTIONS) | set(CONTROL_DESCRIPTIONS) - {"true_gain"}
     assert extra <= set(metrics)
+    assert unnamed(metrics) == []
     assert metrics["fewer_shots"] == sum(
         len(row["examples"]) < 2 for row in read_jsonl(items / "few_shot.jsonl")
     )
@@ -165,6 +172,7 @@ def test_the_audit_is_measured_beside_the_controls_where_it_is_asked_for(
     assert {name: metrics[name] for name in plain} == plain
     assert metrics["audit/gain"] == pytest.approx(metrics["horizon_gain"])
     assert metrics["audit/future"] == 0
+    assert unnamed(metrics) == []
     assert {"audit/swapped", "audit/not_swapped", "audit/specificity"} <= set(metrics)
     assert not {"audit/true_gain", "audit/baseline_decay"} & set(metrics)  # they need the base
     assert (items / "swaps.jsonl").is_file() == bool(metrics["audit/swapped"])
@@ -245,6 +253,7 @@ def test_sets_of_ones_own_are_dependencies_and_random_models_stand_beside_the_ba
     assert "bias set mine: 8 items, 0 rows left out" in capsys.readouterr().out
     metrics = json.loads((workspace.report("evaluate@base") / "metrics.json").read_text())
     assert metrics["dropped_bias_items/mine"] == 0
+    assert unnamed(metrics) == []
     low, high = (metrics[f"bias/mine/score_random_{end}"] for end in ("low", "high"))
     assert -1 <= low <= high <= 1
     assert {"bias/mine/score_direct", "bias/mine/score_thinking"} <= set(metrics)
@@ -275,6 +284,7 @@ def test_perturbed_problems_are_measured_where_they_are_asked_for(
     assert metrics["cut_perturbed_prompts/irrelevant_number"] == 0
     assert "3 of 3 problems are not asked with `renamed_entities`" in said
     assert "robust_drop_thinking/irrelevant_number" in metrics
+    assert unnamed(metrics) == []
     assert not any(name.endswith("/renamed_entities") for name in metrics if "robust" in name)
     read = item_files.read(items)
     assert len(read.robustness) == 6

@@ -48,7 +48,7 @@ def test_odd_names_and_values_reach_the_store(
     store = connect(workspace, params)
     assert store is not None
     run_id = store.attempt(lambda client: client.create_run(store.experiment_id).info.run_id)
-    tracker = Tracker(store, run_id, workspace)
+    tracker = Tracker(store, run_id, workspace, "base")
     tracker.parameters(dict.fromkeys(names, value))
     tracker.parameters(dict.fromkeys(names, value))  # a continued run sends them again
     tracker.tags(dict.fromkeys(names, value))

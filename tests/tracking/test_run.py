@@ -69,7 +69,7 @@ def test_a_run_holds_parameters_metrics_lineage_and_outputs(
     assert loss[0].value == 2.0
     assert math.isnan(loss[1].value)
     assert math.isnan(run.data.metrics["gain"])
-    assert run.data.metrics["wall_seconds"] > 0
+    assert run.data.metrics["process/wall_seconds"] > 0
     tags = run.data.tags
     assert tags["rlp.infinite"] == "gain"
     assert tags["rlp.stage"] == "rlp"
