@@ -45,7 +45,6 @@ def write(run: StudyRun, folder: Path) -> Path:
 
 
 def _kept(folder: Path) -> Iterator[Path]:
-    """The parameters, the mark that the run is finished, and the numbers of its reports."""
+    """The mark that the run is finished, with its parameters, and the numbers of its reports."""
     yield folder / ".rlp" / "finished.json"
-    yield folder / "params.yaml"
     yield from sorted(p for p in (folder / "reports").rglob("*") if p.suffix in KINDS)

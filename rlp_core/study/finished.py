@@ -6,21 +6,27 @@ a run that is half-way, or was made with other parameters than the study file sa
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from rlp_core.errors import ConfigError
 from rlp_core.files import write_json
-from rlp_core.study.planned import StudyRun
+from rlp_core.params import Params, from_tree
+from rlp_core.study.planned import FOLDER_KEYS, StudyRun, Tree, merged, value_at
+
+SPARED = ("runtime", "promote", *FOLDER_KEYS)
+"""Parameters that decide no number of a page: speed, memory and logging, what is promoted, and
+where the folders lie that a user fills, for a checkout can be moved."""
 
 State = Literal["finished", "unfinished", "absent", "other parameters"]
 
 
 def mark(run: StudyRun, until: Sequence[str]) -> None:
-    """Note that a run reached its end."""
-    write_json(_path(run), {"parameters": _digest(run), "until": list(until)})
+    """Note that a run reached its end, and all parameters that decided its numbers."""
+    decided = merged(_tree(run.params), dict.fromkeys(SPARED))
+    write_json(_path(run), {"parameters": decided, "until": list(until)})
 
 
 def unmark(run: StudyRun) -> None:
@@ -33,16 +39,22 @@ def state(run: StudyRun) -> State:
     if not run.folder.is_dir():
         return "absent"
     try:
-        found = json.loads(_path(run).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        decided = json.loads(_path(run).read_text(encoding="utf-8"))["parameters"]
+    except (FileNotFoundError, ValueError, KeyError):
         return "unfinished"
-    return "finished" if found.get("parameters") == _digest(run) else "other parameters"
+    if not isinstance(decided, dict):
+        return "other parameters"
+    now = _tree(run.params)
+    spared = {key: value_at(now, key) for key in SPARED}
+    try:  # read anew: what has become a parameter since then had its default
+        then = from_tree(merged(decided, spared), str(_path(run)))
+    except ConfigError:
+        return "other parameters"
+    return "finished" if _tree(then) == now else "other parameters"
 
 
-def _digest(run: StudyRun) -> str:
-    """Of all that decides a result: `runtime` changes only speed, memory and logging."""
-    values = run.params.model_dump(mode="json", by_alias=True, exclude={"runtime"})
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+def _tree(params: Params) -> Tree:
+    return params.model_dump(mode="json", by_alias=True)
 
 
 def _path(run: StudyRun) -> Path:

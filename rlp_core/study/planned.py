@@ -154,7 +154,7 @@ def _resolve(tree: Tree, params: Params, root: Path) -> list[str]:
     values = params.model_dump(mode="json", by_alias=True)
     links: list[str] = []
     for dotted in FOLDER_KEYS:
-        name = str(_value(values, dotted))
+        name = str(value_at(values, dotted))
         inside = os.path.normpath(name)
         if Path(name).is_absolute():
             continue
@@ -174,7 +174,7 @@ def _within(inner: str, outer: str) -> bool:
     return Path(inner).is_relative_to(outer)
 
 
-def _value(tree: Any, dotted: str) -> Any:
+def value_at(tree: Any, dotted: str) -> Any:
     for key in dotted.split("."):
         tree = tree[key]
     return tree

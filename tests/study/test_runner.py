@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from rlp_core import process
 from rlp_core.errors import TryAgainError
+from rlp_core.files import write_json
 from rlp_core.study import command, finished
 from rlp_core.study.planned import StudyRun
 from rlp_core.study.runner import RunEnd, Runner, only_once, run_all
@@ -94,6 +96,25 @@ def test_a_run_is_finished_only_with_the_parameters_of_the_study(tmp_path: Path)
     assert finished.state(run) == "finished"
     moved = StudyRun(run.variant, run.seed, run.folder, other.tree, other.params, ())
     assert finished.state(moved) == "other parameters"
+
+
+def test_a_parameter_that_is_new_since_then_had_its_default(tmp_path: Path) -> None:
+    run = plan(files.checkout(tmp_path))[0]
+    run.folder.mkdir(parents=True)
+    finished.mark(run, ())
+    path = run.folder / ".rlp" / "finished.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    evaluate = record["parameters"]["evaluate"]
+    assert evaluate.pop("chat_template") is False
+    write_json(path, record)
+    assert finished.state(run) == "finished"
+    for changed in ({"chat_template": True}, {"unknown": 1}):
+        write_json(
+            path, record | {"parameters": record["parameters"] | {"evaluate": evaluate | changed}}
+        )
+        assert finished.state(run) == "other parameters"
+    write_json(path, record | {"parameters": "of an older form"})
+    assert finished.state(run) == "other parameters"
 
 
 def test_what_a_program_says_is_in_the_log_and_at_the_end(tmp_path: Path, monkeypatch) -> None:
