@@ -37,9 +37,6 @@ Tokens = list[int]
 THOUGHTS, ANSWERS, DIRECT, HELDOUT, BIAS, WORK, EXAMPLES, RANDOM = range(10, 18)
 """What a random number is for."""
 
-_WHOLE = 1 << 62
-"""A limit on tokens that cuts nothing."""
-
 
 @dataclass(frozen=True)
 class Places:
@@ -96,7 +93,7 @@ class Evaluator:
         """What the limits on tokens take from these records; nothing runs through the model."""
         settings = self.settings
         texts = [self._text(document) for document in documents]
-        whole = [len(self.codec.document(d.text, [], _WHOLE)[0]) for d in documents]
+        whole = [len(self.codec.document(d.text, [], ends=d.ends)[0]) for d in documents]
         around = sum(map(len, self.chat)) if settings.chat_template else len(self.codec.prefix)
         asked = [around + len(self.codec.encode(problem.prompt)) for problem in problems]
         answers = [

@@ -16,16 +16,17 @@ def test_every_loss_is_counted() -> None:
     marked = document("late", LONG, [[LONG.index("A:") + 2, LONG.index("A:") + 3]])
     early = document("cut", LONG, [[3, 4]])
     whole = document("whole", "Q: 3+4\nA:7\n", [[9, 10]])
+    piece = whole.model_copy(update={"ends": False})  # its text goes on: no end is missing
     problems = [problem("p", LONG, "1"), problem("q", "Q:", "1,234,567 legs")]
     items = [templates_item("t", LONG)]
     made = evaluator(max_tokens=16)
     counts = {
         loss.name: (loss.count, loss.total)
-        for loss in made.losses(problems, [marked, early, whole], items)
+        for loss in made.losses(problems, [marked, early, whole, piece], items)
     }
     assert counts == {
-        "dropped_heldout_documents": (1, 3),
-        "cut_heldout_documents": (2, 3),
+        "dropped_heldout_documents": (1, 4),
+        "cut_heldout_documents": (2, 4),
         "cut_problem_prompts": (1, 2),
         "unanswerable_problems": (1, 2),
         "cut_bias_contexts": (1, 1),
