@@ -168,6 +168,20 @@ def report_study(root: Path, name: str, folder: Path | None, into: Path | None) 
         click.echo(line)
 
 
+@main.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--into", type=click.Path(path_type=Path), help="Write the page here too.")
+def compare(runs: tuple[Path, ...], into: Path | None) -> None:
+    """Compare the arms over several runs that differ in their seed alone.
+
+    RUN is a folder in which a run ended. With several, intervals cover the spread between runs.
+    """
+    from rlp_core.study import replicates
+
+    for line in replicates.compare(runs, into):
+        click.echo(line)
+
+
 @main.group(cls=_Group)
 def prompts() -> None:
     """Look at the prompts that ask a model to think; `thought.prompt` names one."""

@@ -25,8 +25,12 @@ State = Literal["finished", "unfinished", "absent", "other parameters"]
 
 def mark(run: StudyRun, until: Sequence[str]) -> None:
     """Note that a run reached its end, and all parameters that decided its numbers."""
-    decided = merged(_tree(run.params), dict.fromkeys(SPARED))
-    write_json(_path(run), {"parameters": decided, "until": list(until)})
+    write_json(_path(run), {"parameters": deciding(run.params), "until": list(until)})
+
+
+def deciding(params: Params) -> Tree:
+    """All parameters that decide a number: those beside `SPARED`."""
+    return merged(_tree(params), dict.fromkeys(SPARED))
 
 
 def unmark(run: StudyRun) -> None:

@@ -33,6 +33,25 @@ def markdown(tree: Tree, name: str, figures: Mapping[str, Figure]) -> str:
         f"```bash\nrlp study run {name}\nrlp study report {name}\n```",
         _how_to_read(tree),
         *_variants(tree),
+        *_sections(tree, figures),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def of_replicates(tree: Tree, figures: Mapping[str, Figure]) -> str:
+    """The page of runs that follow one recipe, which have no study file.
+
+    Args:
+        tree: of `rlp_core.study.results`, with one variant.
+        figures: as of `markdown`; none: no curves are shown.
+    """
+    study = tree["study"]
+    parts = [f"# {study['title']}", study["question"], _how_to_read(tree)]
+    return "\n\n".join([*parts, *_sections(tree, figures)]) + "\n"
+
+
+def _sections(tree: Tree, figures: Mapping[str, Figure]) -> list[str]:
+    return [
         *_metrics(tree),
         *_pairs(tree),
         *_compute(tree),
@@ -40,7 +59,6 @@ def markdown(tree: Tree, name: str, figures: Mapping[str, Figure]) -> str:
         *_curves(tree, figures),
         *_examples(tree),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def _how_to_read(tree: Tree) -> str:

@@ -87,6 +87,12 @@ def test_a_study_that_was_killed_goes_on_and_has_its_page(tmp_path: Path) -> Non
     assert str(followed.root) not in page
     assert set(followed.changed()) == {f"studies/{NAME}.yaml"}
 
+    replicates = followed.said[
+        f"rlp compare studies/{NAME}/usual/seed-1 studies/{NAME}/usual/seed-2"
+    ]
+    assert "means over 2 seeds (1, 2)" in replicates
+    assert "| base | all |" in replicates
+
     kept = next(part for part in TEXT.split("```sh\n")[1:] if "--into" in part).split("```")[0]
     rlp = f"{sys.executable} -m rlp_core.cli "
     followed.process("bash", "-ec", kept.replace("rlp study", f"{rlp}study"))
