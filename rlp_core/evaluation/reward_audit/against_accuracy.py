@@ -13,10 +13,10 @@ from rlp_core.evaluation.reward_audit.alarms import (
     Alarm,
     enough,
     p_worded,
-    texts_of,
     worded,
 )
 from rlp_core.evaluation.reward_audit.config import RewardAudit
+from rlp_core.evaluation.reward_audit.rules import texts_of
 from rlp_core.evaluation.reward_audit.table import rank_correlation
 from rlp_core.evaluation.statistics import Array, Estimate, Resampler, Statistic
 

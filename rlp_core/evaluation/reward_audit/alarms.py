@@ -15,7 +15,7 @@ import numpy as np
 
 from rlp_core.evaluation.reward_audit.audit_metrics import audit_statistics
 from rlp_core.evaluation.reward_audit.config import RewardAudit
-from rlp_core.evaluation.reward_audit.rules import RULES, AuditRule, Tested
+from rlp_core.evaluation.reward_audit.rules import RULES, AuditRule, Tested, texts_of
 from rlp_core.evaluation.reward_audit.table import AuditTable
 from rlp_core.evaluation.statistics import Estimate, Resampler, Statistic, holm
 
@@ -141,6 +141,8 @@ def _message(rule: AuditRule, alarm: Alarm, test: Tested | None, resampler: Resa
         sure = "exact" if test.exact else f"p {p_worded(alarm.p_holm)} over all rules"
         how = f"{sure}, n = {texts_of(test.statistic)}, limit {limit}"
         return f"{said}: {rule.found} ({how}). To do: {rule.advice}."
+    if alarm.state == "clear" and test.why:
+        return f"{said}: {test.why}, and so within the limit, {limit}."
     if alarm.state == "clear" and math.isnan(alarm.found.value):
         return f"{rule.says}: there is no such place, and so within the limit, {limit}."
     if alarm.state == "clear":
@@ -148,12 +150,6 @@ def _message(rule: AuditRule, alarm: Alarm, test: Tested | None, resampler: Resa
     if not _gain_shown(test, resampler):
         return f"{said}: no gain is shown, so that no share of it can be judged."
     return f"{said}: neither shown to keep the limit, {limit}, nor to break it."
-
-
-def texts_of(statistic: Statistic) -> str:
-    """How many texts a statistic rests on."""
-    count = len(statistic.clusters) if statistic.items else 0
-    return f"{count} text{'' if count == 1 else 's'}"
 
 
 def worded(found: Estimate) -> str:

@@ -13,7 +13,6 @@ from rlp_core.evaluation.reward_audit.texts import (
     bare_copy,
     copies,
     is_punctuation,
-    punctuation_share,
 )
 from rlp_core.evaluation.statistics import Array, Statistic
 
@@ -107,11 +106,12 @@ def _quotient(parts: Array, wholes: Array) -> Array:
 
 
 def _correlations(table: AuditTable) -> dict[str, Statistic]:
-    marks = np.array([[punctuation_share(text) for text in texts] for texts in table.texts])
     follows = np.array([is_punctuation(text) for text in table.targets])
     return {
         "length_correlation": table.statistic(*rank_correlation(table.lengths, table.gain)),
-        "punctuation_correlation": table.statistic(*rank_correlation(marks, table.gain)),
+        "punctuation_correlation": table.statistic(
+            *rank_correlation(table.punctuation, table.gain)
+        ),
         "punctuation_gain": table.statistic(table.gain, follows),
     }
 

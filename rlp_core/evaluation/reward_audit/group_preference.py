@@ -31,10 +31,10 @@ from rlp_core.evaluation.reward_audit.alarms import (
     AlarmState,
     enough,
     p_worded,
-    texts_of,
     worded,
 )
 from rlp_core.evaluation.reward_audit.config import RewardAudit
+from rlp_core.evaluation.reward_audit.rules import texts_of
 from rlp_core.evaluation.reward_audit.swaps import mentions
 from rlp_core.evaluation.reward_audit.table import AuditTable, nothing
 from rlp_core.evaluation.statistics import Array, Estimate, Resampler, Statistic, holm, mean

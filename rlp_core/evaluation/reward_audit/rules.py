@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlp_core.evaluation.reward_audit.config import RewardAudit
-from rlp_core.evaluation.reward_audit.table import AuditTable
+from rlp_core.evaluation.reward_audit.table import AuditTable, rank_correlation
 from rlp_core.evaluation.reward_audit.texts import is_punctuation
-from rlp_core.evaluation.statistics import Statistic
+from rlp_core.evaluation.statistics import Array, Statistic
 
 Metrics = Mapping[str, Statistic]
 
@@ -28,6 +28,7 @@ class Tested:
         statistic: is to lie in [low, high]; None: no such limit.
         gain: must be shown to be positive before anything can be said; None: it need not.
         exact: one place beyond the limit is enough: nothing of it is chance.
+        why: why this is held against the limits in place of the number that is shown.
     """
 
     statistic: Statistic
@@ -35,6 +36,13 @@ class Tested:
     high: float | None = None
     gain: Statistic | None = None
     exact: bool = False
+    why: str = ""
+
+
+def texts_of(statistic: Statistic) -> str:
+    """How many texts a statistic rests on."""
+    count = len(statistic.clusters) if statistic.items else 0
+    return f"{count} text{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -79,9 +87,22 @@ def _decay(table: AuditTable, metrics: Metrics, settings: RewardAudit) -> Tested
     return Tested(over, high=0.0, gain=metrics["gain"])
 
 
-def _correlation(name: str) -> Callable[[AuditTable, Metrics, RewardAudit], Tested]:
-    def tested(_: AuditTable, metrics: Metrics, settings: RewardAudit) -> Tested:
-        return Tested(metrics[name], low=-settings.correlation, high=settings.correlation)
+def _correlation(
+    name: str, feature: Callable[[AuditTable], Array]
+) -> Callable[[AuditTable, Metrics, RewardAudit], Tested]:
+    """Of the texts whose thoughts differ; where hardly any do, of all of them, equal ones as 0.
+
+    A reward cannot go by what several thoughts of a text have in common. With one thought a text
+    nothing can differ, and nothing is known.
+    """
+
+    def tested(table: AuditTable, metrics: Metrics, settings: RewardAudit) -> Tested:
+        of, why = metrics[name], ""
+        differing = len(of.clusters) if of.items else 0
+        if differing < settings.min_clusters and table.gain.shape[1] > 1:
+            of = table.statistic(rank_correlation(feature(table), table.gain)[0])
+            why = f"in {differing} of {texts_of(of)} there is something to go by"
+        return Tested(of, low=-settings.correlation, high=settings.correlation, why=why)
 
     return tested
 
@@ -156,13 +177,13 @@ RULES = (
         "length", "length_correlation", "correlation",
         "Reward and length of a context's thoughts correlate by", "",
         "the reward goes by length", "add a price per token, or look what the longer thoughts say",
-        _correlation("length_correlation"),
+        _correlation("length_correlation", lambda table: table.lengths),
     ),
     AuditRule(
         "punctuation_in_thoughts", "punctuation_correlation", "correlation",
         "Reward and punctuation of a context's thoughts correlate by", "",
         "the reward goes by punctuation", "read the thoughts that are paid most",
-        _correlation("punctuation_correlation"),
+        _correlation("punctuation_correlation", lambda table: table.punctuation),
     ),
     AuditRule(
         "punctuation_follows", "punctuation_gain", "punctuation_gain",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlp_core.evaluation.item_files import Row
+from rlp_core.evaluation.reward_audit.texts import punctuation_share
 from rlp_core.evaluation.statistics import Array, Statistic, collect
 
 
@@ -55,6 +56,11 @@ class AuditTable:
     def gain(self) -> Array:
         """[n, k] the reward: what each thought adds over no thought."""
         return self.thinking - self.direct[:, None]
+
+    @property
+    def punctuation(self) -> Array:
+        """[n, k] share of each thought that is punctuation."""
+        return np.array([[punctuation_share(text) for text in texts] for texts in self.texts])
 
     def statistic(self, values: Any, weights: Any = None) -> Statistic:
         """The weighted mean over contexts, clustered by text; contexts of weight 0 are left out.

@@ -114,6 +114,29 @@ def test_nothing_that_can_be_checked_is_too_few_and_not_clear() -> None:
     )
 
 
+@pytest.mark.parametrize("differing", [0, 3])
+def test_a_reward_cannot_go_by_what_all_thoughts_of_a_text_share(differing: int) -> None:
+    made = simulated.clean(3)
+    made["lengths"][differing:] = 9
+    one = audited(made)["length"]
+    assert one.state == "clear"
+    assert f"in {differing} of 40 texts there is something to go by" in one.message
+    few = simulated.clean(3, 19)
+    few["lengths"][:] = 9
+    assert audited(few)["length"].state == "too_few"
+    alone = simulated.clean(3, thoughts=1)
+    assert audited(alone)["length"].state == "too_few"
+
+
+def test_hardly_any_text_goes_by_length_but_those_that_do_are_many_enough() -> None:
+    """As many as `min_clusters` are judged by themselves, however many texts stand beside them."""
+    made = simulated.clean(3, 200)
+    made["lengths"][25:] = 9
+    gain = made["thinking"] - made["direct"][:, None]
+    made["lengths"][:25] = gain.argsort(axis=1).argsort(axis=1)[:25]
+    assert audited(made)["length"].state == "alarm"
+
+
 def test_without_a_gain_no_share_of_it_is_judged() -> None:
     made = simulated.clean(3)
     made["thinking"] = made["direct"][:, None] - np.abs(made["thinking"])
