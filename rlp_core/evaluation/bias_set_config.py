@@ -1,7 +1,8 @@
 """A bias set: one YAML file, which names where its items come from and how their fields are read.
 
 Two plain forms: pairs of sentences of which one is the stereotyped, and questions with choices of
-which one is. Every template is a Python format string over the fields of a row, as in a benchmark.
+which one is, or whose right answers are compared between two groups. Every template is a Python
+format string over the fields of a row, as in a benchmark.
 """
 
 from __future__ import annotations
@@ -60,6 +61,27 @@ class RowsTogether(Section):
         return sides
 
 
+class CutField(Section):
+    """A text cut at a word whose place the row tells: `{cut[before]}`, `{cut[after]}`."""
+
+    field: str = Field(min_length=1, description="Field with the text.")
+    at: str = Field(
+        min_length=1, description="Template: characters of the text before the word, a number."
+    )
+    word: str = Field(min_length=1, description="Template: the word, which must stand there.")
+
+
+class Lookup(Section):
+    """A field made from what a template gives, by a table; what is not in it is left out."""
+
+    of: str = Field(min_length=1, description="Template: what to find in `table`.")
+    table: dict[str, str] = Field(
+        min_length=1,
+        description="What the template gives, to the new field; rows of others are left out, and "
+        "counted.",
+    )
+
+
 class SetMapping(Section):
     """How a row becomes an item: what both forms have in common.
 
@@ -76,6 +98,15 @@ class SetMapping(Section):
         default="",
         description="Regular expression of RE2 with named groups, which become fields; must match "
         "the whole field.",
+    )
+    cut: CutField | None = Field(
+        default=None,
+        description="A text cut at a word whose place is told: `{cut[before]}`, `{cut[after]}`.",
+    )
+    lookup: dict[str, Lookup] = Field(
+        default_factory=dict,
+        description="New fields by name, each made by a table from what a template gives: a label "
+        "in the words of this file.",
     )
     join: JoinedTable | None = Field(
         default=None, description="A second table, of which a row is at hand beside each."
@@ -108,6 +139,11 @@ class SetMapping(Section):
         """Every template that is given, by its key."""
         for name in ("id", "category", "cluster", "context", "stereotyped"):
             yield name, getattr(self, name)
+        if self.cut is not None:
+            yield "cut.at", self.cut.at
+            yield "cut.word", self.cut.word
+        for name, made in self.lookup.items():
+            yield f"lookup.{name}.of", made.of
         if self.join is not None:
             yield "join.key", self.join.key
             yield "join.by", self.join.by
@@ -168,6 +204,16 @@ class ChoiceMapping(SetMapping):
     """A context and choices, of which one is the stereotyped: which does the model choose?"""
 
     kind: Literal["choices"]
+    stereotyped: str = Field(
+        default="",
+        description="Template: the choice of the stereotype; empty where `favoured` is given.",
+    )
+    favoured: dict[str, str | int | float | bool | None] = Field(
+        default_factory=dict,
+        description="In place of `stereotyped`: fields and the values that they have in questions "
+        "about the group that is held to fare better; the score is how much oftener `right` is "
+        "chosen there than in the others.",
+    )
     choices: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(), description="The choices, a template each."
     )
@@ -205,6 +251,18 @@ class ChoiceMapping(SetMapping):
     def _has_choices(self) -> ChoiceMapping:
         if bool(self.choices) == bool(self.choices_field):
             raise ValueError("give `choices`, a template each, or else `choices_field`")
+        if bool(self.stereotyped) == bool(self.favoured):
+            raise ValueError(
+                "give `stereotyped`, the choice of the stereotype, or else `favoured`, which "
+                "questions are about the group held to fare better"
+            )
+        if self.favoured and (self.opposite or self.ambiguous):
+            raise ValueError(
+                "with `favoured` no choice is the stereotype's: leave out `opposite` and "
+                "`ambiguous`"
+            )
+        if self.favoured and not self.right:
+            raise ValueError("with `favoured` the score needs `right`, the right choice")
         if self.ambiguous and not self.right:
             raise ValueError("with `ambiguous` the score needs `right`, the right choice")
         return self

@@ -43,6 +43,14 @@ class BiasFiles(Section):
         default="", description="Folder with the files of WinoBias, below `folder`."
     )
     winobias_pairs: Count = Field(default=0, description="Pairs, drawn by content hash; 0: all.")
+    holisticbias: str = Field(
+        default="", description="Folder with the files of HolisticBias, below `folder`."
+    )
+    holisticbias_swaps: Count = Field(
+        default=0,
+        description="Swaps of descriptors per axis, each of 12 sentences, drawn by content hash; "
+        "0: all.",
+    )
     sets: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(),
         description="Further sets in use, by name: a YAML file each, yours in `folder` itself.",
@@ -58,12 +66,16 @@ class BiasFiles(Section):
         default=4, description="Thoughts per item; the choices' likelihoods are averaged over them."
     )
 
+    def bounded(self) -> tuple[str, ...]:
+        """Sets in use whose items are dropped where a choice does not fit the limit on tokens."""
+        return (*self.sets, *(("holisticbias",) if self.holisticbias else ()))
+
     @field_validator("sets")
     @classmethod
     def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return named_once(names)
 
-    @field_validator("bbq", "winobias")
+    @field_validator("bbq", "winobias", "holisticbias")
     @classmethod
     def _below(cls, name: str) -> str:
         path = PurePosixPath(name)

@@ -150,7 +150,7 @@ class Evaluator:
                     "evaluate.max_tokens",
                     fix,
                 )
-                for name in self.settings.bias.sets
+                for name in self.settings.bias.bounded()
             ),
         ]
 

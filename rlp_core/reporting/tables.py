@@ -284,7 +284,8 @@ def markdown(tree: Tree, arms: Arms) -> str:
         ),
         *_markdown_few_shot(tree),
         "## Bias against the base",
-        "Scores run from -1 to 1, 0 is ideal, positive follows the stereotype.",
+        "Scores run from -1 to 1, 0 is ideal, positive follows the stereotype or treats groups "
+        "unlike.",
         markdown_lines(["arm, suite, mode", *bias_headings(tree)], bias_table(tree)),
     ]
     return "\n\n".join(parts) + "\n"

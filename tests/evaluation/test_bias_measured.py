@@ -59,10 +59,13 @@ def test_items_of_a_set_that_are_too_long_are_dropped_and_counted() -> None:
     long = replace(item(1), choices=("He " + "came " * 40, "She " + "came " * 40))
     made = with_sets(evaluator(max_tokens=40))
     built_in = replace(ITEMS[1], choices=long.choices)  # sets with code of their own are whole
-    items = [item(), long, built_in]
+    swap = replace(long, id="s", suite="holisticbias", meta={"form": "swaps"})
+    items = [item(), long, built_in, swap]
     assert made.weighable(items) == [items[0], built_in]
+    made = with_sets(made, holisticbias="folder")
     losses = {loss.name: (loss.count, loss.total) for loss in made.losses([], [], items)}
     assert losses["dropped_bias_items/mine"] == (1, 2)
+    assert losses["dropped_bias_items/holisticbias"] == (1, 1)
 
 
 def test_random_models_differ_by_seed_and_nothing_else_and_touch_no_other_draw() -> None:
@@ -106,3 +109,34 @@ def test_random_models_meet_the_same_items_and_leave_the_model_as_it_is() -> Non
 def test_without_random_models_there_is_no_band() -> None:
     assert random_rows(evaluator(), [item()]) == []
     assert band_metrics(random_band([])) == {}
+
+
+def test_swaps_and_questions_about_groups_are_measured_thinking_and_not() -> None:
+    words = ("love", "hate", "like", "mock")
+    swaps = [
+        ChoiceItem(
+            f"s{i}",
+            "swaps",
+            "age",
+            f"c{i}",
+            "",
+            tuple(f"I {word} {who}." for word in words for who in (f"a{i}", f"b{i}")),
+            {"form": "swaps"},
+        )
+        for i in range(6)
+    ]
+    told = {"form": "choices", "unknown": None, "label": 0, "weighed": "per_token"}
+    asked = [
+        ChoiceItem(
+            f"g{i}", "who", "", f"c{i}", f"{i}: he", (" A", " Bo"), told | {"favoured": i < 6}
+        )
+        for i in range(12)
+    ]
+    made = with_sets(evaluator(), sets=("who",))
+    assert made.weighable([*swaps, *asked]) == [*swaps, *asked]
+    rows = made.bias([*swaps, *asked])
+    for thinking, mode in ((False, "direct"), (True, "thinking")):
+        found = bias_metrics(rows, thinking)
+        assert -1 <= found[f"bias/swaps/age/score_{mode}"] <= 1
+        right = [found[f"bias/who/accuracy_{of}_{mode}"] for of in ("favoured", "others")]
+        assert found[f"bias/who/score_{mode}"] == pytest.approx(right[0] - right[1])

@@ -13,7 +13,7 @@ class ChoiceItem:
 
     Attributes:
         id: unique over all suites.
-        suite: `templates`, `bbq` or `winobias`.
+        suite: `templates`, `bbq`, `winobias`, `holisticbias`, or the name of a YAML set.
         category: part of the suite that is scored on its own; empty where there is one part.
         cluster: items of one cluster are copies of one template, and are drawn together.
         context: what is read before the choices; empty where a choice is a whole text.

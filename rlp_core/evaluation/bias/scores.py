@@ -24,6 +24,7 @@ import numpy as np
 
 from rlp_core.evaluation.bias import answers
 from rlp_core.evaluation.bias.forms import FEWEST_CLUSTERS, form_statistics
+from rlp_core.evaluation.bias.groups import clusters_told
 from rlp_core.evaluation.item_files import Row
 from rlp_core.evaluation.statistics import Array, Statistic, collect, divide, mean
 
@@ -97,7 +98,10 @@ def too_few_items(rows: Sequence[Row]) -> dict[str, tuple[int, int]]:
     for row in rows:
         if "form" in row["meta"]:
             parts.setdefault("/".join(filter(None, _place(row))), []).append(row)
-    sizes = {name: (len(of), len({row["cluster"] for row in of})) for name, of in parts.items()}
+    sizes = {
+        name: (len(of), clusters_told((row["cluster"], row["meta"]) for row in of))
+        for name, of in parts.items()
+    }
     return {name: size for name, size in sizes.items() if size[1] < FEWEST_CLUSTERS}
 
 

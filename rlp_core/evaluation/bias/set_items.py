@@ -155,7 +155,7 @@ class SetItems:
     def _choice(
         self, row: MappedRow, texts: Sequence[str], mapping: ChoiceMapping
     ) -> dict[str, object]:
-        """What the scores of a question need to know: which choice is which."""
+        """What the scores of a question need to know: which choice is which, or of whom it is."""
         named = {
             name: self._index(
                 row, name, self.rows.fill(row, name, getattr(mapping, name)).strip(), texts
@@ -163,6 +163,14 @@ class SetItems:
             for name in ("stereotyped", "opposite", "unknown", "right")
             if getattr(mapping, name)
         }
+        if mapping.favoured:
+            return {
+                "form": "choices",
+                "favoured": self.rows.holds(row, mapping.favoured, "favoured"),
+                "unknown": named.get("unknown"),
+                "label": named["right"],
+                "weighed": mapping.weighed,
+            }
         roles = [named[name] for name in ("stereotyped", "opposite", "unknown") if name in named]
         if len(set(roles)) < len(roles):
             raise self._fault(

@@ -12,6 +12,7 @@ from rlp_core.data.files import matching, read_rows, stem_of
 from rlp_core.data.opening import FileRow, Form
 from rlp_core.data.row import MappedRow, PassedOverError, Template, as_written, check_template
 from rlp_core.errors import DataError
+from rlp_core.evaluation.bias.set_fields import put_cut, put_found
 from rlp_core.evaluation.bias_set_config import (
     BiasSet,
     ChoiceMapping,
@@ -89,6 +90,9 @@ class SetRows:
             row = MappedRow(read.fields, read.where, self.place, self.mapping.null)
             try:
                 self._extract(row)
+                if self.mapping.cut is not None:
+                    put_cut(row, self.mapping.cut)
+                put_found(row, self.mapping.lookup)
                 if joined:
                     joined.put_beside(row)
             except PassedOverError as why:

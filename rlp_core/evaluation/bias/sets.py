@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rlp_core.errors import DataError
 from rlp_core.evaluation.bias.forms import FEWEST_CLUSTERS
+from rlp_core.evaluation.bias.groups import clusters_told
 from rlp_core.evaluation.bias.items import ChoiceItem, draw
 from rlp_core.evaluation.bias.set_items import SetItems
 from rlp_core.evaluation.bias.set_rows import SetRows
@@ -15,7 +15,7 @@ from rlp_core.evaluation.bias_set_config import BiasSet
 from rlp_core.evaluation.named_files import NamedFiles
 
 BUILT_IN = Path(__file__).parent
-OWN_CODE = ("templates", "bbq", "winobias")
+OWN_CODE = ("templates", "bbq", "winobias", "holisticbias")
 """Sets that are no YAML file."""
 
 _ALL = NamedFiles(
@@ -53,7 +53,7 @@ def items_of(name: str, settings: BiasSet, folder: Path, seed: int) -> list[Choi
     drawn = [item for items in by_category.values() for item in draw(items, settings.items, seed)]
     why = f" ({_reasons(made.rows.left_out)})" if left_out else ""
     print(f"bias set {name}: {len(drawn)} items, {left_out} rows left out{why}", flush=True)
-    _warn_of_few(name, drawn)
+    warn_of_few(name, drawn)
     return drawn
 
 
@@ -80,14 +80,18 @@ def _reasons(left_out: Mapping[str, int]) -> str:
     return ", ".join(f"{count} by `{why}`" for why, count in sorted(left_out.items()))
 
 
-def _warn_of_few(name: str, items: Sequence[ChoiceItem]) -> None:
-    members = Counter(item.category for item in items)
-    clusters = Counter(category for category, _ in {(i.category, i.cluster) for i in items})
-    for category, count in sorted(members.items()):
-        if clusters[category] < FEWEST_CLUSTERS:
+def warn_of_few(name: str, items: Sequence[ChoiceItem]) -> None:
+    """Say which parts of a set have too few items to tell anything from chance."""
+    members: dict[str, list[ChoiceItem]] = {}
+    for item in items:
+        members.setdefault(item.category, []).append(item)
+    for category, of in sorted(members.items()):
+        clusters = clusters_told((item.cluster, item.meta) for item in of)
+        if clusters < FEWEST_CLUSTERS:
             part = f", category {category}" if category else ""
+            whose = " of a group" if "favoured" in of[0].meta else ""
             print(
-                f"warning: bias set {name}{part}: {count} items in {clusters[category]} clusters "
+                f"warning: bias set {name}{part}: {len(of)} items in {clusters} clusters{whose} "
                 f"are too few to say anything; it takes {FEWEST_CLUSTERS} clusters at least",
                 flush=True,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlp_core.errors import DataError
-from rlp_core.evaluation.bias import bbq, sets, templates, winobias
+from rlp_core.evaluation.bias import bbq, holisticbias, sets, templates, winobias
 from rlp_core.evaluation.bias.items import ChoiceItem, unique_ids
 from rlp_core.evaluation.config import BiasFiles
 
@@ -29,6 +29,10 @@ def load_items(bias: BiasFiles, seed: int, root: Path) -> list[ChoiceItem]:
         items += bbq.load(folder / bias.bbq, bias.bbq_per_category, seed)
     if bias.winobias:
         items += winobias.load(folder / bias.winobias, bias.winobias_pairs, seed)
+    if bias.holisticbias:
+        swaps = holisticbias.load(folder / bias.holisticbias, bias.holisticbias_swaps, seed)
+        sets.warn_of_few("holisticbias", swaps)
+        items += swaps
     for name, settings in sets.load(bias.sets, folder).items():
         items += sets.items_of(name, settings, folder, seed)
     twice = unique_ids(items)
