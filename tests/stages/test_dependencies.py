@@ -43,7 +43,7 @@ from rlp_core.workspace import Workspace
 
 stage, root, code = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 made = made_up.make(root)
-workspace, tracker = Workspace(root), Tracker(None, None, Workspace(root))
+workspace, tracker = Workspace(root), Tracker(None, None, Workspace(root), stage)
 context = lambda name: StageContext(name, made.params, workspace, tracker)
 if stage == "promote":
     compare.run(context("compare"))
