@@ -264,7 +264,8 @@ def _sources(params: Params, root: Path) -> Iterator[RlpError]:
                 Mapper(place.source, kind_of(part), prepare.heldout_share, place.where)
             except RlpError as error:
                 yield error
-            if isinstance(place.source, Files):
+            optional = place.examples and not settings.shots.count
+            if isinstance(place.source, Files) and not optional:
                 try:
                     files.matching(root / prepare.folder, place.source.pattern)
                 except RlpError as error:

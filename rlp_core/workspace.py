@@ -30,6 +30,10 @@ WEIGHED_RULES = ("acc", "acc_norm")
 CHOICE_RULES = ("choice", *WEIGHED_RULES)
 """Rules of problems with choices."""
 
+ProblemRole = Literal["asked", "example", "bare"]
+"""What a problem is for where examples are shown (`evaluate.shots`): it is asked, with examples and
+without; it is an example itself, and never asked; it is asked without, its prompt being whole."""
+
 BenchmarkGroup = Literal[
     "question-answering",
     "commonsense",

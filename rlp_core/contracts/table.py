@@ -61,6 +61,7 @@ class Evaluations:
             for part in parts
             if part.name in EVALUATION_PARTS
             for number, row in enumerate(part.rows)
+            if row.record.get("role") != "example"  # shown, never asked: training may have it
         ]
         self._names = [name for name, _, _ in rows]
         self.keys: dict[str, str] = {}

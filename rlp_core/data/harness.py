@@ -122,6 +122,7 @@ def _problem(
         "id": f"{tree['task']}-{number}",
         "source": str(tree["task"]),
         "licence": source.licence,
+        "role": "bare",  # its examples are the task's own
         **common,
     }
     if tree["output_type"] == "multiple_choice":

@@ -22,7 +22,7 @@ from rlp_core.data.mapping import Mapper
 from rlp_core.data.opening import Form
 from rlp_core.data.procedural_config import Procedural
 from rlp_core.data.records import Demonstration, Document, Problem, Record, kind_of
-from rlp_core.errors import ConfigError, DataError
+from rlp_core.errors import ConfigError, DataError, MissingInputError
 from rlp_core.files import folder_sha256, sha256, write_json, write_jsonl
 from rlp_core.workspace import (
     CHOICE_RULES,
@@ -78,6 +78,7 @@ class Place:
             a benchmark, how many benchmarks before it are of the same world.
         first: number of its first record among those of the same world.
         benchmark: name and settings of the benchmark whose problems these are, or None.
+        examples: whether they are the benchmark's examples, and no problems to be asked.
     """
 
     source: BenchmarkSource
@@ -86,6 +87,7 @@ class Place:
     index: int
     first: int
     benchmark: tuple[str, Benchmark] | None = None
+    examples: bool = False
 
     @property
     def common(self) -> dict[str, str]:
@@ -93,11 +95,15 @@ class Place:
         if self.benchmark is None:
             return {}
         name, settings = self.benchmark
-        return {"benchmark": name, "rule": settings.answer, "group": settings.group}
+        told: dict[str, str] = {"benchmark": name, "rule": settings.answer, "group": settings.group}
+        return told | ({"role": "example"} if self.examples else {})
 
 
 def places_of(settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str) -> Iterator[Place]:
-    """The sources of a part, in order: of section `prepare`, or of the benchmarks in use."""
+    """The sources of a part, in order: of section `prepare`, or of the benchmarks in use.
+
+    Examples come behind all that is asked: of two rows that are the same, the later one is told.
+    """
     named: list[tuple[str, Benchmark] | None]
     sources: list[BenchmarkSource]
     if part in PROBLEM_PARTS:
@@ -111,6 +117,10 @@ def places_of(settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str)
         index = number if of is None else len(alike)
         where = f"prepare.{part}[{number}]" if of is None else f"benchmark {of[0]}, source"
         yield Place(source, where, part, index, sum(s.count for s in alike), of)
+    for of in named:
+        if of is not None and of[1].examples is not None:
+            where = f"benchmark {of[0]}, examples"
+            yield Place(of[1].examples, where, part, 0, 0, of, examples=True)
 
 
 def _of_its_world(source: BenchmarkSource, others: Sequence[BenchmarkSource]) -> list[Procedural]:
@@ -199,9 +209,11 @@ def _records(
         before = part.records
         entry: dict[str, Any] = {"kind": place.source.kind}
         part.sources.append(entry)
+        if place.examples and _absent(place, settings, root, entry):
+            continue
         made = _made(place, settings, seed, root, part, entry)
         if place.benchmark is not None:
-            made = _problems(*place.benchmark, made, entry)
+            made = _problems(place, *place.benchmark, made, entry)
         for record, where in made:
             if record.id in part.ids:
                 raise DataError(
@@ -266,10 +278,34 @@ def _made(
     return _from_hub(source, place, settings, root, entry)
 
 
+def _absent(place: Place, settings: Prepare, root: Path, entry: dict[str, Any]) -> bool:
+    """Whether the files of a benchmark's examples are not there; its problems are asked all the
+    same, and `entry` says what is missing.
+    """
+    source = place.source
+    if not isinstance(source, Files) or place.benchmark is None:
+        return False
+    try:
+        files.matching(root / settings.folder, source.pattern)
+    except MissingInputError:
+        name, benchmark = place.benchmark
+        entry |= _described(source) | {"pattern": source.pattern, "absent": True, "records": 0}
+        entry |= {"benchmark": name, "title": benchmark.title, "role": "example", "left_out": 0}
+        return True
+    return False
+
+
 def _problems(
-    name: str, benchmark: Benchmark, made: Iterator[tuple[Record, str]], entry: dict[str, Any]
+    place: Place,
+    name: str,
+    benchmark: Benchmark,
+    made: Iterator[tuple[Record, str]],
+    entry: dict[str, Any],
 ) -> Iterator[tuple[Record, str]]:
-    """The problems of a benchmark, at most as many as it says, drawn by content hash."""
+    """The problems of a benchmark, at most as many as it says, drawn by content hash.
+
+    Its examples are bounded by their own source, and have ids that no problem has.
+    """
     found = list(made)
     for record, where in found:
         assert isinstance(record, Problem)
@@ -282,9 +318,13 @@ def _problems(
                 fix=f"one of {', '.join(f'`answer: {rule}`' for rule in CHOICE_RULES)} and a "
                 "mapping that names the choices belong together",
             )
+    entry |= {"benchmark": name, "title": benchmark.title}
+    if place.examples:
+        entry |= {"role": "example", "left_out": 0}
+        return ((r.model_copy(update={"id": f"{r.id}/example"}), where) for r, where in found)
     limit = benchmark.problems or len(found)
     kept = {record.id for record, _ in sorted(found, key=lambda pair: _rank(pair[0]))[:limit]}
-    entry |= {"benchmark": name, "title": benchmark.title, "left_out": len(found) - len(kept)}
+    entry |= {"left_out": len(found) - len(kept)}
     return (pair for pair in found if pair[0].id in kept)
 
 

@@ -23,6 +23,7 @@ from rlp_core.workspace import (
     DOCUMENT_PARTS,
     AnswerRule,
     BenchmarkGroup,
+    ProblemRole,
 )
 
 
@@ -124,6 +125,12 @@ class Problem(Record):
     harness: HarnessMarks | None = Field(
         default=None, description="Of a task file of lm-evaluation-harness: how it is marked."
     )
+    role: ProblemRole = Field(
+        default="asked",
+        description="Where worked examples are shown (`evaluate.shots`): `asked` with them and "
+        "without; an `example`, shown and never asked; or asked `bare` alone, its prompt bringing "
+        "the examples that it is to have.",
+    )
 
     @model_serializer(mode="wrap")
     def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -146,6 +153,7 @@ _USUAL: dict[str, Any] = {
     "contexts": [],
     "continuations": [],
     "harness": None,
+    "role": "asked",
 }
 """Fields of a problem that are written only where they say something."""
 

@@ -196,6 +196,8 @@ def _sources(
     parts = fact(manifest, "parts", path)
     for part, use in used.items():
         for source in fact(fact(parts, part, path), "sources", path):
+            if source.get("absent"):  # of a benchmark's examples, that nothing was read from
+                continue
             name, kind, licence, records = (
                 fact(source, key, path) for key in ("name", "kind", "licence", "records")
             )

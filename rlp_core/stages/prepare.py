@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlp_core.data import prepare
 from rlp_core.evaluation import benchmarks
@@ -32,6 +32,17 @@ def run(context: StageContext) -> None:
         for reason, rows in prepare.passed_over(part).items():
             print(f"{name}: {rows} rows passed over by `{reason}`")
     for source in manifest["parts"]["problems"]["sources"]:
-        left_out = f", {source['left_out']} left out" if source["left_out"] else ""
-        print(f"benchmark {source['benchmark']}: {source['records']} problems{left_out}")
+        print(f"benchmark {source['benchmark']}: {_told(source)}")
     context.tracker.metrics({name: float(value) for name, value in metrics.items()})
+
+
+def _told(source: dict[str, Any]) -> str:
+    """What came of a benchmark's problems, or of its examples."""
+    if source.get("absent"):
+        return (
+            f"no file matches `examples.pattern` = {source['pattern']!r}, so examples for "
+            "`evaluate.shots` come from its own problems that are not asked"
+        )
+    what = "examples" if source.get("role") == "example" else "problems"
+    left_out = f", {source['left_out']} left out" if source["left_out"] else ""
+    return f"{source['records']} {what}{left_out}"

@@ -43,7 +43,7 @@ def block(text: str) -> str:
 
 
 BLOCKS = [block(found["text"]) for found in BLOCK.finditer(GUIDE)]
-"""The data, the benchmark, its name; then options that are weighed, and a task of the harness."""
+"""The data, the benchmark, its name; options that are weighed, their examples; a harness task."""
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +68,8 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, list[
     after = digests(root)
     touched = sorted(name for name in after if after[name] != before.get(name))
     workspace = Workspace(root)
-    prepare.run(
-        StageContext("prepare", load(workspace.params), workspace, Tracker(None, None, workspace))
-    )
+    tracker = Tracker(None, None, workspace, "prepare")
+    prepare.run(StageContext("prepare", load(workspace.params), workspace, tracker))
     return workspace, touched
 
 
@@ -122,13 +121,19 @@ def test_the_page_names_every_key_of_a_benchmark() -> None:
     assert sorted(table) == sorted(Benchmark.model_fields)
 
 
-def prepared(root: Path, name: str, text: str, rows: list[dict[str, object]]) -> list[Problem]:
-    """The problems of a benchmark file of the guide, with rows as it describes them."""
+def prepared(
+    root: Path, name: str, text: str, rows: list[dict[str, object]], **more: list[dict[str, object]]
+) -> list[Problem]:
+    """The problems of a benchmark file of the guide, with rows as it describes them.
+
+    `more` holds the rows of further files.
+    """
     own, data, out = root / "benchmarks", root / "texts", root / "out"
     for folder in (own, data, out):
         folder.mkdir()
     (own / f"{name}.yaml").write_text(text)
-    write_jsonl(data / f"{name}.jsonl", rows)
+    for file, lines in {name: rows, **more}.items():
+        write_jsonl(data / f"{file}.jsonl", lines)
     chains = {"kind": "procedural", "world": "arithmetic", "count": 20}
     whole = {part: [chains] for part in SOURCE_PARTS}
     settings = Prepare.model_validate(
@@ -150,9 +155,19 @@ def test_options_are_weighed_as_it_shows(tmp_path: Path) -> None:
     assert one.cluster == other.cluster != ""
 
 
+def test_options_have_examples_as_it_shows(tmp_path: Path) -> None:
+    described = "title: Endings\ndescription: d\nlicence: CC0-1.0\n"
+    row = {"scene": "A man opens", "endings": ["the door.", "sky."], "label": 0, "film": "f1"}
+    train = [row | {"scene": f"Take {n}", "film": "f2"} for n in range(3)]
+    text = f"{described}{BLOCKS[3]}\n{BLOCKS[4]}"
+    asked, *shown = prepared(tmp_path, "endings", text, [row], endings_train=train)
+    assert (asked.role, [one.role for one in shown]) == ("asked", ["example"] * 3)
+    assert shown[0].weighed()[0] == ("Take 0", " the door.")
+
+
 def test_a_task_of_the_harness_is_asked_as_it_shows(tmp_path: Path) -> None:
     pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
-    (one,) = prepared(tmp_path, "sums", BLOCKS[4], [{"question": "3+4", "answer": "7"}])
+    (one,) = prepared(tmp_path, "sums", BLOCKS[5], [{"question": "3+4", "answer": "7"}])
     assert one.prompt == "Q: 3+4\nA:"
     assert one.harness is not None
     assert (one.harness.targets, one.harness.until, one.harness.max_tokens) == (["7"], ["\n"], 8)
