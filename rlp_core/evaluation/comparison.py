@@ -55,8 +55,13 @@ from rlp_core.evaluation.bias.scores import bias_statistics, is_score
 from rlp_core.evaluation.calibration import calibration
 from rlp_core.evaluation.claims import claims
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS, control_statistics
-from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS, few_shot_statistics
-from rlp_core.evaluation.item_files import FORMS, ArmItems
+from rlp_core.evaluation.few_shot_metrics import (
+    FEW_SHOT_DESCRIPTIONS,
+    FEW_SHOT_KIND_DESCRIPTIONS,
+    few_shot_statistics,
+    in_each_form,
+)
+from rlp_core.evaluation.item_files import ArmItems
 from rlp_core.evaluation.perturbed_metrics import MODES, robustness_statistics, robustness_tests
 from rlp_core.evaluation.random_band import random_band
 from rlp_core.evaluation.reward_audit.config import RewardAudit
@@ -75,13 +80,19 @@ EQUIVALENCE_MARGIN = 0.05
 
 BEST_MODE = {
     "pass_at_1_best": "pass@1 in the arm's better mode, with thinking or without",
-    "pass_at_1_few_shot_best": "pass@1 after worked examples, in the best of the three forms",
+    "pass_at_1_few_shot_best": "pass@1 after worked examples, in the best of the three forms; "
+    "weighed choices have the first alone",
 }
 """What is measured beside the abilities, with its description: an arm that answers better without
 thinking is used without, and must be compared so."""
 
 MEANINGS = (
-    DESCRIPTIONS | KIND_DESCRIPTIONS | BEST_MODE | FEW_SHOT_DESCRIPTIONS | CONTROL_DESCRIPTIONS
+    DESCRIPTIONS
+    | KIND_DESCRIPTIONS
+    | BEST_MODE
+    | FEW_SHOT_DESCRIPTIONS
+    | FEW_SHOT_KIND_DESCRIPTIONS
+    | CONTROL_DESCRIPTIONS
 )
 """Every metric of an arm but the bias scores, with what it says."""
 
@@ -176,9 +187,8 @@ def statistics_of(items: ArmItems, base: ArmItems | None) -> dict[str, Statistic
         if twin in made:
             made[name.replace("_thinking", "_best", 1)] = better_of(made[name], made[twin])
     made |= few_shot_statistics(items.few_shot)
-    for name in [name for name in made if name.partition("/")[0] == "pass_at_1_few_shot"]:
-        forms = [made[name.replace("_few_shot", f"_{form}", 1)] for form in FORMS]
-        made[name.replace("_few_shot", "_few_shot_best", 1)] = better_of(*forms)
+    for name, forms in in_each_form(items.few_shot, "pass_at_1_few_shot_best").items():
+        made[name] = better_of(*forms)
     made |= control_statistics(items.controls, base.controls if base else ())
     made |= robustness_statistics(items.robustness)
     for thinking in (True, False):
@@ -214,7 +224,7 @@ def _for_nothing(made: Statistics, items: Mapping[str, ArmItems], resampler: Res
     """Which part of each arm's gain over the base a few examples give the base without training."""
     base = made["base"]
     names = [n for n in base if n.partition("/")[0] == "pass_at_1_few_shot"]
-    # Weighed choices are asked without examples, and would stand on one side alone.
+    # What is asked without examples alone would stand on one side.
     asked = {row["id"] for row in items["base"].few_shot}
     asked_bare = {
         arm: problem_statistics([row for row in of.problems if row["id"] in asked])

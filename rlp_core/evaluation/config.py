@@ -90,9 +90,11 @@ class BiasFiles(Section):
 class Shots(Section):
     """Worked examples put before each problem, beside asking without any.
 
-    They are demonstrations of part `finetune` that show a thought, drawn for each problem anew, the
-    same for every arm. Which examples a model happens to meet is then a part of what the intervals
-    over problems say is uncertain; one set for all problems would shift them together, unseen.
+    They are demonstrations of part `finetune` that show a thought; of options that are weighed,
+    what `examples` of the benchmark names, or problems of its own that are not asked. They are
+    drawn for each problem anew, the same for every arm. Which examples a model happens to meet is
+    then a part of what the intervals over problems say is uncertain; one set for all problems would
+    shift them together, unseen.
     """
 
     count: Count = Field(default=0, description="Examples per problem; 0: problems are asked bare.")

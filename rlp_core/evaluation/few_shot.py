@@ -8,7 +8,8 @@ Each problem is asked in three forms, with the same examples in each:
   delimiters; this is what people ask one to do (Wei et al. 2022, chain-of-thought prompting).
 
 Examples are demonstrations of a training part that show a thought, never a problem that is asked.
-They are drawn for each problem anew, by (seed, problem), the same for every arm.
+They are drawn for each problem anew, by (seed, problem), the same for every arm. Options that are
+weighed have examples of their own: `few_shot_options.py`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import Any, Protocol
 
-from rlp_core.data.records import Demonstration, Problem, content_key
+from rlp_core.data.records import Demonstration, Problem, Record, content_key
 from rlp_core.data.tokenizer import Codec
 from rlp_core.errors import ConfigError
 from rlp_core.evaluation.config import Shots
@@ -153,7 +154,15 @@ def prompt(
     return [*tokens, *codec.encode(question)]
 
 
-def fewer_examples(asked: Sequence[ShotProblem], shots: Shots) -> Loss:
+class WithExamples(Protocol):
+    """A problem, and what stands in front of it."""
+
+    @property
+    def examples(self) -> Sequence[Record]:
+        """In order."""
+
+
+def fewer_examples(asked: Sequence[WithExamples], shots: Shots) -> Loss:
     """How many problems are asked with fewer examples than were wanted."""
     return Loss(
         "fewer_shots",
@@ -188,20 +197,25 @@ def few_shot(evaluator: Evaluator, asked: Sequence[ShotProblem]) -> list[dict[st
     rows = []
     for i, one in enumerate(asked):
         mine = slice(i * many, (i + 1) * many)
-        row: dict[str, Any] = {
-            "id": one.problem.id,
-            "key": one.problem.key,
-            "benchmark": one.problem.benchmark,
-            "group": one.problem.group,
-            "cluster": one.problem.cluster or one.problem.key,
-            "examples": [demo.id for demo in one.examples],
-        }
+        row = of_problem(one.problem, one.examples)
         for form in FORMS:
             row[form] = [marked(answer, one.problem) for answer in answers[form][mine]]
             row[f"{form}_text"] = answers[form][i * many]
         row["work"] = evaluator.codec.decode(worked.tokens[i * many])
         rows.append(row)
     return rows
+
+
+def of_problem(problem: Problem, examples: Sequence[Record]) -> dict[str, Any]:
+    """What a row of `few_shot.jsonl` says of who is asked, and after what."""
+    return {
+        "id": problem.id,
+        "key": problem.key,
+        "benchmark": problem.benchmark,
+        "group": problem.group,
+        "cluster": problem.cluster or problem.key,
+        "examples": [one.id for one in examples],
+    }
 
 
 def answer_after_work(codec: Codec, tokens: Sequence[int], shots: Shots) -> str:

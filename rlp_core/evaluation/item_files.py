@@ -62,7 +62,7 @@ _FIELDS = {
         "tokens",
         "meta",
     ],
-    "few_shot": ["id", "key", "benchmark", "examples", *FORMS],
+    "few_shot": ["id", "key", "benchmark", "examples", ANSWERS],
     "controls": ["id", "key", "positions", "tokens", "bytes", "direct", *TRIED],
     "audit": ["id", "key", "positions", *OF_A_PLACE, *OF_A_THOUGHT],
     "swaps": ["id", "key", "group", "direct", "thinking"],
@@ -120,7 +120,8 @@ class ArmItems:
             at each thinking position log p of the token without and with each sampled thought.
         bias: per choice item the log-probability of each choice, without and with thoughts.
         few_shot: per problem 0/1 for every sampled answer after worked examples, by form of
-            asking; none where it was not measured.
+            asking; of weighed choices in the first form alone, and their log-probabilities; none
+            where it was not measured.
         controls: per document and thinking position the log-probability of the tokens that follow,
             without a thought, after each sampled one and after control thoughts; none where they
             were not measured.
@@ -200,8 +201,8 @@ def _check(row: Any, kind: str) -> None:
         if not all(row["thinking"]):
             raise ValueError("a position without thoughts")
         _finite([row["nll"], *row["direct"], *(x for many in row["thinking"] for x in many)])
-    if kind == "few_shot" and not all(row[form] for form in FORMS):
-        raise ValueError("a problem without answers after examples")
+    if kind == "few_shot":
+        _check_few_shot(row)
     if kind == "controls":
         lists = [row[name] for name in ("tokens", "bytes", "direct", *TRIED)]
         if any(len(values) != len(row["positions"]) for values in lists):
@@ -246,6 +247,15 @@ def _check_problem(row: Row) -> None:
     if weighed and any(len(values) != len(row["characters"]) for values in weighed):
         raise ValueError("log-probabilities and characters of choices differ in length")
     _finite(value for values in weighed for value in values)
+
+
+def _check_few_shot(row: Row) -> None:
+    weighed = row.get(f"logprob_{ANSWERS}")  # of weighed choices, which have one form
+    if not all(row.get(form) for form in (FORMS if weighed is None else (ANSWERS,))):
+        raise ValueError("a problem without answers after examples")
+    if weighed is not None and len(weighed) != len(row["characters"]):
+        raise ValueError("log-probabilities and characters of choices differ in length")
+    _finite(weighed or ())
 
 
 def _check_inspected(row: Row) -> None:

@@ -57,6 +57,8 @@ KIND_COLUMNS = {
     "acc_direct": "likeliest choice, direct",
     "acc_norm_thinking": "likeliest choice per character, thinking",
     "acc_norm_direct": "likeliest choice per character, direct",
+    "acc_few_shot": "likeliest choice, with examples",
+    "acc_norm_few_shot": "likeliest choice per character, with examples",
 }
 """What a benchmark's own table tells besides: of written answers, or of weighed choices."""
 

@@ -15,6 +15,13 @@ from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.evaluation.few_shot import ask, few_shot, fewer_examples, pool
 from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
+from rlp_core.evaluation.few_shot_options import (
+    Pools,
+    ask_options,
+    few_shot_options,
+    option_pools,
+    without_examples,
+)
 from rlp_core.evaluation.gate import REFERENCE
 from rlp_core.evaluation.inspection import inspected_rows, told
 from rlp_core.evaluation.losses import report
@@ -42,10 +49,11 @@ def run(context: StageContext) -> None:
         MissingInputError: a part, the model or a bias set is not there.
         DataError: too few of the records can be measured within the limits on tokens, or no
             control thought can be another text's.
-        ConfigError: too few demonstrations can be examples.
+        ConfigError: too few demonstrations, or examples that a benchmark names, can be examples.
     """
     params, settings = context.params, context.params.evaluate
-    all_problems = common.read_part(context, "problems", Problem)
+    given = common.read_part(context, "problems", Problem)
+    all_problems = [problem for problem in given if problem.role != "example"]
     all_documents = common.read_part(context, "heldout", Document)
     problems = draw_equally(all_problems, settings.problems, lambda p: p.benchmark)
     documents = draw_equally(all_documents, settings.heldout_documents, lambda d: d.source)
@@ -53,16 +61,19 @@ def run(context: StageContext) -> None:
         f"{context.arm}: {len(problems)} of {len(all_problems)} problems and {len(documents)} of "
         f"{len(all_documents)} held-out documents drawn"
     )
-    written = [p for p in problems if not is_weighed(p) and p.harness is None]
-    examples = []
-    if settings.shots.asked(context.arm) and written:
-        shown = common.read_part(context, EXAMPLE_PART, Demonstration)
-        examples = pool(shown, written, settings.shots, context.name)
-        if len(written) < len(problems):
+    written = [p for p in problems if not is_weighed(p) and p.role == "asked"]
+    weighed = [p for p in problems if is_weighed(p) and p.role == "asked"]
+    examples: list[Demonstration] = []
+    pools: Pools = {}
+    if settings.shots.asked(context.arm):
+        if written:
+            shown = common.read_part(context, EXAMPLE_PART, Demonstration)
+            examples = pool(shown, written, settings.shots, context.name)
+        pools = option_pools(weighed, given, settings.shots, context.name)
+        if bare := len(problems) - len(written) - len(weighed):
             print(
-                f"{context.arm}: {len(problems) - len(written)} problems have choices that are "
-                "weighed, or are of a task of lm-evaluation-harness with examples of its own, and "
-                "are not asked with examples"
+                f"{context.arm}: {bare} problems are of tasks of lm-evaluation-harness, whose "
+                "prompts bring their own examples, and are not asked with others"
             )
     items = load_items(settings.bias, params.seed, context.workspace.root)
     model, codec = common.open_model(context, context.arm)
@@ -77,8 +88,10 @@ def run(context: StageContext) -> None:
     )
     losses = evaluator.losses(problems, documents, items)
     asked = ask(evaluator, written, examples) if examples else []
-    if asked:
-        losses.append(fewer_examples(asked, settings.shots))
+    weighing = ask_options(evaluator, weighed, pools) if pools else []
+    losses += without_examples(pools, weighed, settings.shots)
+    if asked or weighing:
+        losses.append(fewer_examples([*asked, *weighing], settings.shots))
     changed: Asked = {}
     if settings.robustness.perturbations:
         changed = ask_perturbed(problems, settings, params.seed)
@@ -93,8 +106,11 @@ def run(context: StageContext) -> None:
         "heldout": evaluator.heldout(documents, places),
         "bias": evaluator.bias(items),
     }
-    if asked:
-        rows["few_shot"] = few_shot(evaluator, asked)
+    if asked or weighing:
+        made = few_shot(evaluator, asked) if asked else []
+        made += few_shot_options(evaluator, weighing) if weighing else []
+        order = {problem.id: place for place, problem in enumerate(problems)}
+        rows["few_shot"] = sorted(made, key=lambda row: order[row["id"]])
     if settings.controls:
         rows["controls"] = controls(evaluator, documents, places)
     left_out = 0

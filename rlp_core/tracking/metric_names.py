@@ -161,6 +161,7 @@ _EVALUATE = (
         "pass_at_1_{few_shot}/{set}", "eval/{set}/{few_shot}/pass_at_1", "with examples in front"
     ),
     MetricName("{answers}_{mode}", "eval/overall/{mode}/{answers}", "average of all benchmarks"),
+    MetricName("{answers}_few_shot", "eval/overall/few_shot/{answers}", "with examples in front"),
     MetricName("{thoughts}", "eval/overall/thinking/{thoughts}", "average of all benchmarks"),
     MetricName("shots", "eval/overall/few_shot/shots", "examples in front of a problem"),
     MetricName("{position}_{mode}", "eval/heldout/{mode}/{position}", "where thoughts are tried"),
@@ -178,6 +179,9 @@ _EVALUATE = (
     ),
     MetricName(
         "{answers}_{mode}/{set}", "eval/{set}/{mode}/{answers}", "of each benchmark or group"
+    ),
+    MetricName(
+        "{answers}_few_shot/{set}", "eval/{set}/few_shot/{answers}", "with examples in front"
     ),
     MetricName("{thoughts}/{set}", "eval/{set}/thinking/{thoughts}", "of each benchmark or group"),
     MetricName("shots/{set}", "eval/{set}/few_shot/shots", "of each benchmark or group"),

@@ -48,22 +48,91 @@ def tree(folders: dict[str, Path]) -> dict[str, Any]:
     return tree_of(folders)
 
 
-def test_weighed_choices_are_on_neither_side_of_what_examples_give(
-    folders: dict[str, Path], tree: dict[str, Any], tmp_path: Path
-) -> None:
-    """They are asked without examples: beside them the rest would not be paired."""
+CHOSEN = {"logprob_direct": [-1.0, -2.0], "logprob_thinking": [-1.0, -2.0], "right": 0}
+CHOSEN |= {"characters": [1, 1], "options": 2, "benchmark": "choices"}
+
+
+def with_choices(folders: dict[str, Path], root: Path, shown: int) -> dict[str, Path]:
+    """The same arms with 9 problems with weighed choices besides.
+
+    Bare, the base gets 2 of them and others 6; with examples, where there are any, all `shown`.
+    """
     made = {}
     for arm, folder in folders.items():
-        made[arm] = tmp_path / arm
+        made[arm] = root / arm
         shutil.copytree(folder, made[arm])
         rows = list(read_jsonl(folder / "problems.jsonl"))
-        chosen = {"logprob_direct": [-1.0, -2.0], "logprob_thinking": [-1.0, -2.0], "right": 0}
-        chosen |= {"characters": [1, 1], "options": 2, "benchmark": "choices"}
-        more = [row | chosen | {"id": f"c{i}", "key": f"c{i}"} for i, row in enumerate(rows[:9])]
+        more = []
+        for i, row in enumerate(rows[:9]):
+            right = int(i < (2 if arm == "base" else 6))
+            of = {"id": f"c{i}", "key": f"c{i}", "thinking": [right], "direct": [right]}
+            more.append(row | CHOSEN | of)
         write_jsonl(made[arm] / "problems.jsonl", [*rows, *more])
-    both = tree_of(made)
+        rows = list(read_jsonl(folder / "few_shot.jsonl"))
+        after = [
+            {key: row[key] for key in ("id", "key", "benchmark", "characters", "right")}
+            | {"examples": ["e1", "e2"], "few_shot": [int(i < shown)]}
+            | {"logprob_few_shot": [-1.0, -2.0] if i < shown else [-2.0, -1.0]}
+            for i, row in enumerate(more)
+        ]
+        write_jsonl(made[arm] / "few_shot.jsonl", [*rows, *(after if shown else [])])
+    return made
+
+
+def test_what_is_asked_without_examples_alone_is_on_neither_side(
+    folders: dict[str, Path], tree: dict[str, Any], tmp_path: Path
+) -> None:
+    """Beside them the rest would not be paired."""
+    both = tree_of(with_choices(folders, tmp_path, 0))
     assert both["few_shot"] == tree["few_shot"]
     assert both["chance"] == {"choices": 0.5}
+
+
+def test_weighed_choices_after_examples_are_compared_with_the_same_asked_bare(
+    folders: dict[str, Path], tree: dict[str, Any], tmp_path: Path
+) -> None:
+    made = tree_of(with_choices(folders, tmp_path, 5))
+    found, arms_of = made["few_shot"]["rlp"], made["arms"]
+    values = {name: found[f"{name}/choices"]["value"] for name in ("gain", "for_nothing", "left")}
+    expected = {"gain": 4 / 9, "for_nothing": 3 / 9, "left": 1 / 9}
+    assert values == pytest.approx(expected, abs=1e-6)
+    before = {name: of for name, of in tree["few_shot"]["rlp"].items() if "/" in name}
+    assert {name: found[name] for name in before} == before
+    for name, of in expected.items():  # each benchmark weighs the same
+        both = (before[f"{name}/arithmetic"]["value"] + of) / 2
+        assert found[name]["value"] == pytest.approx(both, abs=3e-6)
+    for metrics in arms_of.values():
+        for name in ("pass_at_1_few_shot", "pass_at_1_few_shot_best", "acc_few_shot"):
+            assert metrics[f"{name}/choices"]["value"] == pytest.approx(5 / 9, abs=1e-6)
+        assert "pass_at_1_few_shot_work/choices" not in metrics
+        assert metrics["pass_at_1_few_shot_work"] == metrics["pass_at_1_few_shot_work/arithmetic"]
+    shown = [
+        (tree["arms"]["base"][f"pass_at_1_{form}"]["value"] + 5 / 9) / 2
+        for form in item_files.FORMS
+    ]
+    best = arms_of["base"]["pass_at_1_few_shot_best"]["value"]
+    assert best == pytest.approx(max(shown), abs=3e-6)
+    headings, lines = tables.benchmark_tables(made, ARMS)["choices"]
+    assert "likeliest choice, with examples" in headings
+    assert "pass@1 with examples, thinking" not in headings
+    assert all(len(line.cells) == len(headings) for line in lines)
+    assert tables.markdown(made, ARMS)
+
+
+def test_choices_alone_have_examples_too(folders: dict[str, Path], tmp_path: Path) -> None:
+    made = with_choices(folders, tmp_path, 5)
+    for folder in made.values():
+        for name in ("problems", "few_shot"):
+            rows = [r for r in read_jsonl(folder / f"{name}.jsonl") if r["benchmark"] == "choices"]
+            (folder / f"{name}.jsonl").unlink()
+            write_jsonl(folder / f"{name}.jsonl", rows)
+    tree = tree_of(made)
+    assert tree["few_shot"]["rlp"]["for_nothing"]["value"] == pytest.approx(3 / 9, abs=1e-6)
+    assert "pass_at_1_few_shot_thinking" not in tree["arms"]["base"]
+    headings = tables.columns_of(tree)
+    assert {"pass_at_1_few_shot_best", "pass_at_1_few_shot"} <= set(headings)
+    assert "pass_at_1_few_shot_thinking" not in headings
+    assert verdicts.for_nothing(tree, "rlp", "base").sentence
 
 
 def test_every_arm_and_pair_has_them(tree: dict[str, Any]) -> None:
@@ -187,6 +256,9 @@ def test_the_best_of_three_is_chosen_in_every_resample() -> None:
     ("name", "field", "value", "word"),
     [
         ("few_shot", "few_shot_work", [], "without answers after examples"),
+        ("few_shot", "few_shot_work", None, "without answers after examples"),
+        ("few_shot", "logprob_few_shot", [-1.0], "characters of choices differ"),
+        ("few_shot", "logprob_few_shot", [-1.0, float("nan")], "not a finite number"),
         ("controls", "empty", [[0.0]], "differ in number"),
         ("controls", "bytes", [], "differ in length"),
         ("controls", "direct", [float("nan")], "finite"),
@@ -200,7 +272,7 @@ def test_malformed_rows_are_refused(
     arms.add_controls(folder, "rlp")
     path = folder / f"{name}.jsonl"
     rows = list(read_jsonl(path))
-    rows[3][field] = value
+    rows[3] |= {"characters": [1, 2], field: value}
     path.unlink()
     write_jsonl(path, rows)
     with pytest.raises(DataError, match=word):

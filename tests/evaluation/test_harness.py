@@ -14,6 +14,8 @@ from rlp_core.data import prepare as library
 from rlp_core.data.records import Problem
 from rlp_core.errors import ConfigError, DataError
 from rlp_core.evaluation import benchmarks, harness_marks
+from rlp_core.evaluation.config import Shots
+from rlp_core.evaluation.few_shot_options import shown
 from rlp_core.evaluation.problem_rows import problem_rows
 from rlp_core.files import read_jsonl
 from tests import models
@@ -127,6 +129,22 @@ def test_choices_are_asked_and_weighed_as_by_the_harness(
         assert row["logprob_direct"] == pytest.approx(theirs, abs=1e-3)
         assert row["right"] == sample["doc"]["right"]
         assert row["direct"] == [sample["acc"]]
+
+
+def test_examples_before_options_are_written_as_by_the_harness(tmp_path: Path) -> None:
+    """Its prompt with two examples is ours, of the same two, letter by letter."""
+    for name in ("bare", "shot"):
+        (tmp_path / name).mkdir()
+    asked = problems(tmp_path / "bare", CHOICES)
+    files = {"test": "sums.jsonl", "train": "sums.jsonl"}
+    task = CHOICES | {"training_split": "train", "fewshot_split": "train", "num_fewshot": 2}
+    task |= {"dataset_kwargs": {"data_files": files}, "fewshot_config": {"sampler": "first_n"}}
+    theirs = problems(tmp_path / "shot", task)
+    head = BARE.decode(shown(BARE, asked[:2], Shots()))
+    assert [one.weighed() for one in theirs] == [
+        [(head + context, text) for context, text in one.weighed()] for one in asked
+    ]
+    assert {one.role for one in [*asked, *theirs]} == {"bare"}
 
 
 def test_answers_are_asked_and_marked_as_by_the_harness(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS
 from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS
 from rlp_core.evaluation.inspection_config import Inspect
 from rlp_core.evaluation.reward_audit.config import RewardAudit
-from rlp_core.files import read_jsonl
+from rlp_core.files import read_jsonl, write_jsonl
 from rlp_core.params import Params
 from rlp_core.stage import StageContext
 from rlp_core.stages import base, evaluate, prepare
@@ -25,6 +26,7 @@ from rlp_core.tracking.lineage import stage_spec
 from rlp_core.tracking.metric_names import logged_as
 from rlp_core.workspace import Workspace
 from tests.evaluation.bias.test_suites import bbq_row, write
+from tests.evaluation.samples import choice_problem
 from tests.stages.admitted import admit
 from tests.stages.test_training import Tracker, params
 from tests.tracing import files_read, outside
@@ -221,6 +223,61 @@ def test_too_few_examples_are_told_before_any_work(workspace: Workspace) -> None
     of = settings(shots=Shots(count=1000, max_tokens=90))
     with pytest.raises(ConfigError, match="too few examples"):
         evaluate.run(context("evaluate@base", workspace, of))
+
+
+def options(number: int, **fields: Any) -> dict[str, Any]:
+    """A problem with weighed choices, as stage `prepare` writes it."""
+    made = choice_problem(f"o{number}", f"Q: {number}+1\nA:", ["1", "2", "3"], "2", **fields)
+    return made.model_dump()
+
+
+def test_options_are_asked_with_the_benchmarks_own_examples(
+    workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of `c` with those that it names, of `d` with others of its own; of `e` there are too few."""
+    shutil.copytree(workspace.validated, tmp_path / "data" / "validated")
+    for name in ("models", "sets"):
+        (tmp_path / name).symlink_to(workspace.root / name)
+    made = Workspace(tmp_path)
+    rows = [
+        *(row for row in read_jsonl(workspace.part("problems")) if row["id"].endswith("1")),
+        *(options(n) for n in range(2)),
+        *(options(n, role="example") for n in range(2, 6)),
+        *(options(n, benchmark="d") for n in range(10, 18)),
+        *(options(n, benchmark="e") for n in range(20, 23)),
+        *(options(n, benchmark="f", role="bare") for n in range(30, 33)),
+    ]
+    made.part("problems").unlink()
+    write_jsonl(made.part("problems"), rows)
+    items, plain = made.report("evaluate@base") / "items", settings(problems=10)
+    evaluate.run(context("evaluate@base", made, plain))
+    before = {path.name: path.read_bytes() for path in items.iterdir()}
+    bare = json.loads((items.parent / "metrics.json").read_text())
+    assert {"c", "d", "e", "f", "arithmetic"} == set(benchmarks_in(bare))
+    assert not any("few_shot" in name or "fewer" in name for name in bare)
+    of = settings(problems=10, shots=Shots(count=2, max_tokens=90))
+    capsys.readouterr()
+    evaluate.run(context("evaluate@base", made, of))
+    said = capsys.readouterr().out
+    assert {name: (items / name).read_bytes() for name in before} == before
+    metrics = json.loads((items.parent / "metrics.json").read_text())
+    assert {name: metrics[name] for name in bare} == bare
+    problems = [row["id"] for row in read_jsonl(items / "problems.jsonl")]
+    asked = item_files.read(items).few_shot
+    by_name = {row["benchmark"]: row for row in asked}
+    assert set(by_name) == {"arithmetic", "c", "d"}
+    assert [row["id"] for row in asked] == [i for i in problems if i in {r["id"] for r in asked}]
+    assert set(by_name["c"]["examples"]) <= {"o2", "o3", "o4", "o5"}
+    assert not set(by_name["d"]["examples"]) & set(problems)
+    for name in ("c", "d"):
+        assert len(by_name[name]["examples"]) == 2
+        assert {f"acc_few_shot/{name}", f"pass_at_1_few_shot/{name}"} <= set(metrics)
+        assert f"pass_at_1_few_shot_thinking/{name}" not in metrics
+    assert {n: metrics[f"fewer_examples/{n}"] for n in "cde"} == {"c": 0, "d": 0, "e": 2}
+    assert unnamed(metrics) == []
+    assert "2 of 2 problems of e are asked without examples: 1 others are at hand" in said
+    assert "2 problems are of tasks of lm-evaluation-harness" in said
+    assert f"10 of {len(rows) - 4} problems and" in said
 
 
 def test_sets_of_ones_own_are_dependencies_and_random_models_stand_beside_the_base(
