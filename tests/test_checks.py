@@ -298,3 +298,22 @@ def test_a_bias_set_that_cannot_be_read_is_told_before_any_work(tmp_path: Path) 
     (folder / "m.csv").write_text("a,b,c\nHe.,She.,x\n")
     checked(tmp_path, "evaluate.bias", bias)
     checked(tmp_path, "evaluate.bias", bias, data=False)
+
+
+def test_examples_of_a_benchmark_must_be_there_where_they_are_asked_for(tmp_path: Path) -> None:
+    described = {"title": "T", "description": "d", "licence": "MIT", "answer": "acc"}
+    source = {"kind": "files", "name": "n", "licence": "MIT", "pattern": "test.jsonl"}
+    mapping = {"prompt": "{q}", "choices": ["a", "b"], "answer": "{a}"}
+    described |= {"source": source | {"mapping": mapping}, "examples": {"pattern": "train.jsonl"}}
+    settings = TINY["evaluate"] | {"benchmarks": ["mine"]}
+    for folder in (settings["benchmark_folder"], TINY["prepare"]["folder"]):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / settings["benchmark_folder"] / "mine.yaml").write_text(yaml.safe_dump(described))
+    (tmp_path / TINY["prepare"]["folder"] / "test.jsonl").write_text('{"q": "q", "a": "b"}\n')
+    checked(tmp_path, "evaluate", settings)
+    shots = {"count": 2, "max_tokens": 90}
+    with pytest.raises(MissingInputError, match="no file matches") as caught:
+        checked(tmp_path, "evaluate", settings | {"shots": shots})
+    assert "'train.jsonl'" in caught.value.where
+    (tmp_path / TINY["prepare"]["folder"] / "train.jsonl").write_text('{"q": "r", "a": "a"}\n')
+    checked(tmp_path, "evaluate", settings | {"shots": shots})

@@ -194,7 +194,8 @@ def _sources(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "part": name,
-            "name": source.get("name", ""),
+            "name": source.get("name", "")
+            + (", examples" if source.get("role") == "example" else ""),
             "kind": source.get("kind", ""),
             "licence": source.get("licence", ""),
             "records": source.get("records", ""),

@@ -201,7 +201,8 @@ def _sources(
             name, kind, licence, records = (
                 fact(source, key, path) for key in ("name", "kind", "licence", "records")
             )
-            yield SourceFact(use, str(name), str(kind), str(licence), int(records))
+            shown = ", as worked examples" if source.get("role") == "example" else ""
+            yield SourceFact(f"{use}{shown}", str(name), str(kind), str(licence), int(records))
 
 
 def _training(workspace: Workspace, stage: str, settings: Mapping[str, Any]) -> TrainingFact:

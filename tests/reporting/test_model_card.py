@@ -162,3 +162,12 @@ def test_a_verdict_that_lacks_a_number_makes_no_card(
     }
     with pytest.raises(RlpError, match="lacks a fact"):
         card(context, verdict | {"results": {} if name == "results" else kept})
+
+
+def test_worked_examples_are_told_apart_and_those_that_are_absent_left_out() -> None:
+    of = {"name": "n", "kind": "files", "licence": "MIT", "records": 3}
+    example = of | {"role": "example"}
+    listed = [of, example, example | {"absent": True, "records": 0}]
+    manifest = {"parts": {"problems": {"sources": listed}}}
+    found = list(card_facts._sources(manifest, {"problems": "evaluation"}, Path("m.json")))
+    assert [one.use for one in found] == ["evaluation", "evaluation, as worked examples"]

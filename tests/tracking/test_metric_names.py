@@ -14,7 +14,7 @@ from mlflow.utils import validation
 from rlp_core.evaluation.abilities import GROUP, OF_A_BENCHMARK
 from rlp_core.evaluation.bias.scores import SCORES
 from rlp_core.evaluation.comparison import BEST_MODE, MEANINGS
-from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS
+from rlp_core.evaluation.few_shot_metrics import FEW_SHOT_DESCRIPTIONS, FEW_SHOT_KIND_DESCRIPTIONS
 from rlp_core.evaluation.perturbed_metrics import ROBUSTNESS_DESCRIPTIONS
 from rlp_core.evaluation.reward_audit.audit_metrics import AUDIT_DESCRIPTIONS
 from rlp_core.evaluation.reward_audit.rules import RULES
@@ -33,7 +33,15 @@ from rlp_core.workspace import BenchmarkGroup
 
 BENCHMARKS = [f"benchmark-{number}" for number in range(15)]
 OF_AN_ARM = sorted(MEANINGS.keys() - BEST_MODE.keys())
-OF_PROBLEMS = sorted({*OF_A_BENCHMARK, "maj_at_k_direct", "acc_thinking", *FEW_SHOT_DESCRIPTIONS})
+OF_PROBLEMS = sorted(
+    {
+        *OF_A_BENCHMARK,
+        "maj_at_k_direct",
+        "acc_thinking",
+        *FEW_SHOT_DESCRIPTIONS,
+        *FEW_SHOT_KIND_DESCRIPTIONS,
+    }
+)
 STAGES = ["prepare", "validate", "rlp", "evaluate@rlp", "compare", "promote", "of-another-version"]
 
 # Names as stages give them, put together from their parts in every way, sensible or not.
