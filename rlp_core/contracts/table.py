@@ -23,7 +23,7 @@ from rlp_core.contracts.steps import marked_steps, steps
 from rlp_core.contracts.suites import NEVER_EMPTY, PAYLOAD
 from rlp_core.data.records import Demonstration, Document, Problem, kind_of
 from rlp_core.environments import Environment
-from rlp_core.workspace import EVALUATION_PARTS
+from rlp_core.workspace import EVALUATION_PARTS, WEIGHED_RULES
 
 _NUMERIC = frozenset("0123456789-+$€£.,/% ")
 _NUMBER = re.compile(r"(?:[-+]?[$€£]?|[$€£][-+])(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?:/(\d+))? ?%?")
@@ -97,7 +97,10 @@ def build(
         },
     )
     if kind_of(part.name) is Problem:
-        answers = [row.text("answer").strip() for row in part.rows]
+        answers = [  # what is weighed is not written, and may be of any length
+            "" if row.text("rule") in WEIGHED_RULES else row.text("answer").strip()
+            for row in part.rows
+        ]
         table.columns["answer_lines"] = [answer.count("\n") + 1 for answer in answers]
         table.columns["answer_words"] = [texts.least_tokens(answer) for answer in answers]
     across = _across_rows(part, whole, evaluations, settings)

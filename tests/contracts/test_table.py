@@ -71,6 +71,16 @@ def test_what_an_answer_takes_at_least(answer: str, words: int, lines: int) -> N
     assert table.columns["answer_lines"] == [lines]
 
 
+@pytest.mark.parametrize(("rule", "words"), [("choice", 4), ("acc", 0), ("acc_norm", 0)])
+def test_what_is_weighed_takes_no_answer(rule: str, words: int) -> None:
+    """Of options that are weighed nothing is written, however long they are."""
+    options = ["a dog ran by", "a cat"]
+    row = record("problems", 1, answer=options[0], choices=options, rule=rule)
+    table = measured("problems", [row])
+    assert table.columns["answer_words"] == [words]
+    assert table.columns["answer_lines"] == [1]
+
+
 HOLDS: list[tuple[str, str, dict[str, Any]]] = [
     ("not_empty", "bootstrap", {"thought": ""}),
     ("surrogates", "rlp", {"text": "a whole pair 😀 here"}),
