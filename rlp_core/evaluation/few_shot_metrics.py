@@ -64,7 +64,7 @@ def in_each_form(rows: Sequence[Row], name: str) -> dict[str, list[Statistic]]:
     """
     made: dict[str, list[Statistic]] = {}
     for form in FORMS if rows else ():
-        given = [row.get(form, row[ANSWERS]) for row in rows]
+        given = [row[form if form in row else ANSWERS] for row in rows]
         told = told_by_benchmark(rows, {name: [sum(each) / len(each) for each in given]})
         for metric, statistic in told.items():
             made.setdefault(metric, []).append(statistic)
