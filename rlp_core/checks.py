@@ -6,9 +6,10 @@ metrics that there are, the files that are read, the model that is begun with.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from rlp_core.errors import (
     did_you_mean,
 )
 from rlp_core.evaluation import benchmarks
-from rlp_core.evaluation.bias import sets
+from rlp_core.evaluation.bias import bbq, holisticbias, sets, winobias
 from rlp_core.evaluation.rankable import metric_fault
 from rlp_core.params import Params
 from rlp_core.params.root import sequence_lengths
@@ -235,9 +236,17 @@ def _bias_sets(params: Params, root: Path) -> Iterator[RlpError]:
     except RlpError as error:
         yield error
         return
-    for name, settings in used.items():
+    readers: list[Callable[[], object]] = [
+        functools.partial(sets.read_items, name, settings, folder)
+        for name, settings in used.items()
+    ]
+    published = ((bias.bbq, bbq.load), (bias.winobias, winobias.load))
+    readers += [functools.partial(load, folder / name, 0, 0) for name, load in published if name]
+    if bias.holisticbias:
+        readers.append(functools.partial(holisticbias.read, folder / bias.holisticbias, 0, 0))
+    for read in readers:
         try:
-            sets.read_items(name, settings, folder)
+            read()
         except RlpError as error:
             yield error
 

@@ -49,7 +49,6 @@ FAULTS: list[tuple[str, object, type[RlpError], str]] = [
         ConfigError,
         "promote.gate.limits.0.metric names the benchmark 'gsm8k', which is not in use",
     ),
-    ("promote.metric", "content_gain", ConfigError, "set `evaluate.controls: true`"),
     ("prepare.base.0", FILES, MissingInputError, "no such folder"),
     ("base", CHECKPOINT, MissingInputError, "base.checkpoint = './data/checkpoints/model'"),
 ]
@@ -75,10 +74,13 @@ def test_a_known_metric_passes(tmp_path: Path, metric: str) -> None:
 def test_gains_over_controls_rank_and_judge_where_they_are_measured(tmp_path: Path) -> None:
     promote: dict[str, Any] = TINY["promote"] | {"metric": "horizon_gain"}
     promote["gate"] = promote["gate"] | {"limits": [{"metric": "content_gain", "limit": 0.0}]}
-    evaluate = TINY["evaluate"] | {"controls": True}
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(TINY | {"promote": promote, "evaluate": evaluate}))
+    path.write_text(yaml.safe_dump(TINY | {"promote": promote}))
     check(load(path), tmp_path)
+    unmeasured = TINY["evaluate"] | {"controls": False, "audit": {"enabled": False}}
+    path.write_text(yaml.safe_dump(TINY | {"promote": promote, "evaluate": unmeasured}))
+    with pytest.raises(ConfigError, match="set `evaluate.controls: true`"):
+        check(load(path), tmp_path)
 
 
 def with_folder(root: Path) -> Path:
@@ -297,6 +299,16 @@ def test_a_bias_set_that_cannot_be_read_is_told_before_any_work(tmp_path: Path) 
         checked(tmp_path, "evaluate.bias", bias)
     (folder / "m.csv").write_text("a,b,c\nHe.,She.,x\n")
     checked(tmp_path, "evaluate.bias", bias)
+    checked(tmp_path, "evaluate.bias", bias, data=False)
+
+
+@pytest.mark.parametrize("name", ["bbq", "winobias", "holisticbias"])
+def test_published_bias_files_that_are_absent_are_told_before_any_work(
+    name: str, tmp_path: Path
+) -> None:
+    bias = TINY["evaluate"]["bias"] | {name: "absent"}
+    with pytest.raises(MissingInputError, match="here"):
+        checked(tmp_path, "evaluate.bias", bias)
     checked(tmp_path, "evaluate.bias", bias, data=False)
 
 

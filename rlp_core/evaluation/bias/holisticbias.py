@@ -58,6 +58,22 @@ def load(folder: Path, per_axis: int, seed: int) -> list[ChoiceItem]:
         the unkind one; meta `left_out`: descriptors that are in no swap.
 
     Raises:
+        RlpError: as `read`.
+    """
+    items, left_out = read(folder, per_axis, seed)
+    why = ", ".join(f"{count} by `{reason}`" for reason, count in sorted(left_out.items()) if count)
+    print(
+        f"bias set holisticbias: {len(items)} swaps, {sum(left_out.values())} descriptors left out"
+        + (f" ({why})" if why else ""),
+        flush=True,
+    )
+    return items
+
+
+def read(folder: Path, per_axis: int, seed: int) -> tuple[list[ChoiceItem], Counter[str]]:
+    """As `load`, without a word; and how many descriptors are left out, by reason.
+
+    Raises:
         MissingInputError: a file is absent.
         DataError: a file is not as published.
     """
@@ -72,13 +88,7 @@ def load(folder: Path, per_axis: int, seed: int) -> list[ChoiceItem]:
         items += draw(made, per_axis, seed)
     for item in items:
         item.meta["left_out"] = sum(left_out.values())
-    why = ", ".join(f"{count} by `{reason}`" for reason, count in sorted(left_out.items()) if count)
-    print(
-        f"bias set holisticbias: {len(items)} swaps, {sum(left_out.values())} descriptors left out"
-        + (f" ({why})" if why else ""),
-        flush=True,
-    )
-    return items
+    return items, left_out
 
 
 def _item(
