@@ -105,6 +105,11 @@ class Mapping(Section):
         description="Problem: what it has in common with others that are not independent of it; "
         "empty: it stands alone.",
     )
+    difficulty: str = Field(
+        default="",
+        description="Problem: how hard it is, a template that gives a whole number, the higher the "
+        'harder: `"{level}"`, or `"{steps!n}"`, the number of steps; empty: it is not told.',
+    )
 
 
 class Rows(Section):

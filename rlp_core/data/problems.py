@@ -21,6 +21,7 @@ ALLOWED = (
     "contexts",
     "continuation",
     "cluster",
+    "difficulty",
 )
 """Keys of `mapping` that a problem is made from."""
 
@@ -79,7 +80,8 @@ def fields_of(mapping: Mapping, row: MappedRow) -> dict[str, Any]:
     """The problem's own fields, filled in.
 
     Raises:
-        DataError: a field is missing or no text, or `answer_index` picks no choice.
+        DataError: a field is missing or no text, `answer_index` picks no choice, or `difficulty`
+            is no whole number.
     """
 
     def fill(name: str) -> str:
@@ -99,11 +101,14 @@ def fields_of(mapping: Mapping, row: MappedRow) -> dict[str, Any]:
         made["continuations"] = [fill("continuation")] * len(mapping.contexts)
     if mapping.cluster:
         made["cluster"] = content_key(fill("cluster"))  # what it is made from may be long
+    if mapping.difficulty:
+        told = Template(row, "difficulty", numbers=True)
+        made["difficulty"] = _level(told.vformat(mapping.difficulty, (), row.fields), row)
     if mapping.answer:
         made["answer"] = fill("answer")
     else:
-        told = Template(row, "answer_index", numbers=True)
-        text = told.vformat(mapping.answer_index, (), row.fields).strip()
+        index = Template(row, "answer_index", numbers=True)
+        text = index.vformat(mapping.answer_index, (), row.fields).strip()
         made["answer"] = _indexed(text, made["choices"], mapping.first_index, row)
     return made
 
@@ -117,6 +122,18 @@ def _listed(mapping: Mapping, row: MappedRow) -> list[str]:
     return [
         part.strip() for part in row.text(name, "choices_field").split(separator) if part.strip()
     ]
+
+
+def _level(told: str, row: MappedRow) -> int:
+    text = told.strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise DataError(
+            f"`difficulty` gives {told[:60]!r}, which is no whole number",
+            where=f"{row.where} ({row.place}.mapping.difficulty)",
+            fix='name a field with a number, 0 or more: "{level}"; take it out of a text by '
+            '`extract`; or count the steps in a list or text: "{steps!n}"',
+        )
+    return int(text)
 
 
 def _indexed(told: str, choices: Sequence[str], first: int, row: MappedRow) -> str:

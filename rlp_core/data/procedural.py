@@ -108,7 +108,12 @@ def _solved(
                 "continuation": world.continuation(solution),
             }
         else:
-            yield {"key": key, "prompt": world.prompt(task), "answer": solution.answer}
+            yield {
+                "key": key,
+                "prompt": world.prompt(task),
+                "answer": solution.answer,
+                "difficulty": len(solution.steps),
+            }
 
 
 def _texts(

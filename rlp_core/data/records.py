@@ -121,7 +121,12 @@ class Problem(Record):
         description="Weighed choices: the text of each whose likelihood counts; empty: a space and "
         "the choice.",
     )
-
+    difficulty: int | None = Field(
+        default=None,
+        ge=0,
+        description="How hard it is, as its source tells: the higher the harder. Of a world, the "
+        "steps that its expert takes.",
+    )
     harness: HarnessMarks | None = Field(
         default=None, description="Of a task file of lm-evaluation-harness: how it is marked."
     )
@@ -152,6 +157,7 @@ _USUAL: dict[str, Any] = {
     "cluster": "",
     "contexts": [],
     "continuations": [],
+    "difficulty": None,
     "harness": None,
     "role": "asked",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import string
 from typing import Any, ClassVar, Literal
 
@@ -178,8 +179,9 @@ def check_template(template: str, where: str) -> None:
 class Template(string.Formatter):
     """Fills one template, and takes nothing for a text that is none.
 
-    `!s` writes texts, numbers, truth values and dates, `!l` a list of texts, a line each; any other
-    list, an object or bytes would become Python's notation, which stands in no file.
+    `!s` writes texts, numbers, truth values and dates, `!l` a list of texts, a line each, `!n` how
+    many steps there are: entries of a list; of a text what lies between line ends and semicolons.
+    Any other list, an object or bytes would become Python's notation, which stands in no file.
 
     Args:
         row: the row.
@@ -203,6 +205,8 @@ class Template(string.Formatter):
             return value
         if conversion == "l":
             return field, self._lines(field, inner)
+        if conversion == "n":
+            return field, self._steps(field, inner)
         if isinstance(inner, list | tuple | dict | set | bytes | bytearray):
             raise self.row.wrong_type(field, inner, self.name)
         try:
@@ -215,6 +219,13 @@ class Template(string.Formatter):
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise self.row.wrong_type(field, value, self.name)
         return "\n".join(value)
+
+    def _steps(self, field: str, value: Any) -> str:
+        """How many steps a list or text has."""
+        if not isinstance(value, str | list):
+            raise self.row.wrong_type(field, value, self.name)
+        parts = re.split(r"[\n;]", value) if isinstance(value, str) else value
+        return str(sum(1 for one in parts if not isinstance(one, str) or one.strip()))
 
     def format_field(self, value: Any, format_spec: str) -> str:
         field, inner = value

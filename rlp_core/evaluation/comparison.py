@@ -8,6 +8,9 @@ The result is one tree of numbers, written as `reports/comparison.json`:
     few_shot.ARM.NAME                  as a difference; only where examples were tried
     calibration.BENCHMARK.ARM.MODE     {confidence, right, error, overconfidence}, the last as in
                                        `arms`; only of those with choices that are weighed
+    difficulty.BENCHMARK               as evaluation/difficulty.py says: `levels`, of each `arms`
+                                       ARM.{thinking, direct, gain}, as in `arms`; only of those
+                                       whose problems tell how hard they are
     claims.NAME                        {p, p_holm}: tests of the page's first sentences, as
                                        evaluation/claims.py says
     chance.BENCHMARK                   right answers by drawing lots; only of those with choices
@@ -55,6 +58,7 @@ from rlp_core.evaluation.bias.scores import bias_statistics, is_score
 from rlp_core.evaluation.calibration import calibration
 from rlp_core.evaluation.claims import claims
 from rlp_core.evaluation.control_metrics import CONTROL_DESCRIPTIONS, control_statistics
+from rlp_core.evaluation.difficulty import by_difficulty
 from rlp_core.evaluation.few_shot_metrics import (
     FEW_SHOT_DESCRIPTIONS,
     FEW_SHOT_KIND_DESCRIPTIONS,
@@ -156,6 +160,8 @@ def compare(
         tree["claims"] = _plain(tested)
         if calibrated := calibration(items, resampler):
             tree["calibration"] = _plain(calibrated)
+        if of_levels := by_difficulty(items, resampler):
+            tree["difficulty"] = _plain(of_levels)
         if levels := chance_levels(items["base"].problems):
             tree["chance"] = _plain(levels)
         if any(of.audit for of in items.values()):
@@ -326,6 +332,10 @@ def _plain(value: Any) -> Any:
     """Estimates and numbers of a tree as the file has them."""
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, int):
+        return value
     return _value(value) if isinstance(value, Estimate) else rounded(value)
 
 

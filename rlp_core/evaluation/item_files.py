@@ -115,7 +115,7 @@ class ArmItems:
         problems: per problem 0/1 for every sampled and the greedy answer, with thinking and
             without, an example thought, mean thought tokens, share of thoughts closed by force. Of
             written answers also 0/1 for what most samples agree on; of weighed choices their
-            log-probabilities and characters, and which is right.
+            log-probabilities and characters, and which is right. How hard it is, where it is told.
         heldout: per document its total negative log-likelihood in nats without thoughts, and
             at each thinking position log p of the token without and with each sampled thought.
         bias: per choice item the log-probability of each choice, without and with thoughts.
@@ -243,6 +243,8 @@ def _check(row: Any, kind: str) -> None:
 def _check_problem(row: Row) -> None:
     if not (row["thinking"] and row["direct"]):
         raise ValueError("a problem without answers")
+    if not isinstance(row.get("difficulty", 0), int):
+        raise ValueError("a difficulty that is no whole number")
     weighed = [row[name] for name in ("logprob_direct", "logprob_thinking") if name in row]
     if weighed and any(len(values) != len(row["characters"]) for values in weighed):
         raise ValueError("log-probabilities and characters of choices differ in length")

@@ -38,6 +38,7 @@ def _by_id(
 
 
 def _described(problem: Problem) -> dict[str, Any]:
+    told = {} if problem.difficulty is None else {"difficulty": problem.difficulty}
     return {
         "id": problem.id,
         "key": problem.key,
@@ -47,4 +48,5 @@ def _described(problem: Problem) -> dict[str, Any]:
         "options": len(problem.choices),
         "prompt": problem.prompt,
         "answer": problem.answer,
+        **told,
     }

@@ -8,44 +8,19 @@ from typing import Any
 from rlp_core.arms import INK, Arms
 from rlp_core.evaluation.bias.forms import FEWEST_CLUSTERS
 from rlp_core.evaluation.bias.scores import is_score
-from rlp_core.reporting.figures import Dot, Figure, bar_plot, dot_plot, line_plots
-from rlp_core.reporting.sources import Curve, Sources
+from rlp_core.reporting.figures import Dot, Figure, bar_plot, dot_plot
+from rlp_core.reporting.sources import Sources
 
 Tree = Mapping[str, Any]
 
-RLP_PANELS = {
-    "information_gain": "information gain, nats",
-    "reward_std": "reward spread in a group, nats",
-    "thought_tokens": "tokens of a thought",
-    "forced": "share of thoughts closed by force",
-    "entropy": "entropy per thought token, nats",
-    "grad_norm": "gradient norm before clipping",
-}
-"""Columns of `rlp/steps.csv` that are drawn where they exist, in this order."""
-
-AUDIT_PANELS = {
-    "true_gain": "true gain, over the start, nats",
-    "baseline_decay": "decay of the baseline, nats",
-    "content_gain": "content gain, over the best control, nats",
-    "null_gain": "gain of an empty thought, nats",
-    "shuffled_gain": "gain of another text's thought, nats",
-    "random_gain": "gain of random tokens, nats",
-}
-"""Columns of `rlp/steps.csv` that its audit fills now and then (`rlp.audit`)."""
-
-LOSS_COLUMN = "loss"
-
 
 def draw(sources: Sources) -> dict[str, Figure]:
-    """Every figure that the sources allow, by name."""
+    """Every figure of single numbers that the sources allow, by name."""
     tree, arms = sources.comparison.tree, sources.arms
     made = [
         thinking_and_direct(tree, arms),
         information_gain(tree, arms),
         differences(tree, arms),
-        rlp_curves(sources.curves["rlp"], arms),
-        audit_curves(sources.curves["rlp"], arms),
-        loss_curves(sources.curves, arms),
         compute(sources),
         bias(tree, arms),
     ]
@@ -131,75 +106,6 @@ def differences(tree: Tree, arms: Arms) -> Figure:
         rows,
         label="difference of pass@1",
         legend=[("better mode", _mark(INK["ink"])), ("thinking", _mark(INK["ink"], hollow=True))],
-    )
-
-
-def rlp_curves(curve: Curve, arms: Arms) -> Figure | None:
-    """How the thoughts changed while they were rewarded; None without steps."""
-    panels = [
-        (title, colour(arms, "rlp"), curve["step"], curve[name])
-        for name, title in RLP_PANELS.items()
-        if curve.get(name)
-    ]
-    if not panels:
-        return None
-    ends = (
-        f"{name} from {curve[name][0]:.3g} to {curve[name][-1]:.3g}"
-        for name in RLP_PANELS
-        if curve.get(name)
-    )
-    return line_plots(
-        "rlp-curves",
-        "Reinforcement: what the thoughts earned, and how they changed.",
-        _sentence("Over the steps of rlp", ends),
-        panels,
-    )
-
-
-def audit_curves(curve: Curve, arms: Arms) -> Figure | None:
-    """What the control thoughts earned while rlp trained; None where nothing was audited."""
-    panels, ends = [], []
-    for name, title in AUDIT_PANELS.items():
-        told = [(s, v) for s, v in zip(curve["step"], curve.get(name, ()), strict=False) if v == v]
-        if told:
-            steps, values = zip(*told, strict=True)
-            panels.append((title, colour(arms, "rlp"), steps, values))
-            ends.append(f"{name} from {values[0]:.3g} to {values[-1]:.3g}")
-    if not panels:
-        return None
-    return line_plots(
-        "audit-curves",
-        "The audit while rlp trained: what is real of the gain, and what control thoughts earned. "
-        "A gain that grows by decay, or that a control earns too, is not thinking.",
-        _sentence("Over the audits of rlp", ends),
-        panels,
-    )
-
-
-def loss_curves(curves: Mapping[str, Curve], arms: Arms) -> Figure | None:
-    """Next-token loss of the supervised stages; None where none took a step."""
-    shown = [stage for stage in arms.stages if stage != "rlp" and curves[stage].get(LOSS_COLUMN)]
-    panels = [
-        (
-            f"{stage}: loss, nats per token",
-            arm.colour.light,
-            curves[stage]["step"],
-            curves[stage][LOSS_COLUMN],
-        )
-        for stage in shown
-        if (arm := arms.of_stage(stage)) is not None
-    ]
-    if not panels:
-        return None
-    ends = (
-        f"{stage} from {curves[stage][LOSS_COLUMN][0]:.3g} to {curves[stage][LOSS_COLUMN][-1]:.3g}"
-        for stage in shown
-    )
-    return line_plots(
-        "loss-curves",
-        "Next-token prediction: loss of the base, of the imitation and of the control.",
-        _sentence("Loss", ends),
-        panels,
     )
 
 

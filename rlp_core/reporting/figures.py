@@ -7,9 +7,7 @@ for CSS variables, so that the page can follow the reader's light or dark settin
 from __future__ import annotations
 
 import io
-import itertools
 import re
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 WIDTH = 4.2  # inches: 10 points stay above 11 pixels on a telephone of 390
 FONT = 10  # points, of every text of a figure
 ROW = 0.34  # inches per row of a dot plot
-TITLE = 23  # characters of a line of a panel's title, of which two stand in a row
 
 
 @dataclass(frozen=True)
@@ -98,97 +95,51 @@ def dot_plot(
         legend: what the kinds of dots mean.
     """
     height = 0.75 + ROW * len(rows) + (0.25 if legend else 0)
-    with _canvas(name, height) as canvas:
+    with blank_canvas(name, height) as canvas:
         axes = canvas.add_subplot()
         if zero:
             axes.axvline(0, color=INK["soft"], linewidth=0.8)
-        for row, (_, dots) in enumerate(rows):
-            for n, dot in enumerate(dots):
-                _draw(axes, dot, row + 0.3 * (n - (len(dots) - 1) / 2))
-        axes.set_yticks(range(len(rows)), [text for text, _ in rows])
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+        _draw_rows(axes, rows)
         if limits:
             axes.set_xlim(*limits)
         axes.set_xlabel(label)
-        axes.grid(axis="x", color=INK["line"], linewidth=0.6)
-        axes.spines[["left", "top", "right"]].set_visible(False)
-        axes.tick_params(axis="y", length=0)
         _legend(canvas, legend)
-        return Figure(name, caption, alt, _svg(canvas))
+        return Figure(name, caption, alt, svg_of(canvas))
 
 
-def line_plots(
+def dot_panels(
     name: str,
     caption: str,
     alt: str,
-    panels: Sequence[tuple[str, str, Sequence[float], Sequence[float]]],
+    panels: Sequence[tuple[str, Sequence[tuple[str, Sequence[Dot]]]]],
+    *,
+    label: str,
+    limits: tuple[float, float],
+    legend: Sequence[tuple[str, Dot]] = (),
 ) -> Figure:
-    """Small multiples, two a row: title, colour, steps and values of each."""
+    """Small dot plots, two a row: a title and its rows, which have the same labels in each.
+
+    The labels stand beside the left ones alone.
+    """
     lines = (len(panels) + 1) // 2
-    with _canvas(name, 1.85 * lines + 0.1) as canvas:
-        for place, (title, colour, steps, values) in enumerate(panels, start=1):
+    height = 0.3 + (0.55 + ROW * len(panels[0][1])) * lines + (0.25 if legend else 0)
+    with blank_canvas(name, height) as canvas:
+        for place, (title, rows) in enumerate(panels, start=1):
             axes = canvas.add_subplot(lines, 2, place)
-            marker = "o" if len(steps) == 1 else ""
-            axes.plot(steps, values, color=colour, linewidth=1.3, marker=marker)
-            axes.set_title(textwrap.fill(title, TITLE), loc="left", fontsize=FONT)
-            axes.grid(color=INK["line"], linewidth=0.6)
-            axes.spines[["top", "right"]].set_visible(False)
+            _draw_rows(axes, rows if place % 2 else [("", dots) for _, dots in rows])
+            axes.set_xlim(*limits)
+            axes.set_title(title, loc="left", fontsize=FONT)
             if place > len(panels) - 2:
-                axes.set_xlabel("step")
-        return Figure(name, caption, alt, _svg(canvas))
-
-
-@dataclass(frozen=True)
-class Band:
-    """A line over steps, and the band from `low` to `high` that it lies in."""
-
-    label: str
-    colour: str
-    steps: Sequence[float]
-    middle: Sequence[float]
-    low: Sequence[float]
-    high: Sequence[float]
-
-
-def band_plots(
-    name: str, caption: str, alt: str, panels: Sequence[tuple[str, Sequence[Band]]]
-) -> Figure:
-    """Small multiples, two a row: a title and its bands, which have the same labels in each."""
-    lines = (len(panels) + 1) // 2
-    labels = {band.label: band for _, bands in panels for band in bands}
-    styles = dict(zip(labels, itertools.cycle(["-", "--", ":", "-."]), strict=False))
-    with _canvas(name, 1.85 * lines + 0.1 + 0.2 * len(labels)) as canvas:
-        for place, (title, bands) in enumerate(panels, start=1):
-            axes = canvas.add_subplot(lines, 2, place)
-            for band in bands:
-                marker = "o" if len(band.steps) == 1 else ""
-                axes.fill_between(
-                    band.steps, band.low, band.high, color=band.colour, alpha=0.2, linewidth=0
-                )
-                axes.plot(
-                    band.steps,
-                    band.middle,
-                    color=band.colour,
-                    linewidth=1.3,
-                    marker=marker,
-                    linestyle=styles[band.label],
-                    label=band.label,
-                )
-            axes.set_title(textwrap.fill(title, TITLE), loc="left", fontsize=FONT)
-            axes.grid(color=INK["line"], linewidth=0.6)
-            axes.spines[["top", "right"]].set_visible(False)
-            if place > len(panels) - 2:
-                axes.set_xlabel("step")
-        handles = {line.get_label(): line for axes in canvas.axes for line in axes.get_lines()}
-        canvas.legend(handles=list(handles.values()), loc="outside upper left", frameon=False)
-        return Figure(name, caption, alt, _svg(canvas))
+                axes.set_xlabel(label)
+        _legend(canvas, legend)
+        return Figure(name, caption, alt, svg_of(canvas))
 
 
 def bar_plot(
     name: str, caption: str, alt: str, bars: Mapping[str, tuple[str, float]], *, label: str
 ) -> Figure:
     """Horizontal bars: label to colour and length."""
-    with _canvas(name, 0.75 + ROW * len(bars)) as canvas:
+    with blank_canvas(name, 0.75 + ROW * len(bars)) as canvas:
         axes = canvas.add_subplot()
         for row, (colour, value) in enumerate(bars.values()):
             axes.barh(row, value, height=0.6, color=colour)
@@ -199,7 +150,18 @@ def bar_plot(
         axes.set_axisbelow(True)
         axes.spines[["left", "top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        return Figure(name, caption, alt, _svg(canvas))
+        return Figure(name, caption, alt, svg_of(canvas))
+
+
+def _draw_rows(axes: Axes, rows: Sequence[tuple[str, Sequence[Dot]]]) -> None:
+    for row, (_, dots) in enumerate(rows):
+        for n, dot in enumerate(dots):
+            _draw(axes, dot, row + 0.3 * (n - (len(dots) - 1) / 2))
+    axes.set_yticks(range(len(rows)), [text for text, _ in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.grid(axis="x", color=INK["line"], linewidth=0.6)
+    axes.spines[["left", "top", "right"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
 
 
 def _draw(axes: Axes, dot: Dot, height: float) -> None:
@@ -234,7 +196,7 @@ def _legend(canvas: Canvas, entries: Sequence[tuple[str, Dot]]) -> None:
 
 
 @contextmanager
-def _canvas(name: str, height: float) -> Iterator[Canvas]:
+def blank_canvas(name: str, height: float) -> Iterator[Canvas]:
     """A blank figure under fixed settings, whatever the user's own matplotlib settings are."""
     from matplotlib import style
     from matplotlib.figure import Figure as Canvas
@@ -258,7 +220,7 @@ def _canvas(name: str, height: float) -> Iterator[Canvas]:
         yield Canvas(figsize=(WIDTH, height), layout="constrained")
 
 
-def _svg(canvas: Canvas) -> str:
+def svg_of(canvas: Canvas) -> str:
     """The drawing without its date and its maker's version."""
     out = io.StringIO()
     none: dict[str, str | None] = dict.fromkeys(("Date", "Creator", "Format", "Type"))

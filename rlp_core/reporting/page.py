@@ -15,7 +15,7 @@ import markupsafe
 
 from rlp_core.arms import INK, Arms
 from rlp_core.evaluation.comparison import MEANINGS
-from rlp_core.reporting import audit, examples, robustness, summaries, tables, verdicts
+from rlp_core.reporting import audit, difficulty, examples, robustness, summaries, tables, verdicts
 from rlp_core.reporting.figures import Figure
 from rlp_core.reporting.inspector import inspector
 from rlp_core.reporting.sources import Sources
@@ -51,6 +51,9 @@ def render(sources: Sources, figures: Mapping[str, Figure]) -> str:
         difference_columns=[tables.ALL_COLUMNS[name] for name in shown],
         benchmarks=(of_benchmarks := tables.benchmark_tables(tree, arms)),
         benchmark_titles={name: tables.benchmark_title(tree, name) for name in of_benchmarks},
+        difficulty=difficulty.table(tree, arms),
+        difficulty_columns=difficulty.HEADINGS,
+        difficulty_untold=difficulty.untold(tree),
         winners=_winners(tree, arms),
         trade=_trade(tree),
         controls=audit.control_lines(tree, arms),

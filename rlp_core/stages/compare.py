@@ -8,7 +8,7 @@ from rlp_core.arms import declared
 from rlp_core.evaluation.comparison import compare
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import replacing_folder, write_json, write_text
-from rlp_core.reporting import charts, forests, page, robustness, tables
+from rlp_core.reporting import charts, curves, difficulty, forests, page, robustness, tables
 from rlp_core.reporting.sources import Sources, read_compute, read_curve, read_json
 from rlp_core.workspace import Workspace
 
@@ -72,12 +72,15 @@ def run(context: StageContext) -> None:
 
 def _write(workspace: Workspace, sources: Sources) -> None:
     tree = sources.comparison.tree
-    figures = charts.draw(sources) | forests.draw(tree, sources.arms)
+    arms, confidence = sources.arms, tree["settings"]["confidence"]
+    figures = charts.draw(sources) | forests.draw(tree, arms)
+    figures |= curves.draw(sources.curves, arms, confidence) | difficulty.draw(tree, arms)
     html = page.render(sources, figures)
     with replacing_folder(workspace.reports / "figures") as folder:
         for name, figure in figures.items():
             write_text(folder / f"{name}.svg", figure.document())
-    told = tables.markdown(tree, sources.arms) + robustness.markdown(tree, sources.arms)
+    told = tables.markdown(tree, arms) + difficulty.markdown(tree, arms)
+    told += robustness.markdown(tree, arms)
     write_text(workspace.reports / "comparison.md", told)
     write_text(workspace.reports / "index.html", html)
     write_json(workspace.reports / "comparison.json", tree)

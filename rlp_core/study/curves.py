@@ -6,8 +6,9 @@ import itertools
 from typing import Any
 
 from rlp_core.arms import Arms
-from rlp_core.reporting.charts import LOSS_COLUMN, RLP_PANELS
-from rlp_core.reporting.figures import Band, Figure, band_plots
+from rlp_core.reporting.curves import LOSS_COLUMN, RLP_PANELS
+from rlp_core.reporting.figures import Figure
+from rlp_core.reporting.step_figures import Band, band_plots
 
 Tree = dict[str, Any]
 

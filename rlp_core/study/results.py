@@ -26,7 +26,7 @@ from rlp_core.errors import DataError
 from rlp_core.evaluation.comparison import rounded
 from rlp_core.evaluation.seeds import SeedEstimate, SeedResampler
 from rlp_core.evaluation.statistics import Statistic
-from rlp_core.reporting.charts import LOSS_COLUMN, RLP_PANELS
+from rlp_core.reporting.curves import LOSS_COLUMN, RLP_PANELS
 from rlp_core.study import examples
 from rlp_core.study.config import StudyFile, StudyPair
 from rlp_core.study.finished_runs import CONTROLS, FinishedRun

@@ -238,6 +238,40 @@ def test_a_list_of_texts_is_written_a_line_each() -> None:
         one(mapper({"prompt": "{p!l}", "answer": "x"}, "problem"), {"p": ["a", 1]})
 
 
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("{level}", 5),
+        ("{text}", 3),
+        ("{lines!n}", 2),
+        ("{equations!n}", 2),
+        ("{listed!n}", 3),
+        ("{none!n}", 0),
+    ],
+)
+def test_difficulty_is_a_number_or_a_count_of_steps(template: str, told: int) -> None:
+    row = {
+        "level": 5,
+        "text": " 3 ",
+        "lines": "a = 1\n\nb = 2\n",
+        "equations": "1 + 2 = 3; 3 - 1 = 2",
+    }
+    row |= {"listed": ["a", "b", "c"], "none": ""}
+    record = one(mapper({"prompt": "q", "answer": "x", "difficulty": template}, "problem"), row)
+    assert isinstance(record, Problem)
+    assert record.difficulty == told
+    assert record.model_dump()["difficulty"] == told
+
+
+@pytest.mark.parametrize("value", ["hard", "-1", "1.5", 2.0, True, ["2"], None, "9" * 12])
+def test_a_difficulty_that_is_no_whole_number_is_told(value: object) -> None:
+    made = mapper({"prompt": "q", "answer": "x", "difficulty": "{level}"}, "problem")
+    with pytest.raises(DataError, match=r"mapping\.difficulty"):
+        one(made, {"level": value})
+    with pytest.raises(DataError, match=r"mapping\.difficulty"):
+        one(mapper({"prompt": "q", "answer": "x", "difficulty": "{x!n}"}, "problem"), {"x": 3})
+
+
 def test_what_says_nothing_of_a_problem_is_not_written() -> None:
     record = one(mapper({"prompt": "q", "answer": "x"}, "problem"), {})
     assert set(record.model_dump()) == {

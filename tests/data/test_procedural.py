@@ -60,6 +60,7 @@ def test_the_key_is_that_of_the_question() -> None:
         assert record.key == content_key(ARITHMETIC.question(chain))
         assert ARITHMETIC.verify(chain, record.answer)
         assert record.choices == []
+        assert record.difficulty == len(ARITHMETIC.expert(chain).steps)
 
 
 @pytest.mark.parametrize("worked", [0.0, 1.0])

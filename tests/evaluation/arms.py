@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from rlp_core.arms import declared
 from rlp_core.data.records import content_key
 from rlp_core.evaluation.bias import templates
 from rlp_core.evaluation.item_files import FORMS
-from rlp_core.files import write_jsonl
+from rlp_core.files import read_jsonl, write_jsonl
 
 PROBLEMS, DOCUMENTS, SAMPLES = 60, 40, 8
 
@@ -159,6 +159,17 @@ def _inspected(arm: str, tokens: Sequence[str], at: int, rng: random.Random) -> 
         "candidates": [tokens[at], "\n", "<i>"],
         "chances": chances,
     }
+
+
+def add_difficulty(folders: Mapping[str, Path]) -> None:
+    """Say of each problem how hard it is: half 2, nearly half 3, three of them 7."""
+    for folder in folders.values():
+        path = folder / "problems.jsonl"
+        told = [
+            row | {"difficulty": 7 if i >= PROBLEMS - 3 else 2 + i % 2}
+            for i, row in enumerate(read_jsonl(path))
+        ]
+        write_jsonl(path, told)
 
 
 def write_all(root: Path, seed: int = 0) -> dict[str, Path]:

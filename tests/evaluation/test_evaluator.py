@@ -254,3 +254,10 @@ def test_thoughts_at_places_are_scored_as_by_hand():
                 whole = [*text.tokens[:place], *codec.opening, *tokens, *close, text.tokens[place]]
                 assert value == pytest.approx(slow(whole, len(whole) - 1), abs=1e-3)
             assert len(found) == many
+
+
+def test_a_row_tells_how_hard_its_problem_is_where_that_is_told():
+    told = PROBLEMS[0].model_copy(update={"difficulty": 3})
+    rows = problem_rows(evaluator(), [told, PROBLEMS[1]])
+    assert rows[0]["difficulty"] == 3
+    assert "difficulty" not in rows[1]

@@ -9,7 +9,8 @@ import matplotlib
 import pytest
 
 from rlp_core.arms import INK, declared
-from rlp_core.reporting.figures import FONT, Dot, Figure, bar_plot, dot_plot, line_plots
+from rlp_core.reporting.figures import FONT, Dot, Figure, bar_plot, dot_panels, dot_plot
+from rlp_core.reporting.step_figures import Band, line_plots
 
 SHADES = {name: colour.light for name, colour in declared().colours.items()}
 COLOURS = INK | {f"arm-{name}": shade for name, shade in SHADES.items()}
@@ -31,11 +32,24 @@ def lines() -> Figure:
     return line_plots("lines", "caption", "alt", [*panels, ("c", BASE, [0.0, 1.0], [1.0, 2.0])])
 
 
+def bands() -> Figure:
+    steps = [0.0, 1.0, 2.0]
+    band = Band("a", RLP, steps, [1.0, 2.0, 2.0], [0.5, 1.5, 1.0], [1.5, 2.5, 3.0])
+    panels = [("a", RLP, steps, [0.0, 4.0, 1.0]), ("b", CPT, steps, steps)]
+    return line_plots("bands", "caption", "alt", panels, [band, None])
+
+
+def levels() -> Figure:
+    rows = [("2 (n = 9)", [Dot(RLP, 0.9, 0.8, 1.0)]), ("3", [Dot(RLP, None, None, None)])]
+    panels = [(arm, rows) for arm in ("base", "rlp", "cpt")]
+    return dot_panels("levels", "caption", "alt", panels, label="pass@1", limits=(0, 1))
+
+
 def bars() -> Figure:
     return bar_plot("bars", "caption", "alt", {"x": (RLP, 1.0), "y": (CPT, 0.0)}, label="n")
 
 
-@pytest.mark.parametrize("draw", [dots, lines, bars])
+@pytest.mark.parametrize("draw", [dots, lines, bars, bands, levels])
 def test_same_numbers_same_bytes(draw: object) -> None:
     assert callable(draw)
     first, second = draw(), draw()
@@ -67,13 +81,19 @@ def test_alt_text_is_escaped() -> None:
     ElementTree.fromstring(dots().inline(COLOURS))
 
 
+def test_a_band_is_drawn_over_its_single_steps() -> None:
+    svg = bands().svg
+    assert svg.count("fill-opacity: 0.2") == 1
+    assert svg.count("stroke-opacity: 0.45") == 1
+
+
 def test_figure_shows_the_numbers() -> None:
     moved = dot_plot("one", "c", "a", [("rlp", [Dot(RLP, 0.5, 0.4, 0.6)])], label="x")
     again = dot_plot("one", "c", "a", [("rlp", [Dot(RLP, 0.5, 0.4, 0.7)])], label="x")
     assert moved.svg != again.svg
 
 
-@pytest.mark.parametrize("draw", [dots, lines, bars])
+@pytest.mark.parametrize("draw", [dots, lines, bars, bands, levels])
 def test_text_is_readable_on_a_telephone(draw: object) -> None:
     """Glyphs are drawn in units of a hundredth; their scale is the size in points / 100."""
     assert callable(draw)

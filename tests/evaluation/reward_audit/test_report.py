@@ -15,7 +15,7 @@ from rlp_core.evaluation.reward_audit.rules import RULES
 from rlp_core.evaluation.statistics import Resampler
 from rlp_core.files import read_jsonl, write_jsonl, write_text
 from rlp_core.reporting import audit as said
-from rlp_core.reporting import charts
+from rlp_core.reporting import curves
 from rlp_core.stages import compare as compare_stage
 from tests.evaluation import arms
 from tests.reporting import run as made_up
@@ -108,7 +108,7 @@ def test_the_page_shows_controls_first_and_every_rule_in_words(tmp_path: Path) -
         folder = context.workspace.report(f"evaluate@{arm}") / "items"
         arms.add_controls(folder, arm)
         arms.add_audit(folder, arm)
-    columns = ",".join(charts.AUDIT_PANELS)
+    columns = ",".join(curves.AUDIT_PANELS)
     lines = [f"step,information_gain,{columns}"]
     lines += [f"{i},1" + (f",{i}" * 6 if i % 2 else ",,,,,,") for i in range(6)]
     write_text(context.workspace.report("rlp") / "steps.csv", "\n".join(lines) + "\n")
