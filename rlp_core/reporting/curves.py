@@ -163,12 +163,12 @@ def _words(windows: Sequence[int], panels: int, every: int, confidence: float) -
     if not windows:
         return f" Single steps; with {few} there is no band."
     widths = " to ".join(str(width) for width in sorted({min(windows), max(windows)}))
-    thin = "single steps" if every == 1 else f"single steps, of long curves every {every}th"
+    thin = "single steps" if every == 1 else f"single steps, of long curves one in {every}"
     without = f" Curves of {few} have none." if len(windows) < panels else ""
     return (
-        f" Thin: {thin}; thick: their mean over {widths} steps, in its {confidence:.0%} band of "
-        "batch means: where that mean would lie had this run met other texts and thoughts on its "
-        f"way. It says nothing about another seed.{without}"
+        f" Thin: {thin}; thick: their mean over {widths} steps (fewer at the ends), in its "
+        f"{confidence:.0%} band of batch means: where that mean would lie had this run met other "
+        f"texts and thoughts on its way. It says nothing about another seed.{without}"
     )
 
 

@@ -113,7 +113,6 @@ def _figure(benchmark: str, levels: list[Tree], arms: Arms) -> Figure:
         f"Pass@1 by difficulty: {'; '.join(said)}.{left_out}",
         panels,
         label="pass@1",
-        limits=(-0.04, 1.04),
         legend=(
             ("with thinking", Dot(INK["ink"], 0.0, None, None)),
             ("without", Dot(INK["direct"], 0.0, None, None)),

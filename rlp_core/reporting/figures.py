@@ -114,10 +114,9 @@ def dot_panels(
     panels: Sequence[tuple[str, Sequence[tuple[str, Sequence[Dot]]]]],
     *,
     label: str,
-    limits: tuple[float, float],
     legend: Sequence[tuple[str, Dot]] = (),
 ) -> Figure:
-    """Small dot plots, two a row: a title and its rows, which have the same labels in each.
+    """Small dot plots of shares, two a row: a title and its rows, with the same labels in each.
 
     The labels stand beside the left ones alone.
     """
@@ -127,7 +126,8 @@ def dot_panels(
         for place, (title, rows) in enumerate(panels, start=1):
             axes = canvas.add_subplot(lines, 2, place)
             _draw_rows(axes, rows if place % 2 else [("", dots) for _, dots in rows])
-            axes.set_xlim(*limits)
+            axes.set_xlim(-0.04, 1.04)
+            axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])  # short: two panels meet here
             axes.set_title(title, loc="left", fontsize=FONT)
             if place > len(panels) - 2:
                 axes.set_xlabel(label)

@@ -27,7 +27,7 @@ RESAMPLER = Resampler(seed=1, resamples=500)
 def row(name: int, difficulty: int | None, thinking: float, **more: Any) -> dict[str, Any]:
     """A problem asked ten times in each mode; without thinking one in five answers is right."""
     right = round(10 * thinking)
-    made = {"id": f"p{name}", "key": f"p{name}", "benchmark": "zebras"}
+    made: dict[str, Any] = {"id": f"p{name}", "key": f"p{name}", "benchmark": "zebras"}
     made |= {"thinking": [1] * right + [0] * (10 - right), "direct": [1, 1] + [0] * 8}
     return made | ({} if difficulty is None else {"difficulty": difficulty}) | more
 

@@ -6,6 +6,7 @@ import random
 
 from rlp_core.arms import declared
 from rlp_core.reporting import curves
+from rlp_core.reporting.figures import Figure
 
 ARMS = declared()
 STAGES = ("base", "bootstrap", "cpt")
@@ -25,7 +26,7 @@ def losses(steps: int) -> dict[str, list[float]]:
     return {"step": [float(i) for i in range(steps)], "loss": [rng.random() for _ in range(steps)]}
 
 
-def drawn(steps: int) -> dict[str, curves.Figure]:
+def drawn(steps: int) -> dict[str, Figure]:
     of = {"rlp": rewards(steps)} | {stage: losses(steps) for stage in STAGES}
     return curves.draw(of, ARMS, 0.9)
 
@@ -34,7 +35,7 @@ def test_the_caption_says_what_the_band_covers_and_what_not() -> None:
     made = drawn(60)
     assert set(made) == {"rlp-curves", "audit-curves", "loss-curves"}
     caption = made["rlp-curves"].caption
-    assert "mean over 12 steps, in its 90% band" in caption
+    assert "mean over 12 steps (fewer at the ends), in its 90% band" in caption
     assert "nothing about another seed" in caption
     assert "Thin: single steps;" in caption
     assert "fill-opacity: 0.2" in made["rlp-curves"].svg
@@ -57,6 +58,6 @@ def test_the_same_numbers_give_the_same_bytes() -> None:
 def test_a_long_run_makes_no_heavy_page() -> None:
     made = drawn(30_000)
     assert sum(len(figure.svg) for figure in made.values()) < 600_000
-    assert "of long curves every 50th" in made["rlp-curves"].caption
+    assert "of long curves one in 50" in made["rlp-curves"].caption
     assert "rlp from" not in made["rlp-curves"].alt
     assert "information_gain from" in made["rlp-curves"].alt

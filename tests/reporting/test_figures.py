@@ -42,7 +42,7 @@ def bands() -> Figure:
 def levels() -> Figure:
     rows = [("2 (n = 9)", [Dot(RLP, 0.9, 0.8, 1.0)]), ("3", [Dot(RLP, None, None, None)])]
     panels = [(arm, rows) for arm in ("base", "rlp", "cpt")]
-    return dot_panels("levels", "caption", "alt", panels, label="pass@1", limits=(0, 1))
+    return dot_panels("levels", "caption", "alt", panels, label="pass@1")
 
 
 def bars() -> Figure:
