@@ -15,7 +15,7 @@ from rlp_core.data.opening import Form
 from rlp_core.data.records import Demonstration, Document, Record, content_key, kind_of
 from rlp_core.errors import ConfigError, DataError, MissingInputError
 from rlp_core.evaluation import benchmarks
-from rlp_core.files import read_jsonl, sha256
+from rlp_core.files import read_jsonl, sha256, write_jsonl
 from rlp_core.params import load
 from rlp_core.workspace import EVALUATION_PARTS, PARTS, SOURCE_PARTS, TRAINING_PARTS
 
@@ -98,7 +98,7 @@ PINNED = {
     "heldout": "db27a7eb82bc1695",
     "bootstrap": "ed5f45db4a4a406b",
     "finetune": "492dcb279e961354",
-    "problems": "9571dda9f398c7a9",
+    "problems": "8ec6ad1b4354b5a2",
 }
 """Digests of what `test_generated_bytes_are_pinned` makes."""
 
@@ -111,6 +111,12 @@ def test_generated_bytes_are_pinned(tmp_path: Path) -> None:
     parts |= {"base": [chains, sentences], "heldout": [sentences, chains]}
     out, _ = run(tmp_path, **parts)
     assert {part: sha256(out / f"{part}.jsonl")[:16] for part in PARTS} == PINNED
+    bare = [
+        {name: value for name, value in row.items() if name != "difficulty"}
+        for row in read_jsonl(out / "problems.jsonl")
+    ]
+    write_jsonl(tmp_path / "bare.jsonl", bare)  # what was made before problems told it
+    assert sha256(tmp_path / "bare.jsonl")[:16] == "9571dda9f398c7a9"
 
 
 def test_generated_parts_are_disjoint_by_content(tmp_path: Path) -> None:
