@@ -79,7 +79,7 @@ def test_gains_over_controls_rank_and_judge_where_they_are_measured(tmp_path: Pa
     check(load(path), tmp_path)
     unmeasured = TINY["evaluate"] | {"controls": False, "audit": {"enabled": False}}
     path.write_text(yaml.safe_dump(TINY | {"promote": promote, "evaluate": unmeasured}))
-    with pytest.raises(ConfigError, match="set `evaluate.controls: true`"):
+    with pytest.raises(ConfigError, match=r"set `evaluate\.controls: true`"):
         check(load(path), tmp_path)
 
 
