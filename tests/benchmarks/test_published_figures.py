@@ -1,4 +1,4 @@
-"""Published figures: options are weighed as text by text, shares counted; a real model's are near."""
+"""Options are weighed as text by text, shares are counted, and a real model's are near those told."""
 
 from __future__ import annotations
 
