@@ -1,4 +1,4 @@
-"""Options are weighed as text by text, shares are counted, and a real model's are near those told."""
+"""Options are weighed as text by text, shares counted, and a real model's are near those told."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rlp_core.errors import UsageError
 from rlp_core.evaluation.config import Robustness, Shots
+from rlp_core.evaluation.reward_audit.config import RewardAudit
 from rlp_core.planning import memory
 from rlp_core.planning.memory import (
     CACHE,
@@ -236,17 +237,22 @@ def test_a_prompt_before_thoughts_is_counted_and_said() -> None:
 
 
 def test_examples_and_controls_are_counted_where_they_are_asked_for() -> None:
-    bare = plan("evaluate")
+    off = {"evaluate__controls": False, "evaluate__audit": RewardAudit()}
+    bare = plan("evaluate", **off)
     few, more = (
-        plan("evaluate", evaluate__shots=Shots(count=3, max_tokens=limit)) for limit in (90, 98)
+        plan("evaluate", evaluate__shots=Shots(count=3, max_tokens=limit), **off)
+        for limit in (90, 98)
     )
     assert bare.work.total < few.work.total < more.work.total
     assert "work after examples" in {moment.name for moment in few.moments}
     assert bare.peak.total <= few.peak.total
     assert "3 examples in prompts of up to 90 tokens" in few.passes
     others = Shots(count=3, arms=("no-such-arm",), max_tokens=90)
-    assert plan("evaluate", evaluate__shots=others) == bare
-    one, far = (plan("evaluate", evaluate__controls=True, evaluate__horizon=h) for h in (1, 9))
+    assert plan("evaluate", evaluate__shots=others, **off) == bare
+    one, far = (
+        plan("evaluate", **off | {"evaluate__controls": True, "evaluate__horizon": h})
+        for h in (1, 9)
+    )
     assert bare.work.total < one.work.total < far.work.total
     places = TINY.evaluate.heldout_documents * TINY.evaluate.heldout_positions
     texts = places * (2 + 3 * TINY.evaluate.samples)

@@ -36,7 +36,9 @@ SETS = {"folder": "sets", "bbq": "bbq", "winobias": "wino", "template_items": 8,
 
 
 def settings(**changes: Any) -> Params:
+    """The default profile's, without what it asks for beside benchmarks and text."""
     made = params(evaluate__bias=SETS)
+    changes = {"controls": False, "audit": RewardAudit()} | changes
     return made.model_copy(update={"evaluate": made.evaluate.model_copy(update=changes)})
 
 
