@@ -142,7 +142,7 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 NAMED = {
     name: benchmark
     for name, path in benchmarks.files(DATA / "nowhere").items()
-    if (benchmark := benchmarks.read(path)).examples is not None
+    if isinstance((benchmark := benchmarks.read(path)).examples, Files)
 }
 
 
