@@ -177,12 +177,24 @@ def problem_statistics(rows: Sequence[Row]) -> dict[str, Statistic]:
         if voted:
             values = [float(row[f"{mode}_majority"]) for row in voted]
             made |= told_by_benchmark(voted, {f"maj_at_k_{mode}": values})
-        for rule in WEIGHED_RULES if weighed else ():
-            values = [
-                float(likeliest(row[f"logprob_{mode}"], row["characters"], rule) == row["right"])
-                for row in weighed
-            ]
-            made |= told_by_benchmark(weighed, {f"{rule}_{mode}": values})
+        made |= by_rule(weighed, mode)
+    return made
+
+
+def by_rule(weighed: Sequence[Row], asked: str) -> dict[str, Statistic]:
+    """Whether the right option is the likeliest, by each rule: `acc_ASKED` and `acc_norm_ASKED`.
+
+    Args:
+        weighed: rows whose options were weighed; none: there is no metric.
+        asked: how, as in the rows' `logprob_ASKED`.
+    """
+    made: dict[str, Statistic] = {}
+    for rule in WEIGHED_RULES if weighed else ():
+        values = [
+            float(likeliest(row[f"logprob_{asked}"], row["characters"], rule) == row["right"])
+            for row in weighed
+        ]
+        made |= told_by_benchmark(weighed, {f"{rule}_{asked}": values})
     return made
 
 

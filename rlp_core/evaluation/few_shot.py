@@ -32,7 +32,7 @@ from rlp_core.evaluation.evaluator import (
     Tokens,
     reasoned,
 )
-from rlp_core.evaluation.item_files import ANSWERS, FORMS, THINKING, WORKING
+from rlp_core.evaluation.item_files import ANSWERS, FORMS, THINKING, WORKING, identity
 from rlp_core.evaluation.losses import Loss
 from rlp_core.evaluation.written import marked
 from rlp_core.rollout.rng import number_of, uniform
@@ -208,14 +208,7 @@ def few_shot(evaluator: Evaluator, asked: Sequence[ShotProblem]) -> list[dict[st
 
 def of_problem(problem: Problem, examples: Sequence[Record]) -> dict[str, Any]:
     """What a row of `few_shot.jsonl` says of who is asked, and after what."""
-    return {
-        "id": problem.id,
-        "key": problem.key,
-        "benchmark": problem.benchmark,
-        "group": problem.group,
-        "cluster": problem.cluster or problem.key,
-        "examples": [one.id for one in examples],
-    }
+    return {**identity(problem), "examples": [one.id for one in examples]}
 
 
 def answer_after_work(codec: Codec, tokens: Sequence[int], shots: Shots) -> str:

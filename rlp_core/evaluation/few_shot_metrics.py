@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlp_core.evaluation.abilities import told_by_benchmark
-from rlp_core.evaluation.choosing import likeliest
+from rlp_core.evaluation.abilities import by_rule, told_by_benchmark
 from rlp_core.evaluation.item_files import ANSWERS, FORMS, Row
 from rlp_core.evaluation.statistics import Statistic
-from rlp_core.workspace import WEIGHED_RULES
 
 FEW_SHOT_DESCRIPTIONS = {
     "pass_at_1_few_shot": "share of sampled answers that are right, after examples with answers "
@@ -42,14 +40,7 @@ def few_shot_statistics(rows: Sequence[Row]) -> dict[str, Statistic]:
             made |= told_by_benchmark(mine, {f"pass_at_1_{form}": values})
     if rows:
         made |= told_by_benchmark(rows, {"shots": [float(len(row["examples"])) for row in rows]})
-    if weighed := [row for row in rows if f"logprob_{ANSWERS}" in row]:
-        for rule in WEIGHED_RULES:
-            values = [
-                float(likeliest(r[f"logprob_{ANSWERS}"], r["characters"], rule) == r["right"])
-                for r in weighed
-            ]
-            made |= told_by_benchmark(weighed, {f"{rule}_{ANSWERS}": values})
-    return made
+    return made | by_rule([row for row in rows if f"logprob_{ANSWERS}" in row], ANSWERS)
 
 
 def in_each_form(rows: Sequence[Row], name: str) -> dict[str, list[Statistic]]:

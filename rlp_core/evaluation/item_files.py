@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlp_core.data.records import Problem
 from rlp_core.errors import DataError, MissingInputError
 
 Row = dict[str, Any]
@@ -149,6 +150,17 @@ class ArmItems:
     bias_random: tuple[Row, ...] = ()
     robustness: tuple[Row, ...] = ()
     inspected: tuple[Row, ...] = ()
+
+
+def identity(problem: Problem) -> Row:
+    """What every row of a problem says of which it is."""
+    return {
+        "id": problem.id,
+        "key": problem.key,
+        "benchmark": problem.benchmark,
+        "group": problem.group,
+        "cluster": problem.cluster or problem.key,
+    }
 
 
 def cluster_of(row: Row) -> str:

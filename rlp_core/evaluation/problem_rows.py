@@ -7,6 +7,7 @@ from typing import Any
 
 from rlp_core.data.records import Problem
 from rlp_core.evaluation.evaluator import Evaluator
+from rlp_core.evaluation.item_files import identity
 from rlp_core.evaluation.weighed import is_weighed, weighed_rows
 from rlp_core.evaluation.written import written_rows
 
@@ -40,11 +41,7 @@ def _by_id(
 def _described(problem: Problem) -> dict[str, Any]:
     told = {} if problem.difficulty is None else {"difficulty": problem.difficulty}
     return {
-        "id": problem.id,
-        "key": problem.key,
-        "benchmark": problem.benchmark,
-        "group": problem.group,
-        "cluster": problem.cluster or problem.key,
+        **identity(problem),
         "options": len(problem.choices),
         "prompt": problem.prompt,
         "answer": problem.answer,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rlp_core.evaluation.comparison import MEANINGS
+from rlp_core.files import replacing_folder, write_json, write_text
 from rlp_core.reporting.charts import text
 from rlp_core.reporting.figures import Figure
 from rlp_core.study.finished_runs import CONTROLS, LAST_SHARE
@@ -48,6 +50,15 @@ def of_replicates(tree: Tree, figures: Mapping[str, Figure]) -> str:
     study = tree["study"]
     parts = [f"# {study['title']}", study["question"], _how_to_read(tree)]
     return "\n\n".join([*parts, *_sections(tree, figures)]) + "\n"
+
+
+def write(folder: Path, text: str, tree: Tree, figures: Mapping[str, Figure]) -> None:
+    """Write a page and what it was made from: `results.md`, `results.json`, `figures/`."""
+    with replacing_folder(folder / "figures") as drawn:
+        for figure in figures.values():
+            write_text(drawn / f"{figure.name}.svg", figure.document())
+    write_json(folder / "results.json", tree)
+    write_text(folder / "results.md", text)
 
 
 def _sections(tree: Tree, figures: Mapping[str, Figure]) -> list[str]:

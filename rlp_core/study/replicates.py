@@ -15,7 +15,6 @@ from rlp_core import arms
 from rlp_core.arms import Arms
 from rlp_core.errors import MissingInputError, UsageError
 from rlp_core.evaluation.seeds import SeedResampler
-from rlp_core.files import replacing_folder, write_json, write_text
 from rlp_core.params import load
 from rlp_core.study import curves, finished_runs, page, results
 from rlp_core.study.config import StudyFile, StudyPair, StudyVariant
@@ -66,12 +65,8 @@ def compare(folders: Sequence[Path], into: Path | None = None) -> Iterator[str]:
         yield page.of_replicates(tree, {})
         return
     figures = curves.draw(tree, declared)
-    with replacing_folder(into / "figures") as drawn:
-        for figure in figures.values():
-            write_text(drawn / f"{figure.name}.svg", figure.document())
-    write_json(into / "results.json", tree)
     text = page.of_replicates(tree, figures)
-    write_text(into / "results.md", text)
+    page.write(into, text, tree, figures)
     yield text
     yield f"wrote results.md, results.json and figures/ to {into}"
 

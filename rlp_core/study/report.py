@@ -8,7 +8,7 @@ from pathlib import Path
 from rlp_core import arms
 from rlp_core.errors import MissingInputError
 from rlp_core.evaluation.seeds import SeedResampler
-from rlp_core.files import replacing_folder, write_json, write_text
+from rlp_core.files import replacing_folder
 from rlp_core.study import archives, curves, finished, finished_runs, page, results
 from rlp_core.study.command import opened
 from rlp_core.study.planned import planned
@@ -59,11 +59,7 @@ def report(
     figures = curves.draw(tree, declared)
     text = page.markdown(tree, path.stem, figures)
     written = place if into is None else root / into
-    with replacing_folder(written / "figures") as drawn:
-        for figure in figures.values():
-            write_text(drawn / f"{figure.name}.svg", figure.document())
-    write_json(written / "results.json", tree)
-    write_text(written / "results.md", text)
+    page.write(written, text, tree, figures)
     if into is not None:
         with replacing_folder(written / "runs") as kept:
             for run in done:
