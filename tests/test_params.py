@@ -184,6 +184,8 @@ INVALID: list[tuple[str, object, str]] = [
         99,
         "answer_tokens = 189 exceeds base.architecture.context",
     ),
+    ("evaluate.problems_of", {"mawps": 5}, "names what `benchmarks` does not: mawps"),
+    ("evaluate.problems_of", {"arithmetic": 0}, "greater than or equal to 1"),
     ("bootstrap.max_tokens", 129, "bootstrap.max_tokens = 129 exceeds base.architecture.context"),
     ("base.architecture.heads", 3, "`heads` must divide `width`"),
     ("base.architecture.kv_heads", 3, "`kv_heads` must divide `heads`"),

@@ -180,6 +180,11 @@ class Evaluate(Section):
     problems: Positive = Field(
         description="Problems at most, as many of each benchmark, drawn by content hash."
     )
+    problems_of: dict[str, Positive] = Field(
+        default={},
+        description="By benchmark, problems of it at most, beside `problems`, which the others "
+        "share: more of the benchmark that ranks the arms.",
+    )
     heldout_documents: Positive = Field(
         description="Documents at most for cross-entropy, as many of each source, drawn by content "
         "hash."
@@ -227,10 +232,24 @@ class Evaluate(Section):
     )
     bias: BiasFiles = Field(description="Bias sets.")
 
+    def most_problems(self) -> int:
+        """Problems that are asked at most."""
+        shared = self.problems if len(self.problems_of) < len(self.benchmarks) else 0
+        return shared + sum(self.problems_of.values())
+
     @field_validator("benchmarks")
     @classmethod
     def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return named_once(names)
+
+    @model_validator(mode="after")
+    def _counts_what_is_asked(self) -> Evaluate:
+        if unused := [name for name in self.problems_of if name not in self.benchmarks]:
+            raise ValueError(
+                f"`problems_of` names what `benchmarks` does not: {', '.join(unused)}; "
+                "add it there, or leave it out here"
+            )
+        return self
 
     @model_validator(mode="after")
     def _examples_leave_room(self) -> Evaluate:

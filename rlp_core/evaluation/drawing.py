@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from rlp_core.data.records import Record
+from rlp_core.data.records import Problem, Record
+from rlp_core.evaluation.config import Evaluate
 
 R = TypeVar("R", bound=Record)
 
@@ -37,6 +38,22 @@ def draw_equally(records: Sequence[R], limit: int, group_of: Callable[[R], str])
     return [record for record in records if record.id in chosen]
 
 
+def draw_problems(problems: Sequence[Problem], settings: Evaluate) -> list[Problem]:
+    """The problems that are asked, in their order: `problems_of` first, then equal shares.
+
+    What one benchmark is asked by `problems_of` changes no draw of another.
+    """
+    own = settings.problems_of
+    chosen = {
+        problem.id
+        for name, limit in own.items()
+        for problem in draw_equally([p for p in problems if p.benchmark == name], limit, _benchmark)
+    }
+    others = [problem for problem in problems if problem.benchmark not in own]
+    chosen |= {problem.id for problem in draw_equally(others, settings.problems, _benchmark)}
+    return [problem for problem in problems if problem.id in chosen]
+
+
 def shares(sizes: dict[str, int], limit: int) -> dict[str, int]:
     """How many each group gives: equal numbers, as far as they have them."""
     given = dict.fromkeys(sizes, 0)
@@ -49,6 +66,10 @@ def shares(sizes: dict[str, int], limit: int) -> dict[str, int]:
             given[name] += taken
             left -= taken
     return given
+
+
+def _benchmark(problem: Problem) -> str:
+    return problem.benchmark
 
 
 def _rank(record: Record) -> tuple[str, str]:

@@ -89,7 +89,7 @@ def _answers(settings: Evaluate) -> Mapping[str, int]:
     """How many thoughts, answers and choices are drawn and weighed."""
     places = settings.heldout_documents * settings.heldout_positions * settings.samples
     bias = settings.bias.template_items * settings.bias.thoughts
-    asked = settings.problems * (settings.samples + 1)
+    asked = settings.most_problems() * (settings.samples + 1)
     if settings.robustness.perturbations:
         asked += _perturbed(settings) * (settings.robustness.samples + 1)
     looked_at = settings.inspect
@@ -108,7 +108,7 @@ def _perturbed(settings: Evaluate) -> int:
     Their answers are weighed in two forms, with a space before them and without.
     """
     wanted = settings.robustness.problems * len(settings.benchmarks)
-    return min(settings.problems, wanted) * (1 + len(settings.robustness.perturbations))
+    return min(settings.most_problems(), wanted) * (1 + len(settings.robustness.perturbations))
 
 
 def _control_texts(settings: Evaluate) -> int:
@@ -133,7 +133,7 @@ def _few_shot(params: Params, model: ModelShape) -> tuple[list[Moment], Work]:
     settings, most = params.evaluate, params.thought.max_tokens
     precision, rows = settings.precision, params.runtime.decode_batch_size
     asked, lead = settings.shots.max_tokens, lead_tokens(params, model)
-    count, many = settings.problems * settings.samples, settings.samples
+    count, many = settings.most_problems() * settings.samples, settings.samples
     room = most + 2 + lead + settings.answer_tokens
     thoughts = _flight(rows, asked + lead, many, count, most + 2)
     after = _flight(rows, asked + lead + most + 1, 1, count, settings.answer_tokens + 2)

@@ -11,7 +11,7 @@ from rlp_core.evaluation.abilities import ability_statistics
 from rlp_core.evaluation.bias import bias_metrics, load_items
 from rlp_core.evaluation.control_metrics import control_statistics
 from rlp_core.evaluation.controls import controls, require_two_texts
-from rlp_core.evaluation.drawing import draw_equally
+from rlp_core.evaluation.drawing import draw_equally, draw_problems
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.evaluation.few_shot import ask, few_shot, fewer_examples, pool
 from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
@@ -55,7 +55,7 @@ def run(context: StageContext) -> None:
     given = common.read_part(context, "problems", Problem)
     all_problems = [problem for problem in given if problem.role != "example"]
     all_documents = common.read_part(context, "heldout", Document)
-    problems = draw_equally(all_problems, settings.problems, lambda p: p.benchmark)
+    problems = draw_problems(all_problems, settings)
     documents = draw_equally(all_documents, settings.heldout_documents, lambda d: d.source)
     print(
         f"{context.arm}: {len(problems)} of {len(all_problems)} problems and {len(documents)} of "

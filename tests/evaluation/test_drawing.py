@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlp_core.data.records import Document, content_key
-from rlp_core.evaluation.drawing import draw_equally, shares
+from rlp_core.data.records import Document, Problem, content_key
+from rlp_core.evaluation.drawing import draw_equally, draw_problems, shares
+from rlp_core.params import load
 
+EVALUATE = load(Path(__file__).resolve().parents[2] / "profiles" / "tiny.yaml").evaluate
 SIZES = st.dictionaries(st.sampled_from("abcde"), st.integers(1, 30), min_size=1)
+
+
+def problems(sizes: dict[str, int]) -> list[Problem]:
+    return [
+        Problem(
+            id=f"{s}{n}",
+            key=content_key(f"{s} {n}"),
+            source=s,
+            licence="l",
+            benchmark=s,
+            prompt=f"{s} {n}",
+            answer="1",
+        )
+        for s, size in sizes.items()
+        for n in range(size)
+    ]
 
 
 def documents(sizes: dict[str, int]) -> list[Document]:
@@ -43,6 +63,22 @@ def test_the_first_records_are_not_what_is_drawn() -> None:
     made = documents({"a": 500})
     drawn = {d.id for d in draw_equally(made, 100, lambda d: d.source)}
     assert 5 < len(drawn & {d.id for d in made[:100]}) < 50
+
+
+@given(SIZES, st.integers(1, 40), st.integers(1, 60))
+def test_what_is_asked_of_one_benchmark_changes_no_other(sizes, own, limit) -> None:
+    made = problems(sizes | {"z": 40})
+    settings = EVALUATE.model_copy(update={"problems": limit, "problems_of": {"z": own}})
+    chosen = draw_problems(made, settings)
+    assert chosen == [p for p in made if p in chosen]
+    others = [p for p in made if p.benchmark != "z"]
+    assert [p for p in chosen if p.benchmark != "z"] == draw_equally(
+        others, limit, lambda p: p.benchmark
+    )
+    assert len([p for p in chosen if p.benchmark == "z"]) == own
+    assert draw_problems(made, settings.model_copy(update={"problems_of": {}})) == draw_equally(
+        made, limit, lambda p: p.benchmark
+    )
 
 
 @given(SIZES)
