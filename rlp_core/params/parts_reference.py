@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from rlp_core.evaluation import robustness
+from rlp_core.data.benchmark_config import Benchmark
+from rlp_core.data.config import Files, Hub
+from rlp_core.data.procedural_config import Procedural
+from rlp_core.evaluation import benchmarks, robustness
 from rlp_core.files import write_text
 from rlp_core.objective import estimators, reward_terms
 from rlp_core.params.marked import replaced
+from rlp_core.workspace import WEIGHED_RULES
 
 ESTIMATORS = Path("docs/reference/estimators.md")
 REWARD_TERMS = Path("docs/reference/reward-terms.md")
+BENCHMARKS = Path("docs/reference/benchmarks.md")
 ROBUSTNESS = Path("docs/reference/robustness.md")
 MARK = "parts"
 
@@ -63,7 +68,50 @@ def perturbations_table() -> str:
     )
 
 
+def benchmarks_table() -> str:
+    """A Markdown table of every benchmark that comes with the package, and of its data."""
+    found = {path.stem: benchmarks.read(path) for path in benchmarks.BUILT_IN.glob("*.yaml")}
+    return _table(
+        ("benchmark", "what it asks", "group", "marked by", "data", "examples", "licence"),
+        (
+            (
+                f"`{name}`",
+                f"{part.title}. {part.description}",
+                part.group,
+                f"`{part.answer}`",
+                _data_of(part),
+                _examples_of(part),
+                part.licence,
+            )
+            for name, part in sorted(found.items())
+        ),
+    )
+
+
+def _data_of(part: Benchmark) -> str:
+    source = part.source
+    if isinstance(source, Files):
+        share = {"all": "", "train": ", one part", "heldout": ", the held-out part"}[source.take]
+        return f"`{source.pattern}`{share}"
+    if isinstance(source, Hub):
+        return f"hub: `{source.name}`, {source.split}"
+    if isinstance(source, Procedural):
+        return f"made by the world `{source.world}`"
+    return "of a task of lm-evaluation-harness"
+
+
+def _examples_of(part: Benchmark) -> str:
+    if part.answer not in WEIGHED_RULES:
+        return "demonstrations of part `finetune`"
+    if part.examples is None:
+        return "its own problems that are not asked"
+    if isinstance(part.examples, Files):
+        return f"`{part.examples.pattern}`"
+    return f"hub: {part.examples.split}"
+
+
 PAGES = {
+    BENCHMARKS: benchmarks_table,
     ESTIMATORS: estimators_table,
     REWARD_TERMS: reward_terms_table,
     ROBUSTNESS: perturbations_table,

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from rlp_core.evaluation import benchmarks
 from rlp_core.objective import estimators, reward_terms
 from rlp_core.params.marked import replaced
-from rlp_core.params.parts_reference import ESTIMATORS, MARK, PAGES, REWARD_TERMS
+from rlp_core.params.parts_reference import BENCHMARKS, ESTIMATORS, MARK, PAGES, REWARD_TERMS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +44,17 @@ def test_every_reward_term_stands_there_with_its_unit() -> None:
     assert list(found) == reward_terms.built_in()
     for name, cells in found.items():
         assert cells == [reward_terms.get(name).unit, reward_terms.get(name).summary]
+
+
+def test_every_benchmark_stands_there_with_where_its_data_are_looked_for() -> None:
+    found = rows(BENCHMARKS)
+    known = {path.stem: benchmarks.read(path) for path in benchmarks.BUILT_IN.glob("*.yaml")}
+    assert list(found) == sorted(known)
+    for name, (_, group, rule, data, _, licence) in found.items():
+        part = known[name]
+        assert (group, rule, licence) == (part.group, f"`{part.answer}`", part.licence)
+        place = {"files": "pattern", "hub": "name", "procedural": "world"}[part.source.kind]
+        assert f"`{getattr(part.source, place)}`" in data
 
 
 def test_a_page_without_marks_is_not_written_over() -> None:

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlp_core.errors import ConfigError, UsageError
+from rlp_core.evaluation import benchmarks
 from rlp_core.params import load
 from rlp_core.study import reading, workspaces
 from rlp_core.study.planned import StudyRun, merged, planned, planned_folders
 from rlp_core.yaml_file import read_yaml
 from tests.study import files
 
+ROOT = Path(__file__).resolve().parents[2]
 KEYS = st.sampled_from(["a", "b", "c"])
 LEAVES = st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2)
 TREES = st.recursive(LEAVES, lambda inner: st.dictionaries(KEYS, inner, min_size=1), max_leaves=6)
@@ -144,3 +146,24 @@ def test_parameters_are_read_as_they_were_written(tmp_path_factory, tree: dict) 
 def test_a_folder_in_the_way_of_the_checkout_is_refused(tmp_path: Path, folder: str) -> None:
     with pytest.raises(ConfigError, match="the study would"):
         workspaces.check_folder((tmp_path / folder).resolve(), tmp_path)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_study_that_comes_along_is_possible(path: Path, tmp_path: Path) -> None:
+    study = reading.read(path)
+    runs = planned(study, ROOT, tmp_path, str(path))
+    assert len(runs) == len(study.seeds) * len(study.variants)
+
+
+def test_the_whole_report_asks_every_benchmark_of_files_and_trains_as_the_word_problems() -> None:
+    whole, words = (
+        planned(reading.read(path), ROOT, Path("unused"), str(path))[0].params
+        for path in (
+            ROOT / "studies" / f"{name}.yaml" for name in ("whole-report", "word-problems")
+        )
+    )
+    found = {path.stem: benchmarks.read(path) for path in benchmarks.BUILT_IN.glob("*.yaml")}
+    of_files = {name for name, part in found.items() if part.source.kind == "files"}
+    assert set(whole.evaluate.benchmarks) == of_files - {"gpqa-diamond"}
+    for section in ("prepare", "base", "bootstrap", "rlp", "cpt", "finetune"):
+        assert getattr(whole, section) == getattr(words, section)
