@@ -13,15 +13,8 @@ from rlp_core.evaluation.control_metrics import control_statistics
 from rlp_core.evaluation.controls import controls, require_two_texts
 from rlp_core.evaluation.drawing import draw_equally, draw_problems
 from rlp_core.evaluation.evaluator import Evaluator
-from rlp_core.evaluation.few_shot import ask, few_shot, fewer_examples, pool
+from rlp_core.evaluation.few_shot_asked import Examples
 from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
-from rlp_core.evaluation.few_shot_options import (
-    Pools,
-    ask_options,
-    few_shot_options,
-    option_pools,
-    without_examples,
-)
 from rlp_core.evaluation.gate import REFERENCE
 from rlp_core.evaluation.inspection import inspected_rows, told
 from rlp_core.evaluation.losses import report
@@ -32,7 +25,6 @@ from rlp_core.evaluation.problem_rows import problem_rows
 from rlp_core.evaluation.random_band import band_metrics, random_band, random_rows
 from rlp_core.evaluation.reward_audit.audit_metrics import audit_values
 from rlp_core.evaluation.reward_audit.measuring import audit_rows, swap_rows
-from rlp_core.evaluation.weighed import is_weighed
 from rlp_core.files import replacing_folder, write_jsonl
 from rlp_core.policy.compute import Compute
 from rlp_core.stages import common
@@ -61,20 +53,15 @@ def run(context: StageContext) -> None:
         f"{context.arm}: {len(problems)} of {len(all_problems)} problems and {len(documents)} of "
         f"{len(all_documents)} held-out documents drawn"
     )
-    written = [p for p in problems if not is_weighed(p) and p.role == "asked"]
-    weighed = [p for p in problems if is_weighed(p) and p.role == "asked"]
-    examples: list[Demonstration] = []
-    pools: Pools = {}
+    examples = Examples(problems)
     if settings.shots.asked(context.arm):
-        if written:
-            shown = common.read_part(context, EXAMPLE_PART, Demonstration)
-            examples = pool(shown, written, settings.shots, context.name)
-        pools = option_pools(weighed, given, settings.shots, context.name)
-        if bare := len(problems) - len(written) - len(weighed):
-            print(
-                f"{context.arm}: {bare} problems are of tasks of lm-evaluation-harness, whose "
-                "prompts bring their own examples, and are not asked with others"
-            )
+        examples = Examples.gather(
+            problems,
+            given,
+            lambda: common.read_part(context, EXAMPLE_PART, Demonstration),
+            settings.shots,
+            context.name,
+        )
     items = load_items(settings.bias, params.seed, context.workspace.root)
     model, codec = common.open_model(context, context.arm)
     evaluator = Evaluator(
@@ -86,12 +73,8 @@ def run(context: StageContext) -> None:
         params.runtime.micro_batch,
         params.runtime.decode_batch_size,
     )
-    losses = evaluator.losses(problems, documents, items)
-    asked = ask(evaluator, written, examples) if examples else []
-    weighing = ask_options(evaluator, weighed, pools) if pools else []
-    losses += without_examples(pools, weighed, settings.shots)
-    if asked or weighing:
-        losses.append(fewer_examples([*asked, *weighing], settings.shots))
+    with_examples = examples.ask(evaluator)
+    losses = [*evaluator.losses(problems, documents, items), *with_examples.losses]
     changed: Asked = {}
     if settings.robustness.perturbations:
         changed = ask_perturbed(problems, settings, params.seed)
@@ -106,11 +89,8 @@ def run(context: StageContext) -> None:
         "heldout": evaluator.heldout(documents, places),
         "bias": evaluator.bias(items),
     }
-    if asked or weighing:
-        made = few_shot(evaluator, asked) if asked else []
-        made += few_shot_options(evaluator, weighing) if weighing else []
-        order = {problem.id: place for place, problem in enumerate(problems)}
-        rows["few_shot"] = sorted(made, key=lambda row: order[row["id"]])
+    if few_shot := with_examples.rows(evaluator):
+        rows["few_shot"] = few_shot
     if settings.controls:
         rows["controls"] = controls(evaluator, documents, places)
     left_out = 0
