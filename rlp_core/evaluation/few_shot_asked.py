@@ -23,7 +23,7 @@ from rlp_core.evaluation.weighed import is_weighed
 
 
 @dataclass(frozen=True)
-class Examples:
+class WorkedExamples:
     """What examples are drawn from; no model is needed to gather it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Examples:
         shown: Callable[[], Sequence[Demonstration]],
         shots: Shots,
         where: str,
-    ) -> Examples:
+    ) -> WorkedExamples:
         """What may stand before the problems; what is left out is said.
 
         Args:
@@ -67,7 +67,7 @@ class Examples:
             )
         return cls(problems, demonstrations, pools)
 
-    def ask(self, evaluator: Evaluator) -> Asked:
+    def ask(self, evaluator: Evaluator) -> AskedAfterExamples:
         """Every problem with its examples; nothing runs through the model."""
         shots, weighed = evaluator.settings.shots, _weighed(self.problems)
         written = (
@@ -80,11 +80,11 @@ class Examples:
         if written or options:
             losses.append(fewer_examples([*written, *options], shots))
         order = {problem.id: place for place, problem in enumerate(self.problems)}
-        return Asked(written, options, losses, order)
+        return AskedAfterExamples(written, options, losses, order)
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedAfterExamples:
     """Problems with their examples.
 
     Attributes:

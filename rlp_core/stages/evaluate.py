@@ -13,7 +13,7 @@ from rlp_core.evaluation.control_metrics import control_statistics
 from rlp_core.evaluation.controls import controls, require_two_texts
 from rlp_core.evaluation.drawing import draw_equally, draw_problems
 from rlp_core.evaluation.evaluator import Evaluator
-from rlp_core.evaluation.few_shot_asked import Examples
+from rlp_core.evaluation.few_shot_asked import WorkedExamples
 from rlp_core.evaluation.few_shot_metrics import few_shot_statistics
 from rlp_core.evaluation.gate import REFERENCE
 from rlp_core.evaluation.inspection import inspected_rows, told
@@ -53,9 +53,9 @@ def run(context: StageContext) -> None:
         f"{context.arm}: {len(problems)} of {len(all_problems)} problems and {len(documents)} of "
         f"{len(all_documents)} held-out documents drawn"
     )
-    examples = Examples(problems)
+    examples = WorkedExamples(problems)
     if settings.shots.asked(context.arm):
-        examples = Examples.gather(
+        examples = WorkedExamples.gather(
             problems,
             given,
             lambda: common.read_part(context, EXAMPLE_PART, Demonstration),
