@@ -50,6 +50,23 @@ def read_yaml(path: Path, shape: str) -> dict[str, Any]:
     return tree
 
 
+def scalar(text: str, where: str) -> Any:
+    """What a value means that stands on a command line, as it would in a file.
+
+    Raises:
+        ConfigError: it is no YAML.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe").load(text)
+    except (YAMLError, ValueError, RecursionError, TypeError) as error:
+        raise ConfigError(
+            f"not a YAML value: {error}", where=where, fix="put quotes around a text"
+        ) from error
+
+
 def _twice(error: Any, path: Path, shape: str) -> ConfigError:
     """The fault of a key that stands twice; `error` is ruamel's, which knows the second place."""
     found = re.search(r'duplicate key "(.*)" with value', error.problem, re.DOTALL)

@@ -1,12 +1,14 @@
-"""What a name of the parameters may stand for: prompts, benchmarks, the kinds of records."""
+"""What names of the parameters may stand for: prompts, worlds, benchmarks, kinds of records."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from rlp_core.cli.group import CommandGroup
+from rlp_core.errors import UsageError
 
 
 @click.group(cls=CommandGroup)
@@ -34,6 +36,53 @@ def show_prompt(name: str) -> None:
     prompt = library.get(name)
     click.echo(f"title:  {prompt.title}\nsource: {prompt.source}\nplace:  {prompt.place}\n")
     click.echo(prompt.text, nl=not prompt.text.endswith("\n"))
+
+
+@click.group(cls=CommandGroup)
+def worlds() -> None:
+    """Look at the worlds that make tasks; `world` of a procedural source names one."""
+
+
+@worlds.command("list")
+def list_worlds() -> None:
+    """List the worlds, those of installed packages too."""
+    from rlp_core import environments
+
+    known = environments.names()
+    width = max(map(len, known))
+    for name in known:
+        click.echo(f"{name:{width}}  {environments.summary(name)}")
+
+
+@worlds.command("show")
+@click.argument("name")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Of the task.")
+@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A setting of the world.")
+def show_world(name: str, seed: int, given: tuple[str, ...]) -> None:
+    """Print a task of world NAME: what is asked, what its expert says, what training reads."""
+    from rlp_core import environments
+
+    task = environments.shown(name, seed, dict(map(_setting, given)))
+    settings = ", ".join(f"{key}={value}" for key, value in task.settings) or "none"
+    click.echo(f"{name}: {environments.summary(name)}\nsettings: {settings}")
+    if task.solution is not None:
+        click.echo(f"\nasked:\n{task.prompt}\n\nthe expert:")
+        for step in task.solution.steps:
+            click.echo(f"  {step}")
+        click.echo(f"  answer: {task.solution.answer}")
+    for text in task.texts:
+        click.echo(f"\ntraining reads:\n{text}", nl=not text.endswith("\n"))
+
+
+def _setting(given: str) -> tuple[str, Any]:
+    from rlp_core.yaml_file import scalar
+
+    key, sign, value = given.partition("=")
+    if not sign or not key:
+        raise UsageError(
+            f"{given!r} sets nothing", where="--set", fix="write it so: --set max_terms=3"
+        )
+    return key, scalar(value, f"--set {given}")
 
 
 @click.command()

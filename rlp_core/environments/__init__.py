@@ -5,6 +5,7 @@ it when it is asked for. Files whose names begin with an underscore are no world
 """
 
 from rlp_core.environments._registry import built_in, get, names
+from rlp_core.environments._shown import Shown, shown, summary
 from rlp_core.environments._world import (
     Environment,
     ExpertSettings,
@@ -19,6 +20,7 @@ __all__ = [
     "Environment",
     "ExpertSettings",
     "Section",
+    "Shown",
     "Solution",
     "Text",
     "TextWorld",
@@ -26,4 +28,6 @@ __all__ = [
     "built_in",
     "get",
     "names",
+    "shown",
+    "summary",
 ]

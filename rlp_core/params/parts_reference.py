@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from rlp_core import environments
 from rlp_core.data.benchmark_config import Benchmark
 from rlp_core.data.config import Files, Hub
 from rlp_core.data.procedural_config import Procedural
@@ -20,6 +21,7 @@ from rlp_core.workspace import WEIGHED_RULES
 ESTIMATORS = Path("docs/reference/estimators.md")
 REWARD_TERMS = Path("docs/reference/reward-terms.md")
 BENCHMARKS = Path("docs/reference/benchmarks.md")
+WORLDS = Path("docs/reference/worlds.md")
 ROBUSTNESS = Path("docs/reference/robustness.md")
 MARK = "parts"
 
@@ -110,7 +112,27 @@ def _examples_of(part: Benchmark) -> str:
     return f"hub: {part.examples.split}"
 
 
+def worlds_table() -> str:
+    """A Markdown table of every built-in world, with a task of each."""
+    return _table(
+        ("world", "what it is", "asked", "the expert's steps", "answer"),
+        (
+            (f"`{name}`", environments.summary(name), *_task_of(environments.shown(name, seed=1)))
+            for name in environments.built_in()
+        ),
+    )
+
+
+def _task_of(task: environments.Shown) -> tuple[str, str, str]:
+    if task.solution is None or task.prompt is None:
+        return f"nothing; it writes `{task.texts[0].strip()}`", "", ""
+    steps = "<br>".join(f"`{step}`" for step in task.solution.steps)
+    asked = "<br>".join(f"`{line}`" for line in task.prompt.splitlines())
+    return asked, steps, f"`{task.solution.answer}`"
+
+
 PAGES = {
+    WORLDS: worlds_table,
     BENCHMARKS: benchmarks_table,
     ESTIMATORS: estimators_table,
     REWARD_TERMS: reward_terms_table,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -75,6 +76,27 @@ def test_a_text_world_writes_texts_that_differ(name: str, seed: int) -> None:
     ways = [way.text for way in world.texts(task)]
     assert len(set(ways)) == len(ways) >= 1
     assert all(world.key(task) in way for way in ways)
+
+
+def digests_of_tasks(hash_seed: str) -> str:
+    script = (
+        "import hashlib, random\nfrom rlp_core import environments as e\n"
+        "for name in e.built_in():\n"
+        "    tasks = [e.shown(name, seed) for seed in range(20)]\n"
+        "    told = [(t.texts, t.prompt, t.solution) for t in tasks]\n"
+        "    print(name, hashlib.sha256(repr(told).encode()).hexdigest())"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment
+    )
+    return done.stdout
+
+
+def test_every_process_draws_the_same_tasks_whatever_it_hashes_with() -> None:
+    found = digests_of_tasks("1")
+    assert found == digests_of_tasks("2")
+    assert [line.split()[0] for line in found.splitlines()] == WORLDS
 
 
 def test_a_world_is_imported_when_it_is_asked_for_and_not_before() -> None:
