@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 DOCUMENT_PARTS = ("base", "rlp", "heldout")
 DEMONSTRATION_PARTS = ("bootstrap", "finetune")
@@ -21,8 +21,11 @@ EVALUATION_PARTS = ("heldout", "problems")
 EXAMPLE_PART = "finetune"
 """Training data that evaluation shows as worked examples (`evaluate.shots`), and never asks."""
 
-AnswerRule = Literal["exact", "math", "choice", "acc", "acc_norm", "harness"]
+AnswerRule = Literal["exact", "math", "choice", "acc", "acc_norm", "verified", "harness"]
 """How the answer to a problem is marked: `docs/reference/answers.md`."""
+
+VERIFIED: Final = "verified"
+"""The rule of problems that a world made, which knows every right answer."""
 
 WEIGHED_RULES = ("acc", "acc_norm")
 """Rules of choices that are weighed by their likelihood; by all others answers are written."""

@@ -10,7 +10,7 @@ from rlp_core.data.config import Files, Hub
 from rlp_core.data.harness_config import HarnessTask
 from rlp_core.data.procedural_config import Procedural
 from rlp_core.section import Count, Section
-from rlp_core.workspace import WEIGHED_RULES, AnswerRule, BenchmarkGroup
+from rlp_core.workspace import VERIFIED, WEIGHED_RULES, AnswerRule, BenchmarkGroup
 
 BenchmarkSource = Annotated[Procedural | Files | Hub | HarnessTask, Field(discriminator="kind")]
 
@@ -64,6 +64,15 @@ class Benchmark(Section):
             raise ValueError(
                 "`examples` names the rows of `source` again: name another file, split or share, "
                 "or leave it out, and problems that are not asked are shown"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _verified_by_its_world(self) -> Benchmark:
+        if self.answer == VERIFIED and not isinstance(self.source, Procedural):
+            raise ValueError(
+                f"`answer` = {VERIFIED} asks the world that made the problems, and `source.kind` = "
+                f"{self.source.kind} makes none: take exact, math, choice, acc or acc_norm"
             )
         return self
 

@@ -98,7 +98,7 @@ class Problem(Record):
     rule: AnswerRule = Field(
         default="exact",
         description="How its answer is marked: as a number or text, as mathematics, as a choice "
-        "that is written, or that is weighed.",
+        "that is written, or that is weighed, or by the verifier of the world that asks.",
     )
     choices: list[str] = Field(
         default_factory=list, description="The options to choose from; empty for free answers."

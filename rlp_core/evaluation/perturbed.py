@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rlp_core.data.records import Problem
-from rlp_core.evaluation import robustness
+from rlp_core.evaluation import robustness, verified
 from rlp_core.evaluation.config import Evaluate
 from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.evaluation.evaluator import Evaluator
@@ -19,6 +19,7 @@ from rlp_core.evaluation.robustness import Perturbation
 from rlp_core.evaluation.robustness._needs import MET
 from rlp_core.evaluation.robustness._question import Question
 from rlp_core.rollout.rng import generator, number_of
+from rlp_core.workspace import VERIFIED
 
 PERTURBED = 40
 """What a random number is for, beside those of `evaluator.py`."""
@@ -31,6 +32,8 @@ def perturbed(problem: Problem, name: str, seed: int) -> Problem | None:
     """A problem under a perturbation, by (seed, perturbation, problem); None: it does not apply.
 
     To a problem whose choices are read in contexts of their own none applies: it has no one text.
+    Nor does one after which the world of a problem finds another task in its prompt, or none: a
+    board is no sentence.
 
     Raises:
         PluginError: the perturbation raised, or touched what the answer rests on.
@@ -49,7 +52,10 @@ def perturbed(problem: Problem, name: str, seed: int) -> Problem | None:
         raise robustness.fault(
             name, f"changed what the answer of problem {problem.id!r} rests on: {body[:200]!r}"
         )
-    return problem.model_copy(update={"prompt": question.prompt(body)})
+    prompt = question.prompt(body)
+    if problem.rule == VERIFIED and not verified.asks_the_same(problem, prompt):
+        return None
+    return problem.model_copy(update={"prompt": prompt})
 
 
 def ask_perturbed(problems: Sequence[Problem], settings: Evaluate, seed: int) -> Asked:
