@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from rlp_core.data import prepare as library
 from rlp_core.data.benchmark_config import Benchmark
+from rlp_core.data.procedural_config import Procedural
 from rlp_core.data.records import Problem
 from rlp_core.errors import ConfigError
 from rlp_core.evaluation import benchmarks
 from rlp_core.evaluation.abilities import ability_statistics, chance_levels
 from rlp_core.evaluation.benchmarks import benchmarks_in
 from rlp_core.evaluation.statistics import Resampler
+from rlp_core.evaluation.written import marked
 from rlp_core.files import read_jsonl
 from tests.data.test_prepare import files, put, settings
 from tests.evaluation import arms
@@ -144,6 +146,23 @@ def test_two_benchmarks_of_one_world_ask_different_problems(tmp_path: Path) -> N
     made = prepared(tmp_path, one=chains, two=chains)
     assert len({p.id for p in made}) == 40
     assert [p.key for p in made[:20]] != [p.key for p in made[20:]]
+
+
+PACKAGE = {path.stem: benchmarks.read(path) for path in benchmarks.BUILT_IN.glob("*.yaml")}
+WORLDS = sorted(name for name, part in PACKAGE.items() if part.source.kind == "procedural")
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_benchmark_of_a_world_has_as_many_problems_as_it_says(tmp_path: Path, name: str) -> None:
+    benchmark = PACKAGE[name]
+    assert isinstance(benchmark.source, Procedural)
+    out = tmp_path / "out"
+    out.mkdir()
+    library.prepare(settings(), {name: benchmark}, 1, tmp_path, out)
+    made = [Problem.model_validate(row) for row in read_jsonl(out / "problems.jsonl")]
+    assert len({p.key for p in made}) == len(made) == benchmark.source.count
+    assert all(marked(p.answer, p) for p in made)
+    assert {p.group for p in made} == {benchmark.group} != {"other"}
 
 
 # ------------------------------------------------------------------------------- their metrics

@@ -15,6 +15,7 @@ from rlp_core.data.records import Problem
 from rlp_core.evaluation import benchmarks
 from rlp_core.workspace import CHOICE_RULES
 from tests.evaluation import test_hub_benchmarks
+from tests.evaluation.test_benchmarks import WORLDS
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -84,6 +85,6 @@ def test_winogrande_reads_a_name_and_weighs_how_the_sentence_goes_on() -> None:
 
 
 def test_every_benchmark_of_files_is_looked_at_here() -> None:
-    elsewhere = {"arithmetic", "mawps", "truthfulqa"}  # test_prepare.py; above
+    elsewhere = {"mawps", "truthfulqa", *WORLDS}  # test_prepare.py; above; test_benchmarks.py
     elsewhere |= {*test_hub_benchmarks.ROWS, "gpqa-diamond"}
     assert set(benchmarks.files(Path("nowhere"))) == set(EXPECTED) | elsewhere
