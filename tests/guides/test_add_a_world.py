@@ -21,8 +21,16 @@ def test_one_source_file_is_touched(followed: Follower) -> None:
     changed = followed.changed()
     assert changed.pop("rlp_core/environments/largest.py") == "??"
     assert changed.pop("data/benchmarks/largest.yaml") == "??"  # a user's, as the parameters are
-    # a user's parameters, and the page that is made from the models
-    assert changed == {"params.yaml": "M", "docs/reference/params.md": "M"}
+    # a user's parameters, and the pages that are made from the models and the worlds
+    pages = ("docs/reference/params.md", "docs/reference/worlds.md")
+    assert changed == {"params.yaml": "M", **dict.fromkeys(pages, "M")}
+
+
+def test_the_page_of_worlds_has_a_task_of_it(followed: Follower) -> None:
+    page = (followed.root / "docs/reference/worlds.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith("| `largest` |"))
+    assert "The largest of some numbers." in row
+    assert "`Q: largest of " in row
 
 
 def test_the_page_of_the_parameters_has_its_settings(followed: Follower) -> None:
