@@ -160,7 +160,7 @@ INVALID: list[tuple[str, object, str]] = [
     ("base.optimizer.name", "sgd", "Input should be 'adamw' or 'muon'"),
     ("validate.near_duplicates", False, "Input should be 'ignore', 'warning' or 'error'"),
     ("prepare.base.0.kind", "web", "'procedural', 'files', 'hub'"),
-    ("prepare.base.0.world", "chess", "no world is called 'chess'; known: arc_1d, arithmetic, "),
+    ("prepare.base.0.world", "xxxxx", "no world is called 'xxxxx'; known: arc_1d, arithmetic, "),
     ("prepare.base.0.world", "arithmetics", "did you mean `arithmetic`?"),
     ("prepare.base.1.world", "people", "called `occupations` now; write `occupations`"),
     ("prepare.base.0.world", GONE, "world`: missing"),
