@@ -21,10 +21,7 @@ def list_prompts() -> None:
     """List the prompts."""
     from rlp_core import prompts as library
 
-    known = library.names()
-    width = max(map(len, known))
-    for name in known:
-        click.echo(f"{name:{width}}  {library.get(name).title}")
+    _list({name: library.get(name).title for name in library.names()})
 
 
 @prompts.command("show")
@@ -48,10 +45,7 @@ def list_worlds() -> None:
     """List the worlds, those of installed packages too."""
     from rlp_core import environments
 
-    known = environments.names()
-    width = max(map(len, known))
-    for name in known:
-        click.echo(f"{name:{width}}  {environments.summary(name)}")
+    _list({name: environments.summary(name) for name in environments.names()})
 
 
 @worlds.command("show")
@@ -98,10 +92,8 @@ def benchmarks(root: Path, folder: Path | None) -> None:
     from rlp_core.evaluation import benchmarks as library
 
     known = library.files(root / (folder or "data/benchmarks"))
-    width = max(map(len, known))
-    for name, path in sorted(known.items()):
-        found = library.read(path)
-        click.echo(f"{name:{width}}  {found.group:19}  {found.answer:8}  {found.title}")
+    read = {name: library.read(path) for name, path in sorted(known.items())}
+    _list({n: f"{one.group:19}  {one.answer:8}  {one.title}" for n, one in read.items()})
 
 
 @click.command()
@@ -113,3 +105,10 @@ def schema(kind: str) -> None:
     from rlp_core.data.schema import record_schema
 
     click.echo(json.dumps(record_schema(kind), indent=2, ensure_ascii=False))
+
+
+def _list(told: dict[str, str]) -> None:
+    """Names, and what is told of each, in columns."""
+    width = max(map(len, told))
+    for name, text in told.items():
+        click.echo(f"{name:{width}}  {text}")

@@ -127,12 +127,11 @@ def _texts(
     """A document's fields per way to write a task, until there are `source.count`."""
     assert isinstance(world, TextWorld)
     if part not in DOCUMENT_PARTS:
-        solving = [n for n in environments.built_in() if _solves(n)]
         raise ConfigError(
             f"the world `{source.world}` makes documents only",
             where=place,
-            fix=f"use one of {', '.join(solving)} here; `{source.world}` fits the parts "
-            + ", ".join(DOCUMENT_PARTS),
+            fix=f"use one of {', '.join(environments.with_experts())} here; "
+            f"`{source.world}` fits the parts {', '.join(DOCUMENT_PARTS)}",
         )
     left = source.count
     for number, (key, task) in enumerate(tasks):
@@ -145,10 +144,6 @@ def _texts(
         left -= len(chosen)
         if left <= 0:
             return
-
-
-def _solves(name: str) -> bool:
-    return isinstance(environments.get(name), Environment)
 
 
 def _fields(text: Text) -> dict[str, Any]:

@@ -4,7 +4,7 @@ One file per world, `rlp_core/environments/NAME.py`; the registry finds it by it
 it when it is asked for. Files whose names begin with an underscore are no worlds.
 """
 
-from rlp_core.environments._registry import built_in, get, names
+from rlp_core.environments._registry import built_in, get, names, with_experts
 from rlp_core.environments._shown import Shown, shown, summary
 from rlp_core.environments._world import (
     Environment,
@@ -30,4 +30,5 @@ __all__ = [
     "names",
     "shown",
     "summary",
+    "with_experts",
 ]

@@ -48,6 +48,11 @@ def get(name: str) -> World[Any, Any]:
     return world
 
 
+def with_experts() -> list[str]:
+    """The built-in worlds that have an expert, by name; their files are imported."""
+    return [name for name in built_in() if isinstance(get(name), Environment)]
+
+
 def _only_world(module: ModuleType, name: str) -> type:
     """The one class of a file that is a world."""
     found = [

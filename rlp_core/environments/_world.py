@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rlp_core.errors import PluginError, RlpError
 from rlp_core.section import Section, Share
@@ -59,11 +59,25 @@ class Solution:
 
 
 class ExpertSettings(Section):
-    """What every world with an expert can be told."""
+    """What every world with an expert can be told.
+
+    Of a world's own settings, `min_NAME` must not exceed `max_NAME` where it has both.
+    """
 
     worked: Share = Field(
         default=0.0, description="Share of records that show the steps to the answer."
     )
+
+    @model_validator(mode="after")
+    def _least_below_most(self) -> ExpertSettings:
+        known = type(self).model_fields
+        for name in (key.removeprefix("min_") for key in known if key.startswith("min_")):
+            least, most = f"min_{name}", f"max_{name}"
+            if most in known and getattr(self, least) > getattr(self, most):
+                raise ValueError(
+                    f"`{least}` must not exceed `{most}`: lower it, or raise the other"
+                )
+        return self
 
 
 class World(ABC, Generic[Task, Settings]):

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from rlp_core.environments import Environment, ExpertSettings, Solution
 
@@ -24,12 +24,6 @@ class ChainSettings(ExpertSettings):
 
     min_terms: Annotated[int, Field(ge=2)] = Field(default=2, description="Shortest chain.")
     max_terms: Annotated[int, Field(ge=2, le=12)] = Field(default=4, description="Longest chain.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> ChainSettings:
-        if self.min_terms > self.max_terms:
-            raise ValueError("`min_terms` must not exceed `max_terms`")
-        return self
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,6 @@ class CommandsSettings(ExpertSettings):
 
     @model_validator(mode="after")
     def _possible(self) -> CommandsSettings:
-        if self.min_actions > self.max_actions:
-            raise ValueError("`min_actions` must not exceed `max_actions`")
         lengths = _counts(self.max_parts)
         if not any(self.min_actions <= length <= self.max_actions for length in lengths):
             raise ValueError(

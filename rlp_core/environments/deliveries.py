@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from rlp_core.environments import Environment, ExpertSettings, Solution
 
@@ -41,12 +41,6 @@ class DeliveriesSettings(ExpertSettings):
         default=4, description="Most stops."
     )
     farthest: Annotated[int, Field(ge=2, le=99)] = Field(default=9, description="Longest leg.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> DeliveriesSettings:
-        if self.min_stops > self.max_stops:
-            raise ValueError("`min_stops` must not exceed `max_stops`")
-        return self
 
 
 @dataclass(frozen=True)

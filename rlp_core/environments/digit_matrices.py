@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from rlp_core.environments import Environment, ExpertSettings, Solution
 
@@ -60,14 +60,6 @@ class DigitMatricesSettings(ExpertSettings):
     largest_step: Annotated[int, Field(ge=1, le=LARGEST_STEP)] = Field(
         default=2, description="Largest step of a progression that is drawn, up or down."
     )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> DigitMatricesSettings:
-        if self.min_places > self.max_places:
-            raise ValueError(
-                "`min_places` must not exceed `max_places`: lower it, or raise the other"
-            )
-        return self
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from rlp_core.environments import Environment, ExpertSettings, Solution
 
@@ -50,14 +50,6 @@ class EntailmentSettings(ExpertSettings):
     spare: Annotated[int, Field(ge=0, le=4)] = Field(
         default=1, description="Rules beside the chains, which never gain anything."
     )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> EntailmentSettings:
-        if self.min_depth > self.max_depth:
-            raise ValueError(
-                "`min_depth` must not exceed `max_depth`: lower it, or raise the other"
-            )
-        return self
 
 
 @dataclass(frozen=True)

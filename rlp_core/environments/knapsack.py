@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from rlp_core.environments import Environment, ExpertSettings, Solution
 
@@ -47,12 +47,6 @@ class KnapsackSettings(ExpertSettings):
     dearest: Annotated[int, Field(ge=2, le=99)] = Field(
         default=9, description="Largest worth of a thing."
     )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> KnapsackSettings:
-        if self.min_items > self.max_items:
-            raise ValueError("`min_items` must not exceed `max_items`")
-        return self
 
 
 @dataclass(frozen=True)

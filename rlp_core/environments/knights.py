@@ -50,8 +50,6 @@ class KnightsSettings(ExpertSettings):
 
     @model_validator(mode="after")
     def _possible(self) -> KnightsSettings:
-        if self.min_persons > self.max_persons:
-            raise ValueError("`min_persons` must not exceed `max_persons`")
         if self.spoken_of > self.max_persons:
             raise ValueError("`spoken_of` must not exceed `max_persons`: there are no more")
         return self

@@ -63,9 +63,6 @@ class LogisticsSettings(ExpertSettings):
 
     @model_validator(mode="after")
     def _possible(self) -> LogisticsSettings:
-        for what in ("packages", "actions"):
-            if getattr(self, f"min_{what}") > getattr(self, f"max_{what}"):
-                raise ValueError(f"`min_{what}` must not exceed `max_{what}`")
         if self.trucks > 1 and self.max_packages > 2:
             raise ValueError(
                 "three packages and two trucks have too many states to search: "

@@ -46,8 +46,6 @@ class NavigationSettings(ExpertSettings):
 
     @model_validator(mode="after")
     def _possible(self) -> NavigationSettings:
-        if self.min_moves > self.max_moves:
-            raise ValueError("`min_moves` must not exceed `max_moves`")
         # In the coordinates row + column and row - column, of equal parity, cells that all lie
         # less than m moves apart fit into a square of m by m: at most half of it, rounded up.
         free, needed = self.rows * self.columns - self.walls, (self.min_moves**2 + 1) // 2 + 1

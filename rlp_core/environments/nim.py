@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from rlp_core.environments import Environment, ExpertSettings, Solution
 
@@ -50,14 +50,6 @@ class NimSettings(ExpertSettings):
     largest: Annotated[int, Field(ge=2, le=LARGEST)] = Field(
         default=15, description="Most stones in a heap."
     )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> NimSettings:
-        if self.min_heaps > self.max_heaps:
-            raise ValueError(
-                "`min_heaps` must not exceed `max_heaps`: lower it, or raise the other"
-            )
-        return self
 
 
 @dataclass(frozen=True)

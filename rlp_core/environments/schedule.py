@@ -47,8 +47,6 @@ class ScheduleSettings(ExpertSettings):
 
     @model_validator(mode="after")
     def _possible(self) -> ScheduleSettings:
-        if self.min_tasks > self.max_tasks:
-            raise ValueError("`min_tasks` must not exceed `max_tasks`")
         if self.predecessors >= self.max_tasks:
             raise ValueError("`predecessors` must be below `max_tasks`: no task waits for itself")
         return self

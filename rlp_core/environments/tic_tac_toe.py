@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from rlp_core.environments import Environment, ExpertSettings, Solution
 
@@ -40,14 +40,6 @@ class TicTacToeSettings(ExpertSettings):
         default=2, description="Fewest free cells."
     )
     max_empty: Annotated[int, Field(ge=2, le=8)] = Field(default=5, description="Most free cells.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> TicTacToeSettings:
-        if self.min_empty > self.max_empty:
-            raise ValueError(
-                "`min_empty` must not exceed `max_empty`: lower it, or raise the other"
-            )
-        return self
 
 
 @dataclass(frozen=True)

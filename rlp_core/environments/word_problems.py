@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from rlp_core.environments import Environment, ExpertSettings, Solution
 
@@ -96,12 +96,6 @@ class WordProblemsSettings(ExpertSettings):
     largest: Annotated[int, Field(ge=10, le=MOST)] = Field(
         default=20, description="Largest number told, found on the way, or answered."
     )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> WordProblemsSettings:
-        if self.min_steps > self.max_steps:
-            raise ValueError("`min_steps` must not exceed `max_steps`: lower it")
-        return self
 
 
 @dataclass(frozen=True)

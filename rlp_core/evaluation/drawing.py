@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from rlp_core.data.records import Problem, Record
@@ -43,15 +43,20 @@ def draw_problems(problems: Sequence[Problem], settings: Evaluate) -> list[Probl
 
     What one benchmark is asked by `problems_of` changes no draw of another.
     """
-    own = settings.problems_of
-    chosen = {
-        problem.id
-        for name, limit in own.items()
+    others = [problem for problem in problems if problem.benchmark not in settings.problems_of]
+    chosen = draw_of_each(problems, settings.problems_of)
+    chosen += draw_equally(others, settings.problems, _benchmark)
+    ids = {problem.id for problem in chosen}
+    return [problem for problem in problems if problem.id in ids]
+
+
+def draw_of_each(problems: Sequence[Problem], most: Mapping[str, int]) -> list[Problem]:
+    """Of each benchmark that is named, so many problems at most; benchmark by benchmark."""
+    return [
+        problem
+        for name, limit in most.items()
         for problem in draw_equally([p for p in problems if p.benchmark == name], limit, _benchmark)
-    }
-    others = [problem for problem in problems if problem.benchmark not in own]
-    chosen |= {problem.id for problem in draw_equally(others, settings.problems, _benchmark)}
-    return [problem for problem in problems if problem.id in chosen]
+    ]
 
 
 def shares(sizes: dict[str, int], limit: int) -> dict[str, int]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from rlp_core.data.records import Problem
 from rlp_core.evaluation import robustness, verified
 from rlp_core.evaluation.config import Evaluate
-from rlp_core.evaluation.drawing import draw_equally
+from rlp_core.evaluation.drawing import draw_of_each
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.evaluation.item_files import CLEAN
 from rlp_core.evaluation.losses import Loss
@@ -67,15 +67,8 @@ def ask_perturbed(problems: Sequence[Problem], settings: Evaluate, seed: int) ->
         seed: of the run.
     """
     chosen = settings.robustness
-    kept = {
-        problem.id
-        for name in {problem.benchmark for problem in problems}
-        for problem in draw_equally(
-            [one for one in problems if one.benchmark == name],
-            chosen.problems,
-            lambda p: p.benchmark,
-        )
-    }
+    most = dict.fromkeys((problem.benchmark for problem in problems), chosen.problems)
+    kept = {problem.id for problem in draw_of_each(problems, most)}
     clean = [problem for problem in problems if problem.id in kept]
     asked: dict[str, Sequence[Problem]] = {CLEAN: clean}
     for name in chosen.perturbations:

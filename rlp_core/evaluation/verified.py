@@ -15,31 +15,32 @@ def is_right(answer: str, problem: Problem) -> bool:
     """What the verifier of the problem's world says of an answer.
 
     Raises:
-        DataError: the world does not find its task in the prompt.
+        DataError: the world verifies nothing, or does not find its task in the prompt.
         PluginError: the verifier fails.
     """
-    world = environments.get(problem.source)
-    if not isinstance(world, Environment):
-        raise DataError(
-            f"the world `{problem.source}` verifies nothing",
-            where=f"problem {problem.id}",
-            fix="take another `answer` in the benchmark's file",
-        )
-    return world.verify(_task(problem.source, problem.prompt), answer)
+    return _world(problem.source).verify(_task(problem.source, problem.prompt), answer)
 
 
 def asks_the_same(problem: Problem, prompt: str) -> bool:
     """Whether another prompt asks the task of a problem, as its world reads it."""
-    world = environments.get(problem.source)
-    assert isinstance(world, Environment)  # its problems are verified
-    return bool(world.parse(prompt) == _task(problem.source, problem.prompt))
+    asked = _task(problem.source, problem.prompt)
+    return bool(_world(problem.source).parse(prompt) == asked)
+
+
+def _world(name: str) -> Environment[Any, Any]:
+    world = environments.get(name)
+    if not isinstance(world, Environment):
+        raise DataError(
+            f"the world `{name}` verifies nothing",
+            where="data/validated/problems.jsonl",
+            fix="take another `answer` in the benchmark's file",
+        )
+    return world
 
 
 @lru_cache(maxsize=4096)  # every sample of a problem asks for it
 def _task(name: str, prompt: str) -> Any:
-    world = environments.get(name)
-    assert isinstance(world, Environment)
-    task = world.parse(prompt)
+    task = _world(name).parse(prompt)
     if task is None:
         raise DataError(
             f"the world `{name}` does not find a task in the prompt {prompt!r}",

@@ -11,9 +11,7 @@ from rlp_core import environments
 from rlp_core.cli import main
 from rlp_core.environments import Environment
 
-SOLVED = [
-    name for name in environments.built_in() if isinstance(environments.get(name), Environment)
-]
+SOLVED = environments.with_experts()
 
 
 def said(*words: str, code: int = 0) -> str:

@@ -15,7 +15,7 @@ from rlp_core import environments
 from rlp_core.environments import Environment, TextWorld
 
 WORLDS = environments.built_in()
-SOLVED = [name for name in WORLDS if isinstance(environments.get(name), Environment)]
+SOLVED = environments.with_experts()
 TEXTS = [name for name in WORLDS if name not in SOLVED]
 JUNK = ("", " ", "\n", "-", "nan", "1e99999999", "(", "\x00", "<think>", "\u096f", "9" * 100_000)
 
