@@ -91,8 +91,16 @@ def test_the_extra_of_the_pipeline_brings_every_other_that_is_no_tool() -> None:
     extras = PROJECT["optional-dependencies"]
     (whole,) = extras["pipeline"]
     brought = set(whole.removeprefix("rlp[").removesuffix("]").split(","))
-    # The harness brings twenty packages, one of them under the LGPL: who wants it asks for it.
-    assert brought == set(extras) - {"pipeline", "docs", "bench", "dev", "harness"}
+    # The harness brings twenty packages, one of them under the LGPL, and the pipeline learns
+    # without Gymnasium: who wants either asks for it.
+    assert brought == set(extras) - {"pipeline", "docs", "bench", "dev", "harness", "gym"}
+
+
+def test_worlds_without_gymnasium_say_what_to_install() -> None:
+    done = without("gymnasium", "import rlp_core.gym")
+    assert done.returncode != 0
+    assert "the package `gymnasium`, which is not installed" in done.stderr
+    assert "pip install 'rlp[gym]'" in done.stderr
 
 
 def test_every_package_that_the_code_imports_is_declared() -> None:
