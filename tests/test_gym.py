@@ -66,6 +66,13 @@ def test_the_checker_of_gymnasium_passes_without_a_warning(world: str, kind: str
         check_env(made(world, kind, split="heldout", share=0.5).unwrapped)
 
 
+def test_the_space_of_the_defaults_is_as_large_as_the_guide_says() -> None:
+    env = made("nim", LETTERS)
+    assert env.observation_space.shape == (15_360,)
+    page = (ROOT / "docs" / "guides" / "worlds-in-gymnasium.md").read_text(encoding="utf-8")
+    assert "has 15,360 numbers" in page
+
+
 def test_the_ids_come_with_the_import_and_the_files_of_worlds_do_not() -> None:
     script = (
         "import sys, gymnasium\n"

@@ -57,10 +57,10 @@ class SpellingSettings(AskingSettings):
     """What it takes where answers are written letter by letter: all is smaller."""
 
     longest_question: Positive = Field(
-        default=64, description="Letters of the longest question that fits."
+        default=128, description="Letters of the longest question that fits."
     )
     longest_answer: Positive = Field(
-        default=16, description="Letters of the longest answer that fits; one more truncates."
+        default=32, description="Letters of the longest answer that fits; one more truncates."
     )
     alphabet: str | None = Field(
         default=None,
