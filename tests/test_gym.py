@@ -28,9 +28,7 @@ from gymnasium.utils.env_checker import check_env  # noqa: E402
 from rlp_core import gym  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-SOLVED = [
-    name for name in environments.built_in() if isinstance(environments.get(name), Environment)
-]
+SOLVED = environments.with_experts()
 LETTERS = "-letters"
 KINDS = pytest.mark.parametrize("kind", ["", LETTERS], ids=["whole", "letters"])
 SEEDS = st.integers(0, 2**32 - 1)
