@@ -28,7 +28,7 @@ export DVC_NO_ANALYTICS := 1
 JOBS ?= 2
 TESTS = OMP_NUM_THREADS=1 python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help install run repro ui test test-fast check docs format params-reference clean \
+.PHONY: help install run repro ui test test-all test-fast check docs format params-reference clean \
 	purge worker moved
 
 help:  ## list what can be typed
@@ -64,11 +64,14 @@ ui: install  ## the pages of MLflow and Prefect over what the runs left
 worker: install  ## a worker for the Prefect server that PREFECT_API_URL names
 	@python -m flows.worker
 
-test: install  ## all tests, in JOBS=2 processes
+test: install  ## the tests, in JOBS=2 processes; without those marked slow
+	@$(TESTS) -m "not slow" $(PYTEST)
+
+test-all: install  ## all tests, with what is slow and rarely breaks
 	@$(TESTS) $(PYTEST)
 
 test-fast: install  ## the tests that run no whole stages
-	@$(TESTS) -m "not e2e" $(PYTEST)
+	@$(TESTS) -m "not e2e and not slow" $(PYTEST)
 
 check: install  ## lint, format, types, who imports whom
 	ruff check

@@ -11,7 +11,7 @@ import pytest
 
 from tests.guides.follow import Follower
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 WEIGHT = -0.5
 
 

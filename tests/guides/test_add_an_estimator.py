@@ -8,7 +8,7 @@ import pytest
 
 from tests.guides.follow import Follower
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

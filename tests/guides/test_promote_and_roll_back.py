@@ -53,6 +53,7 @@ def promoted(root: Path, candidate: str) -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_lineage_rollback_and_reproduction(by_dvc: Path, tmp_path: Path) -> None:
     root = tmp_path / "copy"

@@ -21,7 +21,7 @@ from tests.guides.follow import GUIDES, Follower
 NAME = "base-rate"
 TEXT = (GUIDES / "run-a-study.md").read_text(encoding="utf-8")
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def micro_profile(root: Path, name: str) -> None:
