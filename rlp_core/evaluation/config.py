@@ -55,6 +55,11 @@ class BiasFiles(Section):
         default=(),
         description="Further sets in use, by name: a YAML file each, yours in `folder` itself.",
     )
+    sets_per_category: Count = Field(
+        default=0,
+        description="Items per category of each of `sets`, drawn by content hash, where the set's "
+        "own file does not ask for fewer; 0: as the files say.",
+    )
     random_models: Count = Field(
         default=0,
         description="Models of the same make with random weights, of as many seeds, that meet the "

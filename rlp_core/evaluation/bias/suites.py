@@ -34,7 +34,9 @@ def load_items(bias: BiasFiles, seed: int, root: Path) -> list[ChoiceItem]:
         sets.warn_of_few("holisticbias", swaps)
         items += swaps
     for name, settings in sets.load(bias.sets, folder).items():
-        items += sets.items_of(name, settings, folder, seed)
+        limit = _smaller(settings.items, bias.sets_per_category)
+        limited = settings.model_copy(update={"items": limit})
+        items += sets.items_of(name, limited, folder, seed)
     twice = unique_ids(items)
     if twice is not None:
         raise DataError(
@@ -43,3 +45,8 @@ def load_items(bias: BiasFiles, seed: int, root: Path) -> list[ChoiceItem]:
             fix="keep one copy of each file in the folder",
         )
     return items
+
+
+def _smaller(first: int, second: int) -> int:
+    """The smaller of two limits, of which 0 is none."""
+    return min(first or second, second or first)

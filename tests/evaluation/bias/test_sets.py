@@ -226,6 +226,16 @@ def test_items_of_a_category_are_drawn_by_content(tmp_path: Path) -> None:
     assert {item.id for item in drawn} == {item.id for item in again}
 
 
+@pytest.mark.parametrize(("own", "limit", "kept"), [(0, 5, 5), (5, 0, 5), (5, 8, 5), (8, 5, 5)])
+def test_the_smaller_of_both_limits_holds(tmp_path: Path, own: int, limit: int, kept: int) -> None:
+    rows = [pair(i, which="AB"[i % 2]) for i in range(40)]
+    mapping = PAIRS | {"category": "{which}", "id": "{frame}"}
+    made(tmp_path, mapping, rows, items=own)
+    bias = BiasFiles(folder=".", template_items=2, sets=("mine",), sets_per_category=limit)
+    drawn = [item for item in load_items(bias, 1, tmp_path) if item.suite == "mine"]
+    assert Counter(item.category for item in drawn) == {"A": kept, "B": kept}
+
+
 # ---------------------------------------------------------------------------------- refused
 
 
