@@ -36,7 +36,7 @@ from rlp_core.evaluation.rankable import metric_fault
 from rlp_core.params import Params
 from rlp_core.params.root import sequence_lengths
 from rlp_core.policy.context_length import context_length
-from rlp_core.workspace import PARTS
+from rlp_core.workspace import PARTS, TRAINING_PARTS
 from rlp_core.yaml_file import read_yaml
 
 
@@ -251,6 +251,16 @@ def _bias_sets(params: Params, root: Path) -> Iterator[RlpError]:
             yield error
 
 
+def _held_out(part: str, where: str, source: Procedural, params: Params) -> Iterator[RlpError]:
+    """A training part that asks for a world that no training record may be of."""
+    if part in TRAINING_PARTS and params.validate_.heldout_worlds.get(source.world) == 0:
+        yield ConfigError(
+            f"the world `{source.world}` is held out, and part {part} asks for records of it",
+            where=f"params.yaml, key {where}",
+            fix="take the source away, or the world out of `validate.heldout_worlds`",
+        )
+
+
 def _sources(params: Params, root: Path) -> Iterator[RlpError]:
     """Mappings that cannot be, and patterns that match nothing."""
     prepare, settings = params.prepare, params.evaluate
@@ -262,6 +272,7 @@ def _sources(params: Params, root: Path) -> Iterator[RlpError]:
     for part in PARTS:
         for place in places_of(prepare, used, part):
             if isinstance(place.source, Procedural):
+                yield from _held_out(part, place.where, place.source, params)
                 continue
             try:
                 if isinstance(place.source, HarnessTask):

@@ -89,6 +89,15 @@ def with_folder(root: Path) -> Path:
     return folder
 
 
+def test_a_world_that_is_held_out_makes_no_training_part(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked(tmp_path, "validate.heldout_worlds", {"arithmetic": 0})
+    told = str(caught.value)
+    assert "the world `arithmetic` is held out, and part base asks for records of it" in told
+    assert "(params.yaml, key prepare.base[0])" in told
+    checked(tmp_path, "validate.heldout_worlds", {"arithmetic": 6})
+
+
 def test_a_pattern_that_matches_nothing(tmp_path: Path) -> None:
     with_folder(tmp_path)
     with pytest.raises(MissingInputError, match="no file matches"):

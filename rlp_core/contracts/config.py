@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from rlp_core.contracts.heldout_worlds import known_fault
 from rlp_core.section import Count, Positive, Section, Share
 
 
@@ -49,6 +50,19 @@ class Validate(Section):
         default=0.25,
         description="Share of a part's gendered terms below which a group's absence is a warning.",
     )
+    heldout_worlds: dict[str, Count] = Field(
+        default_factory=dict,
+        description="Worlds of which no training record may ask anything, each with the steps of "
+        "its expert from which on that holds: 0 holds the whole world out, 4 its harder tasks. One "
+        "such record stops the pipeline.",
+    )
+
+    @field_validator("heldout_worlds")
+    @classmethod
+    def _are_worlds(cls, given: dict[str, int]) -> dict[str, int]:
+        for fault in filter(None, map(known_fault, given)):
+            raise ValueError(fault)
+        return given
 
     @model_validator(mode="after")
     def _ordered(self) -> Validate:

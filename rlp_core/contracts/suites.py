@@ -59,6 +59,8 @@ def rules_for(
     groups.append(_repetition(part, settings))
     if part in TRAINING_PARTS:
         groups.append(_separation(settings))
+        if settings.heldout_worlds:
+            groups.append(_heldout_worlds(settings))
     kind = kind_of(part)
     if kind is Document:
         spans = "every marked span is a non-empty piece of the text"
@@ -188,6 +190,14 @@ def _separation(settings: Validate) -> Iterator[Rule]:
         f"shares at most {settings.contamination_share:.0%} of the "
         f"{settings.contamination_ngram}-grams with any evaluation record",
     )
+
+
+def _heldout_worlds(settings: Validate) -> Iterator[Rule]:
+    worlds = ", ".join(
+        f"`{name}`" + (f" from {least} steps on" if least else "")
+        for name, least in sorted(settings.heldout_worlds.items())
+    )
+    yield _computed("heldout_world", CRITICAL, f"no question is asked of the worlds {worlds}")
 
 
 def _steps(settings: Validate) -> Iterator[Rule]:

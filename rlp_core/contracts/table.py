@@ -16,6 +16,7 @@ from rlp_core import environments
 from rlp_core.contracts import text as texts
 from rlp_core.contracts.config import Validate
 from rlp_core.contracts.contamination import Contamination
+from rlp_core.contracts.heldout_worlds import found_in
 from rlp_core.contracts.near_duplicates import near_duplicates
 from rlp_core.contracts.read import PreparedPart, RawRow
 from rlp_core.contracts.rules import Holds, Rule
@@ -151,6 +152,11 @@ def _across_rows(
             if row.text("key") in evaluations.keys
         },
         "contamination": lambda: _contaminated(whole, evaluations, settings.contamination_share),
+        "heldout_world": lambda: {
+            number: reason
+            for number, text in enumerate(whole)
+            if (reason := found_in(text, settings.heldout_worlds))
+        },
     }
 
 
