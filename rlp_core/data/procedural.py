@@ -99,7 +99,7 @@ def _solved(
         solution = world.expert(task)
         if kind is Document:
             text = world.document(task, solution, worked=worked)
-            yield {"key": key, **_fields(text)}
+            yield {"key": key, **_fields(text), "difficulty": len(solution.steps)}
         elif kind is Demonstration:
             yield {
                 "key": key,

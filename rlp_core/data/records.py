@@ -57,11 +57,20 @@ class Document(Record):
         "and no end of text is learnt after it. Written only where it is false.",
     )
 
+    difficulty: int = Field(
+        default=0,
+        ge=0,
+        description="How hard its question is: the steps of the world's expert. Written only where "
+        "it is known.",
+    )
+
     @model_serializer(mode="wrap")
     def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         row: dict[str, Any] = write(self)
         if self.ends:
             row.pop("ends", None)
+        if not self.difficulty:
+            row.pop("difficulty", None)
         return row
 
 

@@ -32,7 +32,7 @@ from rlp_core.training.positions import TokenizedDocument
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-FORMAT = "rlp-dump-1"
+FORMAT = "rlp-dump-2"
 KEPT = 3
 """Dumps of one run: the first few faults tell most, and a broken run must not fill the disk."""
 
@@ -103,7 +103,8 @@ class StepDump:
             order of rounding.
         settings: of the learner.
         thought: how a thought is written.
-        documents: those that the step reads.
+        documents: those that the step reads, and those in the replay buffer.
+        chosen: indices of those that it reads.
         state: of the trainer, before the step.
         metrics: what the step gave; the reason for the dump is among them.
     """
@@ -114,6 +115,7 @@ class StepDump:
     settings: LearnerConfig
     thought: ThoughtConfig
     documents: DumpedDocuments
+    chosen: list[int]
     state: State
     metrics: dict[str, float]
 
@@ -238,6 +240,7 @@ def _to_json(step: StepDump) -> dict[str, Any]:
         "thought": step.thought.model_dump(mode="json"),
         "texts": {
             "count": step.documents.length,
+            "read": step.chosen,
             "kept": {str(index): _row(document) for index, document in step.documents.kept.items()},
         },
         "metrics": step.metrics,
@@ -254,6 +257,7 @@ def _of_json(row: dict[str, Any], state: State) -> StepDump:
         settings=LearnerConfig.model_validate(row["settings"]),
         thought=ThoughtConfig.model_validate(row["thought"]),
         documents=DumpedDocuments(documents["count"], kept),
+        chosen=documents["read"],
         state=state,
         metrics=row["metrics"],
     )

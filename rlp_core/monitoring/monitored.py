@@ -194,6 +194,7 @@ class MonitoredLearner:
             settings=LearnerConfig.part_of(trainer.settings),
             thought=trainer.thought,
             documents=DumpedDocuments.of(trainer.documents, chosen, buffered),
+            chosen=chosen,
             state=trainer.state(),
             metrics=metrics,
         )

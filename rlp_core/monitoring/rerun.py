@@ -147,7 +147,14 @@ def _trainer(step: StepDump, folder: Path) -> RLPLearner:
     enable(model)  # as the run's own; its weights may be what is not finite
     try:
         trainer = RLPLearner(
-            model, codec, step.settings, step.thought, step.seed, step.documents, **step.runtime
+            model,
+            codec,
+            step.settings,
+            step.thought,
+            step.seed,
+            step.documents,
+            chosen=step.chosen,
+            **step.runtime,
         )
         trainer.restore(step.state)
     except (KeyError, TypeError, ValueError) as error:

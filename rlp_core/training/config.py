@@ -54,6 +54,21 @@ class AuditConfig(Arguments):
     )
 
 
+class CurriculumConfig(Arguments):
+    """Documents by what thinking at them still teaches. Off by default, as in the paper."""
+
+    strength: Share = Field(
+        default=0.0,
+        description="0: shuffled epochs, every document as often as any other; 1: a level (source "
+        "and difficulty) is drawn in proportion to its documents and to the variance p (1 - p) of "
+        "its thoughts' success p; between: a mean of both.",
+    )
+    memory: Share = Field(
+        default=0.8,
+        description="Weight of a level's former success against that of the step that drew it.",
+    )
+
+
 class LearnerConfig(ObjectiveConfig):
     """One update of RLP after another, on text that carries no thoughts.
 
@@ -104,6 +119,9 @@ class LearnerConfig(ObjectiveConfig):
     )
     replay: ReplayConfig = Field(default=ReplayConfig(), description="Thoughts used again.")
     audit: AuditConfig = Field(default=AuditConfig(), description="Controls during the run.")
+    curriculum: CurriculumConfig = Field(
+        default=CurriculumConfig(), description="Documents by what thinking still teaches."
+    )
 
     @staticmethod
     def part_of(settings: LearnerConfig) -> LearnerConfig:

@@ -22,6 +22,7 @@ from rlp_core.training.audit import audit
 from rlp_core.training.batches import batch_indices
 from rlp_core.training.checkpoint import State, module_state, restore_module
 from rlp_core.training.config import LearnerConfig
+from rlp_core.training.curriculum import Curriculum
 from rlp_core.training.finished import finished_thoughts
 from rlp_core.training.groups import (
     Delimiters,
@@ -88,6 +89,7 @@ class RLPLearner:
         decode_batch_size: int = 512,
         update_token_budget: int = 16384,
         ema_device: str = "",
+        chosen: Sequence[int] = (),
     ) -> None:
         """Begin.
 
@@ -101,9 +103,14 @@ class RLPLearner:
             decode_batch_size: thoughts in flight at once.
             update_token_budget: tokens through the network at once in the update.
             ema_device: where the baseline lies; empty: beside the policy.
+            chosen: indices of what every step reads, for a step that is run again; empty: each
+                chooses among all documents.
         """
         self.policy, self.settings, self.seed = policy.eval(), settings, seed
-        self.documents = documents
+        self.documents, self.chosen = documents, chosen
+        self.curriculum: Curriculum | None = None
+        if settings.curriculum.strength and not chosen:
+            self.curriculum = Curriculum(documents, settings.curriculum, seed)
         self.codec, self.thought = codec, thought
         self.decode_batch_size, self.update_token_budget = decode_batch_size, update_token_budget
         self.runtime = {
@@ -204,10 +211,25 @@ class RLPLearner:
             metrics |= self._apply(metrics)
         if self.settings.replay.groups and not metrics["skipped"]:
             self.buffer.add(groups)
+        if self.curriculum is not None:
+            metrics |= self._learn_levels(self.curriculum, groups, number, metrics["skipped"])
         return metrics | audited
+
+    def _learn_levels(
+        self, curriculum: Curriculum, groups: Sequence[RolloutGroup], number: int, skipped: float
+    ) -> dict[str, float]:
+        """Tell the curriculum how the step went; a step that was skipped taught nothing."""
+        indices = self.indices(number)
+        if not skipped:
+            curriculum.learn(indices, groups)
+        return curriculum.metrics([self.documents[i] for i in indices])
 
     def indices(self, number: int) -> list[int]:
         """Which texts a step reads, in an order of their own."""
+        if self.chosen:
+            return list(self.chosen)
+        if self.curriculum is not None:
+            return self.curriculum.indices(self.settings.documents, number)
         return sorted(
             batch_indices(len(self.documents), self.settings.documents, number, self.seed, STREAM)
         )
@@ -330,6 +352,8 @@ class RLPLearner:
             "ledger": self.ledger.state(),
             "buffer": self.buffer.state(),
         }
+        if self.curriculum is not None:
+            parts["curriculum"] = self.curriculum.state()
         if self.value is not None:
             parts["value"] = module_state(self.value)
             parts["value_optimizer"] = optimizer_state(self.value_optimizer)
@@ -344,6 +368,8 @@ class RLPLearner:
         self.ledger.restore(state.part("ledger"))
         known = {document.number: document for document in self.documents}
         self.buffer.restore(state.part("buffer"), known)
+        if self.curriculum is not None:
+            self.curriculum.restore(state.part("curriculum"))
         if self.value is not None:
             restore_module(self.value, state.part("value"))
             restore_optimizer(self.value_optimizer, state.part("value_optimizer"))

@@ -36,6 +36,7 @@ def step(number: int = 3) -> StepDump:
         settings=settings(),
         thought=THOUGHT,
         documents=DumpedDocuments(9, TEXTS),
+        chosen=[5],
         state=State(tensors, {"a": {"step": 3, "rate": 0.1}}),
         metrics={"loss": math.nan, "grad_norm": math.inf, "information_gain": -0.5},
     )
@@ -50,7 +51,7 @@ def dump(tmp_path: Path) -> Path:
 
 def test_what_is_written_is_what_is_read(dump: Path) -> None:
     wrote, read = step(), read_dump(dump)
-    for name in ("number", "seed", "runtime", "settings", "thought"):
+    for name in ("number", "seed", "runtime", "settings", "thought", "chosen"):
         assert getattr(read, name) == getattr(wrote, name)
     assert (read.documents.length, read.documents.kept) == (9, TEXTS)
     assert read.state.values == wrote.state.values

@@ -73,7 +73,7 @@ def dumped(folder: Path, spoil, precision: str = "float32") -> tuple[Path, dict[
     metrics = made.step(NUMBER).metrics
     chosen = batch_indices(len(LINES), settings().documents, NUMBER, SEED, STREAM)
     kept = DumpedDocuments.of(documents(), chosen)
-    step = StepDump(NUMBER, SEED, {}, made.settings, THOUGHT, kept, state, metrics)
+    step = StepDump(NUMBER, SEED, {}, made.settings, THOUGHT, kept, chosen, state, metrics)
     written = DumpWriter(folder).write(step, made.policy, made.codec)
     assert written is not None
     return written, metrics

@@ -114,7 +114,8 @@ def test_a_dumped_step_of_adapters_is_run_again(tmp_path: Path) -> None:
     metrics = trainer(lora=LORA).step(0).metrics
     step = StepDump(
         0, fresh.seed, {**fresh.runtime}, fresh.settings, ThoughtConfig(max_tokens=6),
-        DumpedDocuments.of(fresh.documents, fresh.indices(0)), fresh.state(), metrics,
+        DumpedDocuments.of(fresh.documents, fresh.indices(0)), fresh.indices(0), fresh.state(),
+        metrics,
     )  # fmt: skip
     folder = DumpWriter(tmp_path).write(step, fresh.policy, fresh.codec)
     found = rerun(folder)
