@@ -42,10 +42,17 @@ def worlds() -> None:
 
 @worlds.command("list")
 def list_worlds() -> None:
-    """List the worlds, those of installed packages too."""
+    """List the worlds, those of installed packages too; what a world lacks is said beside it."""
     from rlp_core import environments
 
-    _list({name: environments.summary(name) for name in environments.names()})
+    _list({name: environments.summary(name) + _lacks(name) for name in environments.names()})
+
+
+def _lacks(world: str) -> str:
+    from rlp_core import environments
+
+    extra = environments.class_of(world).needs
+    return "" if extra is None or extra.installed else f" Not installed: {extra.fix}"
 
 
 @worlds.command("show")

@@ -15,6 +15,7 @@ from typing import Any
 
 from rlp_core.environments._world import Environment, ExpertSettings, TextWorld, World
 from rlp_core.errors import PluginError
+from rlp_core.extras import Extra
 from rlp_core.registry import Registry
 from rlp_core.section import Section
 
@@ -40,17 +41,36 @@ def get(name: str) -> World[Any, Any]:
     Raises:
         ConfigError: there is none; the message names the nearest.
         PluginError: its file does not import, or does not keep the protocol.
+        UnavailableError: a package that it needs is not installed; the message names the extra.
+    """
+    kind = class_of(name)
+    if kind.needs is not None:
+        kind.needs.require(f"the world `{name}`", where=_REGISTRY.where(name))
+    return kind(name)
+
+
+def class_of(name: str) -> type[World[Any, Any]]:
+    """The class of a world: what it is and its settings, also where its package is not installed.
+
+    Raises:
+        ConfigError, PluginError: as `get`.
     """
     found = _REGISTRY.load(name)
     kind = _only_world(found, name) if isinstance(found, ModuleType) else found
     _keeps_protocol(kind, name)
-    world: World[Any, Any] = kind(name)
+    world: type[World[Any, Any]] = kind
     return world
 
 
+def available() -> list[str]:
+    """The built-in worlds whose packages are installed, by name; their files are imported."""
+    needs = {name: class_of(name).needs for name in built_in()}
+    return [name for name, extra in needs.items() if extra is None or extra.installed]
+
+
 def with_experts() -> list[str]:
-    """The built-in worlds that have an expert, by name; their files are imported."""
-    return [name for name in built_in() if isinstance(get(name), Environment)]
+    """Those of `available` that have an expert."""
+    return [name for name in available() if issubclass(class_of(name), Environment)]
 
 
 def _only_world(module: ModuleType, name: str) -> type:
@@ -87,6 +107,8 @@ def _keeps_protocol(kind: Any, name: str) -> None:
     base = ExpertSettings if issubclass(kind, Environment) else Section
     if not inspect.isclass(settings) or not issubclass(settings, base):
         raise fault(f"has `settings` that are no class that derives from {base.__name__}")
+    if not isinstance(kind.needs, Extra | None):
+        raise fault("has `needs` that is no Extra")
     for key, field in settings.model_fields.items():
         if key in RESERVED:
             raise fault(f"has a setting `{key}`, a name that every source has already")

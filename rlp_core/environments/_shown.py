@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rlp_core.environments._registry import get
+from rlp_core.environments._registry import class_of, get
 from rlp_core.environments._world import Environment, Solution, TextWorld
 from rlp_core.errors import UsageError
 from rlp_core.section import Section
@@ -36,7 +36,7 @@ class Shown:
 
 def summary(name: str) -> str:
     """The first line of what a world says of itself."""
-    return (inspect.getdoc(type(get(name))) or "").partition("\n")[0]
+    return (inspect.getdoc(class_of(name)) or "").partition("\n")[0]
 
 
 def shown(name: str, seed: int, given: Mapping[str, Any] | None = None) -> Shown:
@@ -50,6 +50,7 @@ def shown(name: str, seed: int, given: Mapping[str, Any] | None = None) -> Shown
     Raises:
         UsageError: a setting that the world has not, or cannot have.
         ConfigError: no world is called so.
+        UnavailableError: a package that it needs is not installed.
     """
     world = get(name)
     settings = _settings(name, world.settings, given or {})

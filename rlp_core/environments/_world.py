@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import Field, model_validator
 
 from rlp_core.errors import PluginError, RlpError
+from rlp_core.extras import Extra
 from rlp_core.section import Section, Share
 
 Task = TypeVar("Task")
@@ -88,9 +89,12 @@ class World(ABC, Generic[Task, Settings]):
     Attributes:
         name: of the world; that of its file.
         settings: the model of its own settings, each with a range, a default and a description.
+        needs: the extra without which no task can be drawn; None where the library is enough. Its
+            package is imported when the first task is, so that settings can be read without it.
     """
 
     settings: ClassVar[type[Section]]
+    needs: ClassVar[Extra | None] = None
 
     def __init__(self, name: str) -> None:
         self.name = name

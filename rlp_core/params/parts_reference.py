@@ -113,14 +113,26 @@ def _examples_of(part: Benchmark) -> str:
 
 
 def worlds_table() -> str:
-    """A Markdown table of every built-in world, with a task of each."""
-    return _table(
+    """Two Markdown tables of the built-in worlds: with a task of each, and those of an extra.
+
+    The second has no tasks, so that the page is the same whatever is installed.
+    """
+    needs = {name: environments.class_of(name).needs for name in environments.built_in()}
+    own = _table(
         ("world", "what it is", "asked", "the expert's steps", "answer"),
         (
             (f"`{name}`", environments.summary(name), *_task_of(environments.shown(name, seed=1)))
-            for name in environments.built_in()
+            for name, extra in needs.items()
+            if extra is None
         ),
     )
+    others = [
+        (f"`{name}`", environments.summary(name), f"`{extra.module}`", f"`rlp[{extra.name}]`")
+        for name, extra in needs.items()
+        if extra is not None
+    ]
+    head = ("world of another package", "what it is", "package", "installed by")
+    return own + "\n" + _table(head, others) if others else own
 
 
 def _task_of(task: environments.Shown) -> tuple[str, str, str]:

@@ -68,9 +68,9 @@ def _sections() -> Iterator[tuple[str, type[BaseModel], str]]:
         places = ", ".join(f"`{name}`" for name in names)
         yield f"{model.__name__}: {places}{of_kind}", model, inspect.getdoc(model) or ""
         if model is Procedural:
-            for world in map(environments.get, environments.built_in()):
-                title = f"World `{world.name}`: beside `world: {world.name}`"
-                yield title, world.settings, (type(world).__doc__ or "").partition("\n")[0]
+            for world in environments.built_in():
+                title = f"World `{world}`: beside `world: {world}`"
+                yield title, environments.class_of(world).settings, environments.summary(world)
 
 
 def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:

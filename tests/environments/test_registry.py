@@ -9,12 +9,21 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from rlp_core import environments, registry
+from rlp_core.cli import main
 from rlp_core.data import procedural
 from rlp_core.data.procedural_config import Procedural
 from rlp_core.environments import Environment, Solution, _registry
-from rlp_core.errors import EXIT_CONFIG, EXIT_SOFTWARE, ConfigError, PluginError
+from rlp_core.errors import (
+    EXIT_CONFIG,
+    EXIT_SOFTWARE,
+    EXIT_UNAVAILABLE,
+    ConfigError,
+    PluginError,
+    UnavailableError,
+)
 from rlp_core.params import Params, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,6 +195,47 @@ def test_a_text_world_that_writes_nothing(add: Add) -> None:
     )
     with pytest.raises(PluginError, match="from `texts`, not a tuple of at least one Text"):
         made("mute", "base")
+
+
+ABSENT = COIN.replace(
+    "    settings =",
+    "    needs = environments.Extra('coins', 'no_package_is_called_so')\n    settings =",
+).replace("import random", "import random\nfrom rlp_core import environments")
+FIX = "pip install 'rlp[coins]'"
+
+
+def test_a_world_whose_package_is_absent_is_listed_with_what_to_install(add: Add) -> None:
+    add("coin", ABSENT)
+    assert "coin" in environments.built_in()
+    assert {"coin"} == set(environments.built_in()) - set(environments.available())
+    assert "coin" not in environments.with_experts()
+    assert environments.class_of("coin").settings is environments.ExpertSettings
+    listed = CliRunner().invoke(main, ["worlds", "list"])
+    (line,) = (line for line in listed.output.splitlines() if line.startswith("coin "))
+    assert "Which side is up?" in line
+    assert FIX in line
+    assert environments.get("arithmetic").name == "arithmetic"
+
+
+def test_a_world_whose_package_is_absent_cannot_be_had(add: Add, tmp_path: Path) -> None:
+    add("coin", ABSENT)
+    with pytest.raises(UnavailableError, match="`coin` needs the package") as caught:
+        environments.get("coin")
+    assert FIX in caught.value.fix
+    shown = CliRunner().invoke(main, ["worlds", "show", "coin"])
+    assert shown.exit_code == EXIT_UNAVAILABLE
+    assert FIX in shown.output
+    params = tmp_path / "params.yaml"
+    tiny = (ROOT / "profiles" / "tiny.yaml").read_text(encoding="utf-8")
+    params.write_text(tiny.replace("world: occupations", "world: coin"), encoding="utf-8")
+    with pytest.raises(UnavailableError, match="`coin` needs the package"):
+        load(params)
+
+
+def test_what_is_needed_is_an_extra(add: Add) -> None:
+    add("coin", COIN.replace("    settings =", "    needs = 'coins'\n    settings ="))
+    with pytest.raises(PluginError, match="`needs` that is no Extra"):
+        environments.get("coin")
 
 
 def test_an_unknown_world_names_the_nearest() -> None:

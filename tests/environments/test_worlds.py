@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rlp_core import environments
 from rlp_core.environments import Environment, TextWorld
 
-WORLDS = environments.built_in()
+WORLDS = environments.available()
 SOLVED = environments.with_experts()
 TEXTS = [name for name in WORLDS if name not in SOLVED]
 JUNK = ("", " ", "\n", "-", "nan", "1e99999999", "(", "\x00", "<think>", "\u096f", "9" * 100_000)
@@ -81,7 +81,7 @@ def test_a_text_world_writes_texts_that_differ(name: str, seed: int) -> None:
 def digests_of_tasks(hash_seed: str) -> str:
     script = (
         "import hashlib, random\nfrom rlp_core import environments as e\n"
-        "for name in e.built_in():\n"
+        "for name in e.available():\n"
         "    tasks = [e.shown(name, seed) for seed in range(20)]\n"
         "    told = [(t.texts, t.prompt, t.solution) for t in tasks]\n"
         "    print(name, hashlib.sha256(repr(told).encode()).hexdigest())"
@@ -109,6 +109,6 @@ def test_a_world_is_imported_when_it_is_asked_for_and_not_before() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", environments.built_in())
 def test_every_class_says_what_it_is(name: str) -> None:
-    assert type(environments.get(name)).__doc__
+    assert environments.class_of(name).__doc__

@@ -114,7 +114,7 @@ def fields_of(model: type[BaseModel], key: str = "") -> Iterator[tuple[str, str]
             yield from fields_of(inner, inner_key)
     if model is Procedural:
         for world in environments.built_in():
-            yield from fields_of(environments.get(world).settings, key)
+            yield from fields_of(environments.class_of(world).settings, key)
 
 
 EVERY = list(fields_of(Params))
