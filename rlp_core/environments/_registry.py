@@ -49,6 +49,7 @@ def get(name: str) -> World[Any, Any]:
     return kind(name)
 
 
+@functools.cache
 def class_of(name: str) -> type[World[Any, Any]]:
     """The class of a world: what it is and its settings, also where its package is not installed.
 

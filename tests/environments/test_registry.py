@@ -58,6 +58,12 @@ class Coin(Environment[int, ExpertSettings]):
 '''
 
 
+def forget() -> None:
+    """Have worlds looked for anew."""
+    _registry.get.cache_clear()
+    _registry.class_of.cache_clear()
+
+
 @pytest.fixture
 def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Add]:
     """Add a file to the package for the time of a test."""
@@ -68,20 +74,20 @@ def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Add]:
         path.write_text(text, encoding="utf-8")
         importlib.invalidate_caches()
         monkeypatch.delitem(sys.modules, f"{environments.__name__}.{name}", False)
-        _registry.get.cache_clear()
+        forget()
         return path
 
     yield put
     for path in tmp_path.glob("*.py"):
         sys.modules.pop(f"{environments.__name__}.{path.stem}", None)
         vars(environments).pop(path.stem, None)
-    _registry.get.cache_clear()
+    forget()
 
 
 def registered(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
     found = [EntryPoint(name, value, "rlp.environments") for name, value in points]
     monkeypatch.setattr(registry, "entry_points", lambda group: found if group else [])
-    _registry.get.cache_clear()
+    forget()
 
 
 def made(world: str, part: str = "bootstrap") -> list[object]:
@@ -252,7 +258,7 @@ def test_an_installed_package_may_register_a_world(monkeypatch: pytest.MonkeyPat
     assert "chains" not in environments.built_in()
     assert environments.get("chains").name == "chains"
     assert len(made("chains")) == 3
-    _registry.get.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize(
