@@ -313,7 +313,7 @@ class RLPLearner:
         for group in groups:
             measured = [
                 {name: reward_terms.measure(name, thought) for name in weights}
-                for thought in finished_thoughts(group, self.codec)
+                for thought in finished_thoughts(group, self.codec, self.thought.max_tokens)
             ]
             group.terms = {name: [values[name] for values in measured] for name in weights}
             group.shaping = [reward_terms.shaping(weights, values) for values in measured]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ thoughts = st.builds(
     baseline=nats,
     record=st.none(),
     position=st.integers(1, 99),
+    limit=st.integers(9, 40),
+    controls=st.integers(0, 2),
 )
-THOUGHT = FinishedThought([5, 6, 7], "3-4=9", False, "2", -1.5, -2.5, None, 4)
+THOUGHT = FinishedThought([5, 6, 7], "3-4=9", False, "2", -1.5, -2.5, None, 4, 24, 0)
 
 
 @pytest.mark.parametrize("name", reward_terms.names())
@@ -57,6 +60,40 @@ def test_the_tokens_of_a_thought_are_counted_as_they_were_drawn(thought: Finishe
 @given(thoughts)
 def test_closed_tells_who_closed_the_thought(thought: FinishedThought) -> None:
     assert measure("closed", thought) == (1 if thought.closed else 0)
+
+
+@given(st.integers(1, 5000), st.data())
+def test_overlong_is_equation_13_of_dapo(limit: int, data: st.DataObject) -> None:
+    """Its L_cache is a fifth of its L_max."""
+    length = data.draw(st.integers(1, limit))
+    thought = dataclasses.replace(THOUGHT, tokens=[7] * length, limit=limit)
+    longest, cache = Fraction(limit), Fraction(limit, 5)
+    expected = Fraction(0) if length <= longest - cache else (longest - cache - length) / cache
+    assert measure("overlong", thought) == pytest.approx(float(expected), abs=1e-9)
+    forced = dataclasses.replace(THOUGHT, tokens=[7] * limit, limit=limit)
+    assert measure("overlong", forced) == pytest.approx(-1.0, abs=1e-9)
+
+
+@given(thoughts)
+def test_overlong_is_bounded_and_never_rises_with_length(thought: FinishedThought) -> None:
+    longer = dataclasses.replace(thought, tokens=[*thought.tokens, 7])
+    assert -1 <= measure("overlong", longer) <= measure("overlong", thought) <= 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"closed": True}, 1.0),
+        ({"closed": False}, 0.0),
+        ({"closed": True, "text": ""}, 0.0),
+        ({"closed": True, "text": " \n"}, 0.0),
+        ({"closed": True, "controls": 1}, 0.0),
+    ],
+)
+def test_a_well_formed_thought_closes_says_something_and_holds_no_control_token(
+    changes: dict[str, Any], expected: float
+) -> None:
+    assert measure("well_formed", dataclasses.replace(THOUGHT, **changes)) == expected
 
 
 @given(

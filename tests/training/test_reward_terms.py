@@ -99,7 +99,7 @@ def test_a_replayed_thought_is_not_measured_again(monkeypatch: pytest.MonkeyPatc
     seen: list[int] = []
     monkeypatch.setattr(
         "rlp_core.training.learner.finished_thoughts",
-        lambda group, codec: seen.append(group.step) or finished_thoughts(group, codec),
+        lambda group, *rest: seen.append(group.step) or finished_thoughts(group, *rest),
     )
     made.step(1)
     assert set(seen) == {1}
@@ -255,6 +255,9 @@ def test_a_term_is_given_all_that_is_known_of_a_thought(own: Any) -> None:
             assert thought.position == where.index
             assert thought.record is where.document.record is not None
             assert thought.record.text in steps.TEXTS
+            assert thought.limit == made.thought.max_tokens
+            inner = tokens[:-1] if group.stopped[i] else tokens
+            assert thought.controls == len([t for t in inner if t in codec.control])
 
 
 def test_a_term_sees_no_baseline_where_the_step_leaves_it_out(own: Any) -> None:

@@ -33,6 +33,9 @@ class FinishedThought:
         baseline: S_ema, without a thought by the EMA, in nats; None at a step that leaves it out.
         record: the document as it was read; None where it was given as tokens alone.
         position: index in tokens at which it was thought.
+        limit: L, tokens that could be drawn for it at most, its closing delimiter counted.
+        controls: tokens within it that no text stands for, such as a delimiter drawn again or an
+            end of text; the closing delimiter that ends it is none of them.
     """
 
     tokens: list[int]
@@ -43,6 +46,8 @@ class FinishedThought:
     baseline: float | None
     record: SourceRecord | None
     position: int
+    limit: int
+    controls: int
 
 
 @dataclass(frozen=True)
