@@ -33,6 +33,7 @@ from rlp_core.errors import (
 from rlp_core.evaluation import benchmarks
 from rlp_core.evaluation.bias import bbq, holisticbias, sets, winobias
 from rlp_core.evaluation.rankable import metric_fault
+from rlp_core.objective import reward_terms
 from rlp_core.params import Params
 from rlp_core.params.root import sequence_lengths
 from rlp_core.policy.context_length import context_length
@@ -68,9 +69,11 @@ def _faults(params: Params, root: Path, *, data: bool) -> Iterator[RlpError]:
     yield from _promotion(params)
     yield from _arms_asked(params)
     yield from _checkpoint(params, root, begins=data)
+    yield from _own_reward_terms(params, root)
     if data:
         yield from _folder(root / params.prepare.folder)
         yield from _folder(root / params.base.checkpoint_folder)
+        yield from _folder(root / params.rlp.reward_folder)
         yield from _sources(params, root)
         yield from _bias_sets(params, root)
 
@@ -113,6 +116,15 @@ def _no_arm(arm: str, known: Sequence[str], key: str) -> RlpError:
         where=f"params.yaml, key {key}",
         fix=f"{did_you_mean(arm, known)}choose among: {', '.join(known)}",
     )
+
+
+def _own_reward_terms(params: Params, root: Path) -> Iterator[RlpError]:
+    """Functions of a user's own that are not there, or do not import."""
+    for name in filter(reward_terms.is_own, params.rlp.reward_terms):
+        try:
+            reward_terms.get(name, str(root / params.rlp.reward_folder))
+        except RlpError as error:
+            yield error
 
 
 def _checkpoint(params: Params, root: Path, *, begins: bool) -> Iterator[RlpError]:

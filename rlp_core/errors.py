@@ -77,6 +77,10 @@ class PluginError(RlpError):
     exit_code = EXIT_SOFTWARE
 
 
+class RewardTermError(PluginError):
+    """A reward term that raised, or gave no finite number; the step has changed nothing yet."""
+
+
 class OutputError(RlpError):
     """An output that cannot be written: full disk, missing rights."""
 

@@ -86,7 +86,7 @@ class Registry:
         except Exception as error:
             raise PluginError(
                 f"the {self.noun} `{name}` cannot be imported: {type(error).__name__}: {error}",
-                where=_file(self.where(name), error),
+                where=file_of(self.where(name), error),
                 fix=f"mend the file, or take it away; see {self.guide}",
             ) from error
 
@@ -134,8 +134,13 @@ class Registry:
         return found
 
 
-def _file(where: str, error: BaseException) -> str:
-    """The file at fault: the deepest one that the traceback names, with its line."""
+def file_of(where: str, error: BaseException) -> str:
+    """The file at fault: the deepest one that the traceback names, with its line.
+
+    Args:
+        where: what was imported, said where no file is named.
+        error: that ended the import.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     step = error.__traceback__

@@ -49,6 +49,12 @@ FAULTS: list[tuple[str, object, type[RlpError], str]] = [
         ConfigError,
         "promote.gate.limits.0.metric names the benchmark 'gsm8k', which is not in use",
     ),
+    (
+        "rlp.reward_terms",
+        {"my_rewards:brevity": 1.0},
+        MissingInputError,
+        "no module is called 'my_rewards'",
+    ),
     ("prepare.base.0", FILES, MissingInputError, "no such folder"),
     ("base", CHECKPOINT, MissingInputError, "base.checkpoint = './data/checkpoints/model'"),
 ]

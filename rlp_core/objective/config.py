@@ -67,7 +67,8 @@ class ObjectiveConfig(Section):
     reward_terms: Mapping[str, float] = Field(
         default={},
         description="What is added to the information gain, by name, with its weight: entries of "
-        "docs/reference/reward-terms.md. The paper: none.",
+        "docs/reference/reward-terms.md, or functions of your own as MODULE:FUNCTION. The paper: "
+        "none.",
     )
     reward_clip: PositiveReal | None = Field(
         default=None, description="Rewards are cut to plus or minus this, in nats; null: not."
@@ -115,11 +116,11 @@ class ObjectiveConfig(Section):
     @field_validator("reward_terms")
     @classmethod
     def _known_terms(cls, weights: Mapping[str, float]) -> Mapping[str, float]:
+        try:
+            reward_terms.check_names(list(weights))
+        except ConfigError as error:
+            raise ValueError(f"{error.what}; {error.fix}") from error
         for name, weight in weights.items():
-            try:
-                reward_terms.get(name)
-            except ConfigError as error:
-                raise ValueError(f"{error.what}; {error.fix}") from error
             if not math.isfinite(weight) or weight == 0:
                 raise ValueError(f"the weight of `{name}` must be a number other than 0")
         return dict(weights)

@@ -19,12 +19,13 @@ def run(context: StageContext) -> None:
     """Write `models/rlp`, the ledger that `cpt` reads, its metrics and its learning curve."""
     params, settings, runtime = context.params, context.params.rlp, context.params.runtime
     model, codec = common.open_model(context, "bootstrap", settings.lora)
+    own = str(context.workspace.root / settings.reward_folder)  # wherever this process is
     key = context.scratch.name[:16] if context.scratch is not None else "run"
     trainer = RLPTrainer(
         model,
         codec.tokenizer,
         common.read_part(context, "rlp", Document),
-        settings,
+        settings.model_copy(update={"reward_folder": own}),
         thought=params.thought,
         seed=params.seed,
         decode_batch_size=runtime.decode_batch_size,

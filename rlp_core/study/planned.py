@@ -22,6 +22,7 @@ FOLDER_KEYS = (
     "evaluate.benchmark_folder",
     "base.checkpoint_folder",
     "evaluate.bias.folder",
+    "rlp.reward_folder",
 )
 """Parameters that name folders of the checkout which the user fills."""
 

@@ -76,6 +76,12 @@ class LearnerConfig(ObjectiveConfig):
     and speed suit a small model, and name the paper's beside them.
     """
 
+    reward_folder: str = Field(
+        default="data/rewards",
+        min_length=1,
+        description="Where modules with reward terms of your own lie; a DVC dependency of the "
+        "stage.",
+    )
     steps: Count = Field(default=100, description="Updates.")
     documents: Positive = Field(default=16, description="Documents an update. The paper: 512.")
     max_tokens: Positive = Field(
@@ -122,6 +128,16 @@ class LearnerConfig(ObjectiveConfig):
     curriculum: CurriculumConfig = Field(
         default=CurriculumConfig(), description="Documents by what thinking still teaches."
     )
+
+    @field_validator("reward_folder")
+    @classmethod
+    def _is_no_output(cls, folder: str) -> str:
+        if (output := output_at(folder)) is not None:
+            raise ValueError(
+                f"stages write to `{output}`, so the folder of your own reward terms must not be, "
+                "hold or lie in it; such as `data/rewards`"
+            )
+        return folder
 
     @staticmethod
     def part_of(settings: LearnerConfig) -> LearnerConfig:

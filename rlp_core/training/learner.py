@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rlp_core.data.thought import ThoughtConfig
+from rlp_core.errors import RewardTermError
 from rlp_core.objective import advantage, reward_terms
 from rlp_core.objective.estimators import ema_reaches_gradient
 from rlp_core.objective.reward import clip_reward
@@ -117,6 +118,8 @@ class RLPLearner:
             "decode_batch_size": decode_batch_size,
             "update_token_budget": update_token_budget,
         }
+        for name in settings.reward_terms:
+            reward_terms.get(name, settings.reward_folder)  # those of a user's own are found now
         self.vocabulary = len(codec.tokenizer)
         self.trained = trained_names(policy)
         self.compute = Compute(policy, getattr(torch, settings.precision))
@@ -175,10 +178,18 @@ class RLPLearner:
 
         A step whose loss, reward or gradient is not finite changes no parameter: its metric
         `skipped` is 1.
+
+        Raises:
+            RewardTermError: a reward term failed; the state is that before the step.
         """
         before, tokens = dict(self.ledger.flops), sum(self.ledger.tokens.values())
+        spent = self.ledger.state()
         self.watch.begin("rest")
-        metrics = self._step(number)
+        try:
+            metrics = self._step(number)
+        except RewardTermError:
+            self.ledger.restore(spent)  # nothing was learnt: the state is that before the step
+            raise
         self.watch.end()
         flops = {name: value - before.get(name, 0) for name, value in self.ledger.flops.items()}
         return StepResult(
@@ -309,10 +320,10 @@ class RLPLearner:
 
     def _shape(self, groups: Sequence[RolloutGroup]) -> None:
         """Measure the reward terms of every thought, and what they add to its reward."""
-        weights = self.settings.reward_terms
+        weights, folder = self.settings.reward_terms, self.settings.reward_folder
         for group in groups:
             measured = [
-                {name: reward_terms.measure(name, thought) for name in weights}
+                {name: reward_terms.measure(name, thought, folder) for name in weights}
                 for thought in finished_thoughts(group, self.codec, self.thought.max_tokens)
             ]
             group.terms = {name: [values[name] for values in measured] for name in weights}

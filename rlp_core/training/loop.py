@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from rlp_core.errors import TryAgainError
+from rlp_core.errors import RewardTermError, TryAgainError
 from rlp_core.interruption import deferring_sigterm
 from rlp_core.training.checkpoint import Checkpoints, State
 from rlp_core.training.saving import SHARE, Saver
@@ -75,6 +75,7 @@ def run(
 
     Raises:
         TryAgainError: SIGTERM came; the state after the step that ran then is saved.
+        RewardTermError: a reward term failed; the state before that step is saved.
         OutputError: a checkpoint could not be written; at the next step where it was written in
             the background.
     """
@@ -101,6 +102,10 @@ def run(
                 saver.save_now(done, state())
         except TryAgainError:
             raise  # a second SIGTERM: whoever sent it does not wait
+        except RewardTermError:
+            if saver is not None and done > begun:
+                saver.save_now(done, state())  # the step that failed has changed nothing
+            raise
         except BaseException:
             if saver is not None:
                 saver.wait()  # whoever goes on from here finds nobody else writing

@@ -10,6 +10,7 @@ import torch
 
 from rlp_core.objective.config import ObjectiveConfig
 from rlp_core.objective.loss import explained_variance
+from rlp_core.objective.reward_terms import label
 from rlp_core.training.groups import RolloutGroup
 from rlp_core.training.ledger import Ledger
 from rlp_core.training.update import UpdateMetrics
@@ -31,7 +32,7 @@ def thought_metrics(
         metrics["positive"] = fmean(fmean(r > 0 for r in group) for group in gains)
     if groups[0].shaping:
         metrics |= {
-            f"reward_{name}": fmean(fmean(group.terms[name]) for group in groups)
+            f"reward_{label(name)}": fmean(fmean(group.terms[name]) for group in groups)
             for name in groups[0].terms
         }
         metrics["shaping"] = fmean(fmean(group.shaping) for group in groups)

@@ -112,7 +112,7 @@ def giving(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def put(function: Any) -> None:
         term = RewardTerm(function, "nats")
-        monkeypatch.setattr(reward_terms, "get", lambda _: term)
+        monkeypatch.setattr(reward_terms, "get", lambda *_: term)
 
     return put
 

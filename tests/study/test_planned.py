@@ -111,7 +111,7 @@ def test_folders_of_the_checkout_are_linked_and_those_beside_it_become_absolute(
     root = files.checkout(tmp_path / "checkout", study)
     run = plan(root)[0]
     assert run.tree["prepare"]["folder"] == str(beside)
-    assert run.links == ("data/benchmarks", "data/bias", "data/checkpoints")
+    assert run.links == ("data/benchmarks", "data/bias", "data/checkpoints", "data/rewards")
     workspaces.make(run, root, root / "cache")
     assert (run.folder / "data" / "bias").resolve() == root / "data" / "bias"
     assert load(run.folder / "params.yaml") == run.params

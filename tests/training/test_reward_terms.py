@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from statistics import fmean
 from typing import Any
@@ -14,9 +15,12 @@ from rlp_core.errors import PluginError
 from rlp_core.monitoring.config import HealthConfig, HeldoutConfig
 from rlp_core.monitoring.dump import read_dump
 from rlp_core.monitoring.monitored import MonitoredLearner
+from rlp_core.monitoring.progress import StepLog
 from rlp_core.monitoring.rerun import rerun
 from rlp_core.objective import reward_terms
 from rlp_core.objective.reward_terms import FinishedThought, RewardTerm
+from rlp_core.training import loop
+from rlp_core.training.checkpoint import Checkpoints
 from rlp_core.training.config import AuditConfig, ReplayConfig
 from rlp_core.training.finished import finished_thoughts
 from rlp_core.training.metrics import thought_metrics
@@ -229,7 +233,9 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def put(function: Any) -> None:
         term = RewardTerm(function, "nats")
-        monkeypatch.setattr(reward_terms, "get", lambda n: term if n == "closed" else known(n))
+        monkeypatch.setattr(
+            reward_terms, "get", lambda n, *f: term if n == "closed" else known(n, *f)
+        )
 
     return put
 
@@ -277,8 +283,34 @@ def test_a_term_that_fails_in_a_step_is_told_and_changes_nothing(own: Any) -> No
     with pytest.raises(PluginError, match="`closed` raised ZeroDivisionError") as caught:
         made.step(0)
     assert "for the thought '" in caught.value.where
-    for part in ("policy", "ema", "stepper", "buffer"):
-        assert steps.same(made.state().part(part), before.part(part))
+    assert steps.same(made.state(), before)
+
+
+def test_nothing_is_lost_of_a_run_whose_term_fails_once(own: Any, tmp_path) -> None:
+    """What it did before is kept, though no save was due; once mended, it ends as if unbroken."""
+
+    def log() -> StepLog:
+        return StepLog("rlp", 4, None, 10)
+
+    unbroken, made = stopping(reward_terms=TERMS), stopping(reward_terms=TERMS)
+    a_step = sum(len(group.tokens) for group in stopping(reward_terms=TERMS).groups(0))
+    loop.run(unbroken, 4, log())
+    calls = itertools.count()
+
+    def once(thought: FinishedThought) -> float:
+        if next(calls) == 2 * a_step + 1:
+            raise OSError("gone")
+        return float(thought.closed)
+
+    own(once)
+    with pytest.raises(PluginError, match="`closed` raised OSError: gone"):
+        loop.run(made, 4, log(), Checkpoints(tmp_path), 3600.0)
+    found = Checkpoints(tmp_path).latest()
+    assert found is not None
+    assert found[0] == 2
+    resumed = stopping(reward_terms=TERMS)
+    loop.run(resumed, 4, log(), Checkpoints(tmp_path), 3600.0)
+    assert steps.same(resumed.state(), unbroken.state())
 
 
 def test_a_step_whose_scores_are_not_finite_is_skipped_whatever_a_term_makes_of_them(
