@@ -168,4 +168,15 @@ def test_prompts_are_listed_and_shown(tmp_path: Path) -> None:
         shown = rlp(tmp_path, "prompts", "show", name)
         assert shown.exit_code == 0
         assert line.endswith(prompts.get(name).title)
-        assert shown.output.endswith(prompts.get(name).text)
+        words = prompts.words(name, ("<think>", "</think>"))
+        assert shown.output.endswith(words.start or words.lead)
+        assert f"version: {prompts.get(name).version}\n" in shown.output
+        assert f"words:   {words.digest}\n" in shown.output
+    once = rlp(
+        tmp_path, "prompts", "show", "shown-thoughts@1", "--set", "shots=1", "--open", "<<",
+        "--close", ">>",
+    )  # fmt: skip
+    assert once.output.endswith("the door was<< She came more than an hour after six. By then the "
+                                "shop had shut, so its door is locked.>> locked, and she went home "
+                                "without the bread.\n\n")  # fmt: skip
+    assert "usually are: shots=3" in once.output

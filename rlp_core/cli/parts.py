@@ -26,13 +26,25 @@ def list_prompts() -> None:
 
 @prompts.command("show")
 @click.argument("name")
-def show_prompt(name: str) -> None:
-    """Print a prompt: what it is, and its words."""
+@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A variable of it.")
+@click.option("--open", "opening", default="<think>", show_default=True, help="Opens a thought.")
+@click.option("--close", "closing", default="</think>", show_default=True, help="Closes it.")
+def show_prompt(name: str, given: tuple[str, ...], opening: str, closing: str) -> None:
+    """Print a prompt: what it is, and its words as a model reads them.
+
+    NAME may end with a version: NAME@2.
+    """
     from rlp_core import prompts as library
 
     prompt = library.get(name)
-    click.echo(f"title:  {prompt.title}\nsource: {prompt.source}\nplace:  {prompt.place}\n")
-    click.echo(prompt.text, nl=not prompt.text.endswith("\n"))
+    words = library.words(name, (opening, closing), dict(map(_setting, given)))
+    click.echo(f"title:   {prompt.title}\nsource:  {prompt.source}\nversion: {prompt.version}")
+    click.echo(f"place:   {prompt.place}\nwords:   {words.digest}")
+    if prompt.variables:
+        told = ", ".join(f"{key}={value}" for key, value in prompt.variables.items())
+        click.echo(f"variables, as they usually are: {told}")
+    text = words.start or words.lead
+    click.echo(f"\n{text}", nl=not text.endswith("\n"))
 
 
 @click.group(cls=CommandGroup)

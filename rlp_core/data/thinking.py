@@ -9,7 +9,6 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from rlp_core import prompts
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.errors import DataError, MissingInputError
 
@@ -37,8 +36,7 @@ class Thinking:
     @staticmethod
     def of(thought: ThoughtConfig) -> Thinking:
         """What the settings say, with the prompt's words in place of its name."""
-        words = prompts.words(thought.prompt)
-        return Thinking(thought.open, thought.close, thought.max_tokens, *words)
+        return Thinking(thought.open, thought.close, thought.max_tokens, *thought.words())
 
     def write(self, folder: Path) -> None:
         """Add the file to a model's folder."""

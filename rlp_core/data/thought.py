@@ -26,24 +26,33 @@ class ThoughtConfig(Arguments):
         "asked.",
     )
 
+    variables: dict[str, prompts.Value] = Field(
+        default={},
+        description="Values of the prompt's variables in place of its own, which `rlp prompts "
+        "show NAME` tells.",
+    )
+
+    def words(self) -> prompts.Words:
+        """The prompt's words, with these delimiters and variables."""
+        return prompts.words(self.prompt, (self.open, self.close), self.variables)
+
     @field_validator("prompt")
     @classmethod
     def _known_prompt(cls, name: str) -> str:
         try:
-            prompts.words(name)
+            if name:
+                prompts.get(name)
         except ConfigError as error:
             raise ValueError(f"{error.what}; {error.fix}") from error
         return name
 
     @model_validator(mode="after")
-    def _none_in_the_prompt(self) -> ThoughtConfig:
-        """The prompt's words are text: a delimiter in them would look like one and be none."""
-        for mark in (self.open, self.close):
-            if any(mark in text for text in prompts.words(self.prompt)):
-                raise ValueError(
-                    f"the prompt `{self.prompt}` contains the delimiter {mark!r}; it is put there "
-                    "by itself: take it out of the prompt's text"
-                )
+    def _can_be_asked(self) -> ThoughtConfig:
+        """Whether the prompt can be put into words with these delimiters and variables."""
+        try:
+            self.words()
+        except ConfigError as error:
+            raise ValueError(f"{error.what}; {error.fix}") from error
         return self
 
     @model_validator(mode="after")

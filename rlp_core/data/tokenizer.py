@@ -2,7 +2,7 @@
 
 Text is text: a control token (start, end, padding, the marks of a chat, the delimiters of a
 thought) is put where it belongs by its number, and never read out of what a user wrote, however
-much that looks like one.
+much that looks like one. A prompt alone may show thoughts: its delimiters are the control tokens.
 
 An answer is a line: it ends at the first line end or at a token that ends it, whichever comes first
 (`Codec.answer`). Demonstrations teach an end of text after every continuation, so a model learns
@@ -15,6 +15,7 @@ wrong behind a thought, where it goes on: the space would be one that the text d
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -130,7 +131,10 @@ def backend_of(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
 def _check_prompt(
     tokenizer: PreTrainedTokenizerFast, prompt_text: str, control: frozenset[int]
 ) -> None:
-    """Raise ConfigError where a prompt holds what a control token looks like: it would be text."""
+    """Raise ConfigError where a prompt holds what a control token looks like: it would be text.
+
+    The delimiters are none of these: `_prompt_ids` makes them what they look like.
+    """
     texts = map(str, tokenizer.convert_ids_to_tokens(sorted(control)))
     held = [text for text in texts if text and text in prompt_text]
     if held:
@@ -140,6 +144,21 @@ def _check_prompt(
             where=f"thought.prompt, and the tokenizer of {_name(tokenizer)}",
             fix="say it in other words; delimiters, start and end are put where they belong",
         )
+
+
+def _prompt_ids(
+    text: str, delimiters: dict[str, int], reader: Tokenizer, going_on: Tokenizer
+) -> list[int]:
+    """Tokens of a prompt, with the delimiters of the thoughts that it shows as control tokens."""
+    marks = "|".join(re.escape(mark) for mark in delimiters)
+    tokens: list[int] = []
+    for place, piece in enumerate(re.split(f"({marks})", text)):
+        if place % 2:
+            tokens.append(delimiters[piece])
+        elif piece:
+            read = going_on if place else reader
+            tokens += read.encode(piece, add_special_tokens=False).ids
+    return tokens
 
 
 def _name(tokenizer: PreTrainedTokenizerFast) -> str:
@@ -250,8 +269,9 @@ class Codec:
         Args:
             tokenizer: any fast Hugging Face tokenizer.
             delimiters: what opens and closes a thought.
-            start: words put before every text, after the start-of-text token.
-            lead: words put before every thought.
+            start: words put before every text, after the start-of-text token; a delimiter in them
+                becomes the control token.
+            lead: words put before every thought; likewise.
             ends: tokens that end an answer, as `policy.ends.ends_of` finds them; the first is the
                 one that is taught. None: the tokenizer's end-of-text token.
 
@@ -285,10 +305,12 @@ class Codec:
         begin = tokenizer.bos_token_id
         pad = tokenizer.pad_token_id
         control = _control_ids(backend, (opening, closing, *end_ids))
+        marks = {delimiters[0]: opening, delimiters[1]: closing}
         for text in (start, lead):
-            _check_prompt(tokenizer, text, control)
+            _check_prompt(tokenizer, text, control - set(marks.values()))
         reader = _reader(backend, control)
-        before = [reader.encode(text, add_special_tokens=False).ids for text in (start, lead)]
+        going_on = _reader_going_on(reader)
+        before = [_prompt_ids(text, marks, reader, going_on) for text in (start, lead)]
         return Codec(
             tokenizer,
             opening,
@@ -299,7 +321,7 @@ class Codec:
             control,
             tuple(before[1]),
             reader,
-            _reader_going_on(reader),
+            going_on,
         )
 
     @property

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from rlp_core import prompts
-
 if TYPE_CHECKING:
     from rlp_core.params import Params
     from rlp_core.planning.shapes import ModelShape
@@ -20,5 +18,5 @@ def lead_tokens(params: Params, model: ModelShape) -> int:
 
     A tokenizer would tell exactly; a plan has none, and rather counts too many.
     """
-    words = prompts.words(params.thought.prompt).lead
+    words = params.thought.words().lead
     return math.ceil(len(words) / (1 if model.vocabulary < SMALL_VOCABULARY else 3))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from rlp_core import prompts
 from rlp_core.data.records import Document, content_key
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.data.tokenizer import Codec, add_delimiters, backend_of
@@ -69,7 +68,7 @@ def codec_of(
         ConfigError: as of `Codec.of`.
     """
     fast, pair = cast("PreTrainedTokenizerFast", tokenizer), (thought.open, thought.close)
-    return Codec.of(fast, pair, *prompts.words(thought.prompt), ends=ends_of(model, fast))
+    return Codec.of(fast, pair, *thought.words(), ends=ends_of(model, fast))
 
 
 def codec_for(

@@ -212,7 +212,7 @@ def test_a_tokenizer_without_end_takes_the_models_and_one_without_pad_or_start_n
     assert (codec.prefix, codec.end_id, codec.pad_id, codec.first) == ((), end, end, 1)
 
 
-@pytest.mark.parametrize("text", [*models.DELIMITERS, END_OF_TEXT])
+@pytest.mark.parametrize("text", [PADDING, END_OF_TEXT])
 def test_a_prompt_that_holds_a_control_token_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="the prompt holds") as raised:
         Codec.of(models.tokenizer(), models.DELIMITERS, f"Write {text} first.\n")

@@ -25,7 +25,7 @@ from tests import models
 from tests.test_params import ROOT
 from tests.training import steps
 
-PROMPT = prompts.words("terse").start
+PROMPT = prompts.words("terse", ("<think>", "</think>")).start
 PLAIN = models.codec()
 PROMPTED = Codec.of(models.tokenizer(), models.DELIMITERS, PROMPT)
 SHIFT = len(PLAIN.encode(PROMPT))
