@@ -60,7 +60,7 @@ def test_show_prints_a_profile(checkout: Path) -> None:
     [
         (("profile", "use", "tny"), EXIT_USAGE, "did you mean `tiny`?"),
         (("prompts", "show", "reason-frist"), EXIT_CONFIG, "did you mean `reason-first`?"),
-        (("prompts", "rank"), EXIT_USAGE, "known: list, show"),
+        (("prompts", "rnk"), EXIT_USAGE, "did you mean `rank`?"),
         (("schema", "documint"), EXIT_USAGE, "did you mean `document`?"),
         (("profil",), EXIT_USAGE, "did you mean `profile`?"),
         (("profile", "lost"), EXIT_USAGE, "did you mean `list`?"),

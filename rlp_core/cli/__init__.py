@@ -13,8 +13,9 @@ import click
 from rlp_core import quiet
 from rlp_core.cli.group import CommandGroup
 from rlp_core.cli.models import lineage, model, reproduce, rollback, think
-from rlp_core.cli.parts import benchmarks, prompts, schema, worlds
+from rlp_core.cli.parts import benchmarks, schema, worlds
 from rlp_core.cli.profiles import profile
+from rlp_core.cli.prompts import prompts
 from rlp_core.cli.running import bench, doctor, params, plan, replay, stage
 from rlp_core.cli.studies import compare, study
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rlp_core.cli.group import CommandGroup
 from rlp_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from rlp_core.data.thinking import Thinking
 
 
 @click.group(cls=CommandGroup)
@@ -75,22 +79,33 @@ def think(
 
     TEXT is - for standard input, which is read as it is, its last line end too. Needs no checkout.
     """
-    from rlp_core.data.thinking import Thinking
     from rlp_core.think import Asked
     from rlp_core.think import think as think_after
 
     if text == "-":
         text = _standard_input()
-    given = {"open": opening, "close": closing, "max_tokens": max_tokens}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    thinking = None
-    if len(chosen) == len(given):
-        thinking = Thinking(**chosen)  # type: ignore[arg-type]  # a text, a text and a number
-    elif chosen and model.is_dir():
-        thinking = dataclasses.replace(Thinking.read(model), **chosen)  # type: ignore[arg-type]
+    thinking = thinking_of(model, opening, closing, max_tokens)
     asked = Asked(text, following, thoughts, temperature, seed, device)
     for said in think_after(model, asked, thinking):
         click.echo(said)
+
+
+def thinking_of(
+    model: Path, opening: str | None, closing: str | None, max_tokens: int | None
+) -> Thinking | None:
+    """How the model in a folder thinks, with what was given in place of what the folder says.
+
+    None where nothing was given, or there is no folder that could say the rest.
+    """
+    from rlp_core.data.thinking import Thinking
+
+    given = {"open": opening, "close": closing, "max_tokens": max_tokens}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if len(chosen) == len(given):
+        return Thinking(**chosen)  # type: ignore[arg-type]  # a text, a text and a number
+    if chosen and model.is_dir():
+        return dataclasses.replace(Thinking.read(model), **chosen)  # type: ignore[arg-type]
+    return None
 
 
 def _standard_input() -> str:

@@ -1,4 +1,4 @@
-"""What names of the parameters may stand for: prompts, worlds, benchmarks, kinds of records."""
+"""What names of the parameters may stand for: worlds, benchmarks, kinds of records."""
 
 from __future__ import annotations
 
@@ -12,42 +12,6 @@ from rlp_core.errors import UsageError
 
 
 @click.group(cls=CommandGroup)
-def prompts() -> None:
-    """Look at the prompts that ask a model to think; `thought.prompt` names one."""
-
-
-@prompts.command("list")
-def list_prompts() -> None:
-    """List the prompts."""
-    from rlp_core import prompts as library
-
-    _list({name: library.get(name).title for name in library.names()})
-
-
-@prompts.command("show")
-@click.argument("name")
-@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A variable of it.")
-@click.option("--open", "opening", default="<think>", show_default=True, help="Opens a thought.")
-@click.option("--close", "closing", default="</think>", show_default=True, help="Closes it.")
-def show_prompt(name: str, given: tuple[str, ...], opening: str, closing: str) -> None:
-    """Print a prompt: what it is, and its words as a model reads them.
-
-    NAME may end with a version: NAME@2.
-    """
-    from rlp_core import prompts as library
-
-    prompt = library.get(name)
-    words = library.words(name, (opening, closing), dict(map(_setting, given)))
-    click.echo(f"title:   {prompt.title}\nsource:  {prompt.source}\nversion: {prompt.version}")
-    click.echo(f"place:   {prompt.place}\nwords:   {words.digest}")
-    if prompt.variables:
-        told = ", ".join(f"{key}={value}" for key, value in prompt.variables.items())
-        click.echo(f"variables, as they usually are: {told}")
-    text = words.start or words.lead
-    click.echo(f"\n{text}", nl=not text.endswith("\n"))
-
-
-@click.group(cls=CommandGroup)
 def worlds() -> None:
     """Look at the worlds that make tasks; `world` of a procedural source names one."""
 
@@ -57,7 +21,7 @@ def list_worlds() -> None:
     """List the worlds, those of installed packages too; what a world lacks is said beside it."""
     from rlp_core import environments
 
-    _list({name: environments.summary(name) + _lacks(name) for name in environments.names()})
+    listed({name: environments.summary(name) + _lacks(name) for name in environments.names()})
 
 
 def _lacks(world: str) -> str:
@@ -75,7 +39,7 @@ def show_world(name: str, seed: int, given: tuple[str, ...]) -> None:
     """Print a task of world NAME: what is asked, what its expert says, what training reads."""
     from rlp_core import environments
 
-    task = environments.shown(name, seed, dict(map(_setting, given)))
+    task = environments.shown(name, seed, dict(map(setting, given)))
     settings = ", ".join(f"{key}={value}" for key, value in task.settings) or "none"
     click.echo(f"{name}: {environments.summary(name)}\nsettings: {settings}")
     if task.solution is not None:
@@ -87,7 +51,13 @@ def show_world(name: str, seed: int, given: tuple[str, ...]) -> None:
         click.echo(f"\ntraining reads:\n{text}", nl=not text.endswith("\n"))
 
 
-def _setting(given: str) -> tuple[str, Any]:
+def setting(given: str) -> tuple[str, Any]:
+    """Key and value of what was given by `--set KEY=VALUE`.
+
+    Raises:
+        UsageError: it is not written so.
+        ConfigError: the value is no YAML.
+    """
     from rlp_core.yaml_file import scalar
 
     key, sign, value = given.partition("=")
@@ -112,7 +82,7 @@ def benchmarks(root: Path, folder: Path | None) -> None:
 
     known = library.files(root / (folder or "data/benchmarks"))
     read = {name: library.read(path) for name, path in sorted(known.items())}
-    _list({n: f"{one.group:19}  {one.answer:8}  {one.title}" for n, one in read.items()})
+    listed({n: f"{one.group:19}  {one.answer:8}  {one.title}" for n, one in read.items()})
 
 
 @click.command()
@@ -126,8 +96,8 @@ def schema(kind: str) -> None:
     click.echo(json.dumps(record_schema(kind), indent=2, ensure_ascii=False))
 
 
-def _list(told: dict[str, str]) -> None:
-    """Names, and what is told of each, in columns."""
+def listed(told: dict[str, str]) -> None:
+    """Print names, and what is told of each, in columns."""
     width = max(map(len, told))
     for name, text in told.items():
         click.echo(f"{name:{width}}  {text}")

@@ -45,10 +45,10 @@ def controls(
     targets = [places.texts[i].tokens[p : p + evaluator.settings.horizon] for i, p in spots]
     contexts = [places.texts[i].tokens[:p] for i, p in spots]
     drawn = [bare(codec, tokens) for tokens in places.drawn.tokens]
-    partners = _partners([documents[i].key for i, _ in spots])
+    other_spots = partners([documents[i].key for i, _ in spots])
     allowed = ordinary(codec)
     bodies: dict[str, list[Tokens]] = {"thinking": drawn, "empty": [[] for _ in spots]}
-    bodies["other"] = [drawn[partner * many + k] for partner in partners for k in range(many)]
+    bodies["other"] = [drawn[partner * many + k] for partner in other_spots for k in range(many)]
     bodies["random"] = [
         random_thought(evaluator, allowed, places, row // many, row % many, len(tokens))
         for row, tokens in enumerate(drawn)
@@ -83,7 +83,7 @@ def require_two_texts(keys: Sequence[str]) -> None:
         )
 
 
-def _partners(keys: Sequence[str]) -> list[int]:
+def partners(keys: Sequence[str]) -> list[int]:
     """For each place the nearest behind it that lies in another text, from the end on to the start.
 
     A thought at another place of the same text may have read what is to be predicted here.

@@ -5,6 +5,7 @@ that takes one to two seconds.
 """
 
 from rlp_core.tracking.address import masked, tracking_uri
+from rlp_core.tracking.command_run import open_command_run
 from rlp_core.tracking.lost import end_lost_runs
 from rlp_core.tracking.pipeline import close_pipeline_run, note_reused, open_pipeline_run
 from rlp_core.tracking.run import open_run
@@ -16,6 +17,7 @@ __all__ = [
     "end_lost_runs",
     "masked",
     "note_reused",
+    "open_command_run",
     "open_pipeline_run",
     "open_run",
     "tracking_uri",

@@ -133,13 +133,18 @@ class Store:
 
 
 def connect(workspace: Workspace, params: Params) -> Store | None:
-    """Open the store and its experiment; None when `runtime.tracking` is off.
+    """Open the store and the parameters' experiment; None when `runtime.tracking` is off."""
+    if not params.runtime.tracking:
+        return None
+    return open_store(workspace, params.runtime.experiment)
+
+
+def open_store(workspace: Workspace, experiment: str) -> Store:
+    """Open the store and an experiment, which is made where it is not there.
 
     A store that does not answer, or gives no access to the experiment, comes back closed, with a
     warning on standard error.
     """
-    if not params.runtime.tracking:
-        return None
     uri = tracking_uri(workspace)
     store = Store(uri, shown(uri, workspace))
     reason = _unreachable(store.uri)
@@ -148,18 +153,18 @@ def connect(workspace: Workspace, params: Params) -> Store | None:
         return store
     try:
         with faults(), one_at_a_time(store.uri):
-            store._client, store.experiment_id = _open(store.uri, workspace, params)
+            store._client, store.experiment_id = _open(store.uri, workspace, experiment)
     except AwayError as error:
         store.give_up(str(error))
     except RefusedError as error:
         store._warn(
-            f"MLflow at {store.address} refused the experiment {params.runtime.experiment!r} "
+            f"MLflow at {store.address} refused the experiment {experiment!r} "
             f"({store._line(str(error))}); nothing is logged there, the metrics are in reports/"
         )
     return store
 
 
-def _open(uri: str, workspace: Workspace, params: Params) -> tuple[MlflowClient, str]:
+def _open(uri: str, workspace: Workspace, experiment: str) -> tuple[MlflowClient, str]:
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -175,7 +180,7 @@ def _open(uri: str, workspace: Workspace, params: Params) -> tuple[MlflowClient,
     if database == private_database(workspace):
         follow_move(workspace)
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    return client, _experiment(client, uri, params.runtime.experiment)
+    return client, _experiment(client, uri, experiment)
 
 
 def _experiment(client: MlflowClient, uri: str, name: str) -> str:
