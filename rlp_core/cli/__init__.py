@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from rlp_core import quiet
+from rlp_core.cli.advice import advise
 from rlp_core.cli.group import CommandGroup
 from rlp_core.cli.models import lineage, model, reproduce, rollback, think
 from rlp_core.cli.parts import benchmarks, schema, worlds
@@ -30,6 +31,7 @@ COMMANDS = (
     stage,
     params,
     plan,
+    advise,
     doctor,
     model,
     think,
