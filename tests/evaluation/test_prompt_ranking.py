@@ -37,7 +37,8 @@ def test_the_order_is_by_the_baseline_that_all_share() -> None:
     )
     assert tree["order"] == ["good", "spoils", NO_PROMPT]
     spoils = tree["prompts"]["spoils"]
-    assert spoils["horizon_gain"]["value"] == pytest.approx(2.2, abs=0.01)  # by its own baseline it wins
+    # by its own baseline it wins
+    assert spoils["horizon_gain"]["value"] == pytest.approx(2.2, abs=0.01)
     assert spoils["true_gain"]["value"] == pytest.approx(0.2, abs=0.01)
     good = tree["prompts"]["good"]
     assert good["over_no_prompt"]["value"] == pytest.approx(0.4)
