@@ -108,12 +108,14 @@ def run(
     on_line: Callable[[str], None],
     time_limit: float | None,
     grace: float = GRACE_SECONDS,
+    started: Callable[[ProcessTree], None] | None = None,
 ) -> int:
     """Run a command, pass on its lines, and return its exit code. No process of it survives.
 
     Args:
         time_limit: seconds of wall time; None: as many as it takes.
         grace: seconds between asking the processes to end and killing them.
+        started: is told the tree, which another thread may then `end`.
 
     Raises:
         TimeLimitError: it took longer than `time_limit`.
@@ -135,6 +137,8 @@ def run(
     if time_limit is not None:
         timer.start()
     try:
+        if started is not None:
+            started(tree)
         code = tree.stream(on_line)
     finally:
         timer.cancel()

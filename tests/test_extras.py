@@ -92,8 +92,9 @@ def test_the_extra_of_the_pipeline_brings_every_other_that_is_no_tool() -> None:
     (whole,) = extras["pipeline"]
     brought = set(whole.removeprefix("rlp[").removesuffix("]").split(","))
     # The harness brings twenty packages, one of them under the LGPL, and the pipeline learns
-    # without Gymnasium: who wants either asks for it.
-    assert brought == set(extras) - {"pipeline", "docs", "bench", "dev", "harness", "gym"}
+    # without Gymnasium, or Optuna, which sweeps alone need: who wants one asks for it.
+    apart = {"pipeline", "docs", "bench", "dev", "harness", "gym", "sweep"}
+    assert brought == set(extras) - apart
 
 
 def test_worlds_without_gymnasium_say_what_to_install() -> None:

@@ -19,10 +19,12 @@ from rlp_core.cli.profiles import profile
 from rlp_core.cli.prompts import prompts
 from rlp_core.cli.running import bench, doctor, params, plan, replay, stage
 from rlp_core.cli.studies import compare, study
+from rlp_core.cli.sweeps import sweep
 
 COMMANDS = (
     profile,
     study,
+    sweep,
     compare,
     prompts,
     worlds,

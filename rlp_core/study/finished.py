@@ -46,15 +46,26 @@ def state(run: StudyRun) -> State:
         decided = json.loads(_path(run).read_text(encoding="utf-8"))["parameters"]
     except (FileNotFoundError, ValueError, KeyError):
         return "unfinished"
+    return "finished" if same(decided, run.params, str(_path(run))) else "other parameters"
+
+
+def same(decided: object, params: Params, where: str) -> bool:
+    """Whether what `deciding` said once is what these parameters decide now.
+
+    Args:
+        decided: as it was kept.
+        params: of now.
+        where: it was kept, for messages.
+    """
     if not isinstance(decided, dict):
-        return "other parameters"
-    now = _tree(run.params)
+        return False
+    now = _tree(params)
     spared = {key: value_at(now, key) for key in SPARED}
     try:  # read anew: what has become a parameter since then had its default
-        then = from_tree(merged(decided, spared), str(_path(run)))
+        then = from_tree(merged(decided, spared), where)
     except ConfigError:
-        return "other parameters"
-    return "finished" if _tree(then) == now else "other parameters"
+        return False
+    return _tree(then) == now
 
 
 def _tree(params: Params) -> Tree:

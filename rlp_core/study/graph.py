@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import graphlib
+import posixpath
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 
 from rlp_core.tracking.lineage import StageSpec
 
@@ -19,7 +19,21 @@ def in_order(specs: Mapping[str, StageSpec], until: Sequence[str]) -> tuple[str,
     Raises:
         graphlib.CycleError: stages need one another, which DVC would refuse too.
     """
-    upstream = {
+    above = upstream(specs)
+    wanted: set[str] = set()
+    waiting = list(until or specs)
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted:
+            wanted.add(name)
+            waiting += above[name]
+    within = {name: above[name] for name in specs if name in wanted}
+    return tuple(graphlib.TopologicalSorter(within).static_order())
+
+
+def upstream(specs: Mapping[str, StageSpec]) -> dict[str, list[str]]:
+    """Of each stage those whose outputs it reads."""
+    return {
         name: [
             other
             for other, theirs in specs.items()
@@ -27,18 +41,9 @@ def in_order(specs: Mapping[str, StageSpec], until: Sequence[str]) -> tuple[str,
         ]
         for name, spec in specs.items()
     }
-    wanted: set[str] = set()
-    waiting = list(until or specs)
-    while waiting:
-        name = waiting.pop()
-        if name not in wanted:
-            wanted.add(name)
-            waiting += upstream[name]
-    within = {name: upstream[name] for name in specs if name in wanted}
-    return tuple(graphlib.TopologicalSorter(within).static_order())
 
 
 def _overlap(first: str, second: str) -> bool:
     """Whether one path is the other, or lies within it."""
-    a, b = PurePosixPath(first), PurePosixPath(second)
-    return a.is_relative_to(b) or b.is_relative_to(a)
+    a, b = (f"{posixpath.normpath(path)}/" for path in (first, second))
+    return a.startswith(b) or b.startswith(a)

@@ -99,7 +99,7 @@ def _variants(tree: Tree) -> Iterator[str]:
         [name, of["description"], _changed(of["overrides"], "`") or "–", _prompt(tree, name)]  # noqa: RUF001
         for name, of in study["variants"].items()
     ]
-    yield _table(["variant", "what it is", "parameters", "prompt"], rows)
+    yield markdown_table(["variant", "what it is", "parameters", "prompt"], rows)
     behind = [
         f"{variant}, seed {seed}: {how}"
         for variant, of in tree["runs"].items()
@@ -136,7 +136,7 @@ def _values(tree: Tree, name: str) -> str:
             tokens = of[arm].get(f"{BESIDE}/{benchmark}" if slash else BESIDE)
             length = f"{tokens['value']:.1f}" if thinks and tokens else "no thoughts"
             rows.append([arm, variant, text(found), _each(found), length, _prompt(tree, variant)])
-    return _table(
+    return markdown_table(
         ["arm", "variant", "value", "by seed", "thought tokens, on problems", "prompt"], rows
     )
 
@@ -163,7 +163,7 @@ def _pairs(tree: Tree) -> Iterator[str]:
             ]
         )
     headings = ["pair", "variant", "metric", "difference", "seeds of its sign", "by seed", "for"]
-    yield _table(headings, rows)
+    yield markdown_table(headings, rows)
 
 
 def _compute(tree: Tree) -> Iterator[str]:
@@ -189,7 +189,7 @@ def _compute(tree: Tree) -> Iterator[str]:
             "spent. The usual recipe makes every thought a row of its own."
         )
         headings = ["stage", "variant", "FLOPs", "tokens", "of rlp's", "by the usual recipe"]
-        yield _table(headings, rows)
+        yield markdown_table(headings, rows)
 
 
 def _controls(tree: Tree) -> Iterator[str]:
@@ -205,7 +205,7 @@ def _controls(tree: Tree) -> Iterator[str]:
             "Nats that other thoughts earn at the places where `rlp` thinks, by its own audits in "
             f"the last {LAST_SHARE:.0%} of its steps, on training text.{sure}"
         )
-        yield _table(["variant", "what earns", "nats", "by seed"], rows)
+        yield markdown_table(["variant", "what earns", "nats", "by seed"], rows)
 
 
 def _curves(tree: Tree, figures: Mapping[str, Figure]) -> Iterator[str]:
@@ -299,6 +299,7 @@ def _each(found: Tree, sign: str = "") -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose cells are Markdown already."""
     lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
     return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])

@@ -103,17 +103,29 @@ def _run(
         tree = merged(tree, given)
     tree["seed"] = seed
     place = f"{where}, profile {study.profile} with the overrides of variant {name}"
-    params = from_tree(tree, place)
-    links = _resolve(tree, params, root)
-    return StudyRun(
-        name,
-        seed,
-        _folder(folder, name, seed),
-        tree,
-        from_tree(tree, place),
-        tuple(links),
-        study.variants[name].until or study.until,
-    )
+    until = study.variants[name].until or study.until
+    return run_of(tree, root, _folder(folder, name, seed), name, place, until)
+
+
+def run_of(
+    tree: Tree, root: Path, folder: Path, variant: str, where: str, until: tuple[str, ...]
+) -> StudyRun:
+    """A run by its parameters.
+
+    Args:
+        tree: all parameters; folders beside the checkout become absolute in it.
+        root: the checkout.
+        folder: the run's workspace.
+        variant: what the run is called, beside its seed.
+        where: what a message calls the place of the parameters.
+        until: stages to run to; none: all.
+
+    Raises:
+        ConfigError: parameters that cannot be.
+    """
+    links = _resolve(tree, from_tree(tree, where), root)
+    params = from_tree(tree, where)
+    return StudyRun(variant, params.seed, folder, tree, params, tuple(links), until)
 
 
 def planned_folders(study: StudyFile, folder: Path) -> tuple[Path, ...]:

@@ -12,10 +12,10 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rlp_core import process
@@ -60,12 +60,16 @@ class Runner:
         cache: DVC's cache, shared; None: without DVC, stage by stage.
         say: is told what happens.
         folders: of all workspaces, one of which may have computed what another needs.
+        variables: of the environment, beside what every run has.
+        started: is told each process as it starts, by which it can be ended alone.
     """
 
     until: tuple[str, ...]
     cache: Path | None
     say: Say
     folders: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    started: Callable[[process.ProcessTree], None] | None = None
 
     def __call__(self, run: StudyRun, gpu: str | None) -> RunEnd:
         """Bring one workspace, which `rlp_core.study.workspaces` made, up to date.
@@ -79,7 +83,8 @@ class Runner:
         heard = _Heard(run, self.say)
         try:
             with heard:
-                code = self._stages(run, _environment(run, gpu), heard)
+                environment = {**_environment(run, gpu), **self.variables}
+                code = self._stages(run, environment, heard)
         except process.StoppedError:
             code = EXIT_INTERRUPTED
         except RlpError as error:
@@ -92,7 +97,12 @@ class Runner:
     def _stages(self, run: StudyRun, environment: dict[str, str], heard: _Heard) -> int:
         def command(words: list[str]) -> int:
             return process.run(
-                words, cwd=run.folder, environment=environment, on_line=heard, time_limit=None
+                words,
+                cwd=run.folder,
+                environment=environment,
+                on_line=heard,
+                time_limit=None,
+                started=self.started,
             )
 
         until = self.until or run.until
@@ -156,7 +166,7 @@ def _as_they_end(
 
 @contextmanager
 def only_once(folder: Path) -> Iterator[None]:
-    """Hold a study's folder: two commands at once would run the same stages twice.
+    """Hold the folder of a study or sweep: two commands at once would run the same stages twice.
 
     Raises:
         TryAgainError: another process holds it.
@@ -170,7 +180,7 @@ def only_once(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise TryAgainError(
-                "this study is running already",
+                "this is running already",
                 where=str(path),
                 fix="wait for it to end, or end it; then run again",
             ) from None

@@ -25,7 +25,7 @@ CODE = ("rlp_core", "dvc.yaml", ".dvcignore")
 """What a workspace has a copy of."""
 
 _CONFIG = """\
-# Written by `rlp study run`: a workspace is no git checkout, and shares the cache of the checkout.
+# Written by `rlp`: a workspace is no git checkout, and shares the cache of the checkout.
 [core]
     no_scm = true
     analytics = false
@@ -86,7 +86,7 @@ def params_text(run: StudyRun) -> str:
     writer.allow_unicode = False  # some characters of a line end would come back as others
     out = io.StringIO()
     writer.dump(run.tree, out)
-    return f"# Written by `rlp study run` for {run.name}.\n{out.getvalue()}"
+    return f"# Written by `rlp` for {run.name}.\n{out.getvalue()}"
 
 
 def _copy(source: Path, target: Path) -> bool:
@@ -148,13 +148,13 @@ def check_folder(folder: Path, root: Path) -> None:
     for name in ("rlp_core", "flows", ".dvc", ".git", *WRITTEN):
         if folder.is_relative_to(root / name):
             raise ConfigError(
-                f"the study would lie in {name}/ of the checkout",
+                f"the runs would lie in {name}/ of the checkout",
                 where=str(folder),
-                fix="choose another with --folder, such as studies/NAME",
+                fix="choose another folder, such as studies/NAME",
             )
     if root.is_relative_to(folder):
         raise ConfigError(
-            "the study would hold the checkout itself",
+            "the folder of the runs would hold the checkout itself",
             where=str(folder),
-            fix="choose a folder of its own with --folder, such as studies/NAME",
+            fix="choose a folder of their own, such as studies/NAME",
         )

@@ -6,6 +6,7 @@ is how a run is found again when DVC restores an output from its cache and no st
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -46,7 +47,7 @@ def stage_spec(stage: str, params: Params, workspace: Workspace) -> StageSpec | 
     if not graph.is_file():
         return None
     name, _, arm = stage.partition("@")
-    entry = yaml.safe_load(graph.read_text(encoding="utf-8"))["stages"].get(name)
+    entry = _stages(graph.read_text(encoding="utf-8")).get(name)
     if entry is None:
         return None
     entry = entry.get("do", entry)
@@ -63,12 +64,19 @@ def stage_spec(stage: str, params: Params, workspace: Workspace) -> StageSpec | 
     )
 
 
+@functools.lru_cache(maxsize=4)
+def _stages(graph: str) -> dict[str, Any]:
+    """The stages of a graph by name, to be read alone: one file is asked for every stage of it."""
+    stages: dict[str, Any] = yaml.safe_load(graph)["stages"]
+    return stages
+
+
 def read_within(spec: StageSpec, workspace: Workspace) -> tuple[str, ...]:
     """Paths inside a stage's outputs on which other stages depend: `data/validated/rlp.jsonl`.
 
     They have digests of their own, by which such a stage's input leads to the run that made it.
     """
-    graph = yaml.safe_load((workspace.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    graph = _stages((workspace.root / "dvc.yaml").read_text(encoding="utf-8"))
     named = [dep for entry in graph.values() for dep in entry.get("do", entry).get("deps", [])]
     texts = {next(iter(dep)) if isinstance(dep, dict) else dep for dep in named}
     return tuple(

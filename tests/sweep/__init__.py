@@ -1,0 +1,1 @@
+"""Tests of `rlp_core.sweep`."""
