@@ -124,6 +124,10 @@ class Workspace:
         """A stage's checkpoints while it trains, apart by all that decides its result."""
         return self.private / "scratch" / stage / fingerprint
 
+    def steps(self, stage: str) -> Path:
+        """The metrics of a stage under way, a line of JSON per step."""
+        return self.private / "steps" / f"{stage}.jsonl"
+
     def run_record(self, stage: str) -> Path:
         """The sidecar that holds what DVC must not see: times, run ids, host."""
         return self.private / "runs" / f"{stage}.json"

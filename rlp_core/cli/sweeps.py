@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,12 @@ def run_sweep(root: Path, /, name: str, **given: Any) -> None:
     """
     from rlp_core.sweep.command import SweepOptions, run
 
-    sys.exit(run(root, name, SweepOptions(**given), ["rlp", *sys.argv[1:]], click.echo))
+    again = ["rlp", *sys.argv[1:]]
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
+    try:
+        sys.exit(run(root, name, SweepOptions(**given), again, click.echo))
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @sweep.command("report")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-import signal
-import threading
 import time
+import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,13 +19,16 @@ from rlp_core.study.runner import Runner, only_once
 from rlp_core.sweep import reading
 from rlp_core.sweep.planned import SHARED, SweepPlan, plan, trial_name
 from rlp_core.sweep.running import SweepRunner, told_value, without_tracking
-from rlp_core.sweep.trials import TrialRecord, Trials, open_trials, require_optuna
+from rlp_core.sweep.trials import ENDED, State, TrialRecord, Trials, open_trials, require_optuna
+from rlp_core.tracking import SweepRuns
+from rlp_core.tracking.sweep_runs import End
 from rlp_core.workspace import Workspace
 
 Say = Callable[[str], None]
 
-ASKED, PARAMETERS = "asked", "parameters"
-"""What is kept with the trials: the deciding part of the sweep file, and all parameters."""
+ASKED, PARAMETERS, KEY = "asked", "parameters", "key"
+"""What is kept with the trials: the deciding part of the sweep file, all parameters, and a name of
+these trials alone, by which MLflow finds their runs again."""
 
 _FREE = ("title", "trials", "jobs")
 """Keys of a sweep file that may change between two commands: no trial depends on them."""
@@ -93,7 +94,9 @@ def run(root: Path, name: str, options: SweepOptions, again: Sequence[str], say:
     with only_once(planned.folder):
         trials = _trials(planned, journal(root, name), say)
         _begin(planned, trials, options, say)
-        interrupted = _until_all_end(_runner(planned, trials, options, say))
+        interrupted = False
+        if trials.left():
+            interrupted = _run_what_is_left(planned, trials, name, options, say)
         records = trials.records()
         _tell(trials, records, planned, say)
     if interrupted:
@@ -131,6 +134,7 @@ def _trials(planned: SweepPlan, path: Path, say: Say) -> Trials:
         say(f"another {', '.join(differs)}, and no trial is finished: the sweep begins anew")
         path.unlink()
         trials = open_trials(path, planned.sweep, say)
+    trials.keep(KEY, uuid.uuid4().hex)
     trials.keep(ASKED, asked)
     trials.keep(PARAMETERS, deciding(params))
     return trials
@@ -146,8 +150,8 @@ def _begin(planned: SweepPlan, trials: Trials, options: SweepOptions, say: Say) 
     say(f"{sweep.title}: {sweep.size} trials in {planned.folder}")
     say(f"all trials share: {', '.join(planned.shared) or 'nothing'}")
     say(f"each runs: {', '.join(planned.own)}")
-    if ended["finished"] or ended["failed"]:
-        say(f"ended before: {ended['finished']} finished, {ended['failed']} died")
+    if sum(ended[state] for state in ENDED):
+        say(f"ended before: {_counted(ended)}")
     for what, numbers in (("were under way, and go on", taken), ("died, and run again", again)):
         if numbers:
             say(f"{len(numbers)} {what}: {', '.join(map(trial_name, numbers))}")
@@ -155,43 +159,64 @@ def _begin(planned: SweepPlan, trials: Trials, options: SweepOptions, say: Say) 
         say(f"{lost} were being drawn when the sweep was killed; they are drawn again")
 
 
-def _runner(planned: SweepPlan, trials: Trials, options: SweepOptions, say: Say) -> SweepRunner:
+def _run_what_is_left(
+    planned: SweepPlan, trials: Trials, name: str, options: SweepOptions, say: Say
+) -> bool:
+    """Run, within the sweep's run in MLflow; whether Ctrl-C came before the end."""
     cache = workspaces.shared_cache(planned.root) if options.runner == "dvc" else None
     names = (SHARED, *map(trial_name, range(planned.sweep.size)))
     folders = tuple(planned.folder / name for name in names)
+    root, params = Workspace(planned.root), planned.common().params
+    runs = SweepRuns(root, params, name, trials.kept[KEY])
     jobs = options.jobs or planned.sweep.jobs
-    return SweepRunner(planned, trials, Runner((), cache, say, folders), jobs, gpus.visible_gpus())
+    runner = Runner((), cache, say, folders)
+    status: End = "KILLED"
+    try:
+        interrupted = _until_all_end(
+            SweepRunner(planned, trials, runner, jobs, runs, gpus.visible_gpus())
+        )
+        status = "KILLED" if interrupted else "FINISHED"
+    except Exception:
+        status = "FAILED"
+        raise
+    finally:
+        best = trials.best()
+        metric = planned.sweep.metric.name
+        runs.close(status, {} if best is None else {metric: best.value})
+    return interrupted
 
 
 def _until_all_end(runner: SweepRunner) -> bool:
-    """Run what all trials share, then the trials; whether Ctrl-C or SIGTERM came before the end.
+    """Run what all trials share, then the trials; whether Ctrl-C came before the end.
 
     Raises:
         UnavailableError: what all trials share did not come to its end.
     """
     process.allow_start()
-    with _sigterm_as_ctrl_c():
-        try:
-            end = runner.shared() if runner.trials.left() else None
-            if end is not None and end.code != 0:
-                told = "\n  ".join(["its last lines:", *end.last])
-                raise UnavailableError(
-                    f"what all trials share failed, exit code {end.code}; {told}",
-                    where=str(end.run.folder / ".rlp" / "study.log"),
-                    fix="mend what is told above; the same command goes on",
-                )
-            runner.all_trials()
-        except KeyboardInterrupt:
-            return True
+    try:
+        end = runner.shared()
+        if end is not None and end.code != 0:
+            told = "\n  ".join(["its last lines:", *end.last])
+            raise UnavailableError(
+                f"what all trials share failed, exit code {end.code}; {told}",
+                where=str(end.run.folder / ".rlp" / "study.log"),
+                fix="mend what is told above; the same command goes on",
+            )
+        runner.all_trials()
+    except KeyboardInterrupt:
+        return True
     return False
+
+
+def _counted(states: Counter[State]) -> str:
+    told = f"{states['finished']} finished, {states['failed']} died"
+    return f"{told}, {states['pruned']} pruned" if states["pruned"] else told
 
 
 def _tell(trials: Trials, records: Sequence[TrialRecord], planned: SweepPlan, say: Say) -> None:
     """How many trials ended in which way, and the best."""
     states = Counter(record.state for record in records)
-    left = trials.left()
-    counted = [f"{states['finished']} finished", f"{states['failed']} died", f"{left} to go"]
-    say(f"of {planned.sweep.size} trials: {', '.join(counted)}")
+    say(f"of {planned.sweep.size} trials: {_counted(states)}, {trials.left()} to go")
     for record in records:
         if record.state == "failed":
             first = record.reason.splitlines()[:1]
@@ -202,20 +227,3 @@ def _tell(trials: Trials, records: Sequence[TrialRecord], planned: SweepPlan, sa
         told = ", ".join(f"{key} = {told_value(value)}" for key, value in best.values.items())
         metric = planned.sweep.metric.name
         say(f"best: {trial_name(best.number)}, {metric} {best.value:.6g}, with {told}")
-
-
-@contextlib.contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM end a sweep as Ctrl-C does; only the main thread can take signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -102,6 +102,25 @@ class SweepMetric(Section):
     direction: Literal["maximize", "minimize"] = Field(description="Which is better.")
 
 
+class SweepPruner(Section):
+    """When a trial ends early: a column of its steps is worse than that of others at this step."""
+
+    stage: Text = Field(description="A training stage that each trial runs.")
+    column: Text = Field(description="Of its `steps.csv`; better in the metric's direction.")
+    every: Positive = Field(
+        default=1, description="Steps from look to look; their mean is what is compared."
+    )
+    percentile: Annotated[float, Field(gt=0, lt=100)] = Field(
+        default=50.0,
+        description="A trial goes on while its best mean so far is among this best share, in "
+        "percent, of the finished trials at this step; 50: better than the median.",
+    )
+    startup_trials: Positive = Field(
+        default=5, description="None is pruned before so many are finished."
+    )
+    warmup_steps: Count = Field(default=0, description="None is pruned before this step.")
+
+
 class SweepFile(Section):
     """A file of `sweeps/`."""
 
@@ -119,6 +138,7 @@ class SweepFile(Section):
     )
     jobs: Positive = Field(default=1, description="Trials side by side.")
     metric: SweepMetric
+    pruner: SweepPruner | None = Field(default=None, description="None: every trial runs its way.")
 
     @model_validator(mode="after")
     def _can_be_drawn(self) -> SweepFile:

@@ -16,6 +16,7 @@ Tree = Mapping[str, Any]
 
 STATES = {
     "finished": "came to their end",
+    "pruned": "were pruned",
     "died": "died",
     "to_go": "have not ended",
 }
@@ -56,6 +57,14 @@ def _asked(tree: Tree) -> Iterator[str]:
     settings = ", ".join(
         f"{key} {value}" for key, value in sweep["sampler"].items() if key != "kind"
     )
+    pruner = sweep["pruner"]
+    if pruner is not None:
+        yield (
+            f"A trial was pruned where its mean of `{pruner['column']}` over {pruner['every']} "
+            f"steps of stage `{pruner['stage']}`, the best until then, was not among the best "
+            f"{pruner['percentile']:g} % of the finished trials at that step; not before step "
+            f"{pruner['warmup_steps']}, nor before {pruner['startup_trials']} trials were finished."
+        )
     ended = ", ".join(f"{counts[key]} {words}" for key, words in STATES.items())
     yield (
         f"Drawn by sampler `{sweep['sampler']['kind']}`{f' ({settings})' if settings else ''}. "
@@ -104,7 +113,7 @@ def _trials(tree: Tree) -> Iterator[str]:
             str(trial["number"]),
             *(told_value(trial["parameters"][key]) for key in space),
             "–" if trial["value"] is None else f"{trial['value']:.6g}",  # noqa: RUF001
-            trial["state"],
+            trial["state"] + (f" at step {trial['pruned_at']}" if trial["pruned_at"] else ""),
             str(trial["attempts"]),
         ]
         for trial in tree["trials"]

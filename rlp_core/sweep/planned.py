@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from rlp_core import profiles
-from rlp_core.errors import ConfigError
+from rlp_core.errors import ConfigError, did_you_mean
 from rlp_core.stage import stage_names
 from rlp_core.study.graph import in_order, upstream
 from rlp_core.study.planned import StudyRun, Tree, merged, run_of
-from rlp_core.sweep.config import Choices, Domain, GridSampler, SweepFile
+from rlp_core.sweep.config import Choices, Domain, GridSampler, SweepFile, SweepPruner
 from rlp_core.sweep.reading import impossible
 from rlp_core.tracking.lineage import StageSpec, stage_spec
 from rlp_core.workspace import Workspace
@@ -150,7 +150,20 @@ def plan(sweep: SweepFile, path: Path, root: Path, folder: Path) -> SweepPlan:
             own_ones.add(name)
     shared = tuple(name for name in stages if name not in own_ones)
     own = tuple(name for name in stages if name in own_ones)
+    if sweep.pruner is not None:
+        _check_pruner(sweep.pruner, path, {name: specs[name] for name in own})
     return SweepPlan(sweep, path, root, folder, tree, shared, own, tuple(runs))
+
+
+def _check_pruner(pruner: SweepPruner, path: Path, own: Mapping[str, StageSpec]) -> None:
+    trains = [name for name, of in own.items() if any(out.endswith("steps.csv") for out in of.outs)]
+    if pruner.stage not in trains:
+        told = (
+            f"{did_you_mean(pruner.stage, trains)}those of a trial: {', '.join(trains) or 'none'}"
+        )
+        raise impossible(
+            path, [f"`pruner.stage`: {pruner.stage!r} is no training stage of a trial; {told}"]
+        )
 
 
 def _probes(plan: SweepPlan) -> list[StudyRun]:

@@ -2,8 +2,9 @@
 
     sweep         as in its file
     stages        {shared, own}: computed once, and by each trial
-    counts        {trials, finished, died, to_go, attempts}
-    trials        [{number, state, parameters, value, reason, attempts}]
+    counts        {trials, finished, pruned, died, to_go, attempts}
+    trials        [{number, state, parameters, value, reason, attempts,
+                    pruned_at: step or null}]
     best          {number, value, parameters}, or null
     overrides     those of all trials with the best trial's parameters, or null
     importances   {PARAMETER: share of the variance}, or null
@@ -39,22 +40,21 @@ def gather(planned: SweepPlan, trials: Trials) -> Tree:
         "counts": {
             "trials": sweep.size,
             "finished": states["finished"],
+            "pruned": states["pruned"],
             "died": states["failed"],
             "to_go": trials.left(),
             "attempts": sum(record.attempts for record in records),
         },
         "trials": [_trial(record) for record in records if record.attempts],
-        "best": None
-        if best is None
-        else {
-            "number": best.number,
-            "value": rounded(best.value),
-            "parameters": dict(best.values),
-        },
+        "best": None if best is None else _best(best),
         "overrides": None if best is None else {**sweep.overrides, **best.values},
         "importances": importances,
         "no_importance": why,
     }
+
+
+def _best(record: TrialRecord) -> Tree:
+    return {key: _trial(record)[key] for key in ("number", "value", "parameters")}
 
 
 def _trial(record: TrialRecord) -> Tree:
@@ -62,9 +62,10 @@ def _trial(record: TrialRecord) -> Tree:
         "number": record.number,
         "state": record.state,
         "parameters": dict(record.values),
-        "value": rounded(record.value),
+        "value": None if record.value is None else rounded(record.value),
         "reason": record.reason,
         "attempts": record.attempts,
+        "pruned_at": max(record.at_steps) if record.state == "pruned" else None,
     }
 
 

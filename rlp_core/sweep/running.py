@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 import queue
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ from rlp_core.study.planned import StudyRun
 from rlp_core.study.runner import RunEnd, Runner
 from rlp_core.sweep.config import SweepMetric
 from rlp_core.sweep.planned import SweepPlan, trial_name
+from rlp_core.sweep.pruning import Watch
 from rlp_core.sweep.trials import NUMBER, VALUES, Trials
+from rlp_core.tracking import SweepRuns, tracking_uri
 from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -45,11 +48,13 @@ class UnderWay:
         trial: Optuna's.
         run: its workspace and parameters.
         future: of the thread that waits for it.
+        watch: may end it early; None: the sweep prunes none.
     """
 
     trial: Trial
     run: StudyRun
     future: Future[RunEnd]
+    watch: Watch | None
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class SweepRunner:
         trials: its journal.
         runner: brings a workspace up to date.
         jobs: trials side by side, at most.
+        runs: its runs in MLflow.
         gpus: of several each trial is given one in turn; with none or one, all see the same.
     """
 
@@ -68,6 +74,7 @@ class SweepRunner:
     trials: Trials
     runner: Runner
     jobs: int
+    runs: SweepRuns
     gpus: Sequence[str] = ()
 
     def shared(self) -> RunEnd | None:
@@ -82,7 +89,7 @@ class SweepRunner:
         workspaces.make(run, self.plan.root, self.runner.cache)
         gpu = self.gpus[0] if len(self.gpus) > 1 else None
         with ThreadPoolExecutor(1) as pool:
-            future = pool.submit(self.runner, run, gpu)
+            future = pool.submit(self._below(self.runs.parent), run, gpu)
             try:
                 while not future.done():  # in short waits, so that Ctrl-C is heard
                     wait([future], LOOK_SECONDS)
@@ -110,6 +117,9 @@ class SweepRunner:
                         return
                     futures = [one.future for one in under_way]
                     wait(futures, LOOK_SECONDS, FIRST_COMPLETED)
+                    for one in under_way:
+                        if one.watch is not None:
+                            one.watch.look()
                     for one in [one for one in under_way if one.future.done()]:
                         under_way.remove(one)
                         self._end(one, one.future.result())
@@ -142,17 +152,34 @@ class SweepRunner:
         told = ", ".join(f"{key} = {told_value(value)}" for key, value in values.items())
         self.runner.say(f"{trial_name(number)}, of {self.plan.sweep.size}: {told}")
 
+        settings = self.plan.sweep.pruner
+        watch = settings and Watch(trial, settings, run.folder, str(self.plan.path))
+        title, given = trial_name(number), {key: str(value) for key, value in values.items()}
+        below = self._below(self.runs.begin(number, title, given))
+        runner = dataclasses.replace(below, started=watch.started if watch else None)
+
         def work() -> RunEnd:
             gpu = free.get()
             try:
-                return self.runner(run, gpu)
+                return runner(run, gpu)
             finally:
                 free.put(gpu)
 
-        return UnderWay(trial, run, pool.submit(work))
+        return UnderWay(trial, run, pool.submit(work), watch)
+
+    def _below(self, run_id: str | None) -> Runner:
+        """The runner whose stages' runs are children of a run, in the store of the checkout."""
+        variables = {"MLFLOW_TRACKING_URI": tracking_uri(Workspace(self.plan.root))}
+        if run_id is not None:
+            variables["RLP_PARENT_RUN_ID"] = run_id
+        return dataclasses.replace(self.runner, variables=variables)
 
     def _end(self, one: UnderWay, end: RunEnd) -> None:
         """Tell the journal how a trial ended."""
+        watch = one.watch
+        if watch is not None and (watch.pruned_at or (end.code == 0 and watch.finish())):
+            self._pruned(one, watch)
+            return
         if end.code != 0:
             self._failed(one.trial, _reason(end))
             return
@@ -162,12 +189,24 @@ class SweepRunner:
             self._failed(one.trial, f"{self.plan.sweep.metric.name} is {value}, which is no number")
             return
         self.trials.tell(one.trial, value)
+        number = one.trial.user_attrs[NUMBER]
+        self.runs.end(number, "FINISHED", {self.plan.sweep.metric.name: value})
         self.runner.say(
             f"{name}: {self.plan.sweep.metric.name} {value:.6g} after {end.seconds:.0f} s"
         )
 
+    def _pruned(self, one: UnderWay, watch: Watch) -> None:
+        """A trial was worse than others: it never goes on, and its checkpoints have no use."""
+        self.trials.tell_pruned(one.trial)
+        shutil.rmtree(Workspace(one.run.folder).private / "scratch", ignore_errors=True)
+        name = trial_name(one.trial.user_attrs[NUMBER])
+        why = f"pruned, by {watch.settings.column} at step {watch.pruned_at}"
+        self.runs.end(one.trial.user_attrs[NUMBER], "KILLED", {}, why)
+        self.runner.say(f"{name}: {why}")
+
     def _failed(self, trial: Trial, reason: str) -> None:
         self.trials.tell_failed(trial, reason)
+        self.runs.end(trial.user_attrs[NUMBER], "FAILED", {}, reason)
         lines = reason.splitlines()
         self.runner.say("\n  ".join([f"{trial_name(trial.user_attrs[NUMBER])}: died", *lines]))
 

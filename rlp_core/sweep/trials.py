@@ -23,6 +23,7 @@ from rlp_core.sweep.config import (
     IntRange,
     RandomSampler,
     SweepFile,
+    SweepPruner,
     TpeSampler,
 )
 from rlp_core.sweep.planned import grid
@@ -30,12 +31,13 @@ from rlp_core.sweep.planned import grid
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.distributions import BaseDistribution
+    from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-State = Literal["waiting", "under way", "finished", "failed"]
-ENDED = ("finished", "failed")
+State = Literal["waiting", "under way", "finished", "pruned", "failed"]
+ENDED = ("finished", "pruned", "failed")
 NUMBER, VALUES, REASON = "trial", "values", "reason"
 """Attributes of Optuna's records: the trial's number here, its values, and why it failed."""
 
@@ -71,6 +73,7 @@ class Trials:
     def __init__(self, study: Study, sweep: SweepFile) -> None:
         self.study, self.sweep = study, sweep
         self.domains = {key: _domain(of) for key, of in sweep.space.items()}
+        self.study.pruner = _pruner(sweep.pruner)
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -133,6 +136,12 @@ class Trials:
     def tell(self, trial: Trial, value: float) -> None:
         """A trial came to its end, with a value that is a number."""
         self.study.tell(trial, value)
+
+    def tell_pruned(self, trial: Trial) -> None:
+        """A trial was ended early."""
+        from optuna.trial import TrialState
+
+        self.study.tell(trial, state=TrialState.PRUNED)
 
     def tell_failed(self, trial: Trial, reason: str) -> None:
         """A trial died."""
@@ -246,6 +255,7 @@ def _records(trials: Sequence[FrozenTrial], keys: Sequence[str]) -> Iterator[Tri
         TrialState.WAITING: "waiting",
         TrialState.RUNNING: "under way",
         TrialState.COMPLETE: "finished",
+        TrialState.PRUNED: "pruned",
         TrialState.FAIL: "failed",
     }
     attempts: dict[int, list[FrozenTrial]] = {}
@@ -278,6 +288,16 @@ def _domain(domain: FloatRange | IntRange | Choices) -> BaseDistribution:
     if isinstance(domain, IntRange):
         return IntDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
     return FloatDistribution(domain.low, domain.high, log=domain.log)
+
+
+def _pruner(settings: SweepPruner | None) -> BasePruner:
+    from optuna import pruners
+
+    if settings is None:
+        return pruners.NopPruner()
+    return pruners.PercentilePruner(
+        settings.percentile, settings.startup_trials, settings.warmup_steps
+    )
 
 
 def _sampler(sweep: SweepFile, number: int) -> BaseSampler:

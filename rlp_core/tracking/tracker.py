@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rlp_core.tracking import lineage, naming
 from rlp_core.tracking.faults import RefusedError, artifact_faults
+from rlp_core.tracking.steps_file import StepsFile
 from rlp_core.tracking.store import Store
 from rlp_core.tracking.whole_run import TABLE, WholeRun
 from rlp_core.workspace import Workspace
@@ -51,6 +52,7 @@ class Tracker:
         self._last_step: dict[str, int] = {}
         self._continued = False
         self._whole = WholeRun(stage)
+        self._steps = StepsFile(workspace.steps(stage))
         self._infinite, self._told = set[str](), set[str]()
 
     @property
@@ -63,8 +65,11 @@ class Tracker:
 
         The latter are named and chosen as `metric_names` says, and all in the file `metrics.csv`.
         Numbers are sent in batches, every few seconds. NaN is kept. MLflow would store an infinity
-        as 1.8e308; it is logged as NaN, and the tag `rlp.infinite` names the metric.
+        as 1.8e308; it is logged as NaN, and the tag `rlp.infinite` names the metric. Those of a
+        step are in `.rlp/steps` too, with a store or without.
         """
+        if step is not None:
+            self._steps.add(values, step)
         if not self.active:
             return
         self._log(self._whole.add(values) if step is None else values, step)
@@ -262,6 +267,7 @@ class Tracker:
 
     def close(self, status: str) -> None:
         """Send what is left and end the run as `FINISHED`, `FAILED` or `KILLED`."""
+        self._steps.close()
         if self.store is None or not self.active:
             return
         self.flush()

@@ -14,6 +14,8 @@ from flows.graph import PHASES
 from rlp_core.errors import ConfigError, UsageError
 from tests.flows import project
 
+SWEEP = "flows/sweep.py:sweep"
+
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
@@ -100,9 +102,9 @@ def test_an_impossible_parameter_stops_it_before_any_stage(
 def test_every_phase_has_a_flow_and_every_flow_a_deployment() -> None:
     assert set(phases.FLOWS) == {"rlp-pipeline", *PHASES}
     deployed = yaml.safe_load((project.REPOSITORY / "prefect.yaml").read_text())["deployments"]
-    entries = [entry["entrypoint"].partition(":")[2] for entry in deployed]
-    assert sorted(entries) == sorted(flow.fn.__name__ for flow in phases.FLOWS.values())
-    assert all(entry["entrypoint"].startswith("flows/phases.py:") for entry in deployed)
+    entries = [entry["entrypoint"] for entry in deployed]
+    names = [flow.fn.__name__ for flow in phases.FLOWS.values()]
+    assert sorted(entries) == sorted([*(f"flows/phases.py:{name}" for name in names), SWEEP])
 
 
 def test_the_automation_waits_for_several_heartbeats() -> None:

@@ -55,6 +55,8 @@ def test_the_sweeps_of_the_project_can_be_planned() -> None:
             {"metric": METRIC | {"stage": "evaluate@rlp", "name": "pass_at_1_thinkin"}},
             "did you mean `pass_at_1_thinking`",
         ),
+        ({"pruner": {"stage": "base", "column": "loss"}}, "'base' is no training stage of a trial"),
+        ({"pruner": {"stage": "rlp", "column": "x", "percentile": 0.0}}, "`pruner.percentile`"),
         (space(kind="float", low=1.0, high=1.0), "`low` = 1.0 must be below"),
         (space(kind="float", low=0.0, high=1.0, log=True), "has no logarithm"),
         (space(kind="int", low=0, high=5, step=2), "a number of steps of 2"),

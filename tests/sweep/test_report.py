@@ -38,7 +38,7 @@ def test_the_page_tells_every_trial_and_equal_trials_give_equal_bytes(
         said = page(root)
         assert str(root) not in said
     assert folder_sha256(roots[0] / "page") == folder_sha256(roots[1] / "page")
-    assert "Of 6 trials, 5 came to their end, 1 died, 0 have not ended; 6 attempts in all" in said
+    assert "5 came to their end, 0 were pruned, 1 died, 0 have not ended; 6 attempts" in said
     assert "trial-0002 died: exit code 79 error in stage rlp: collapsed" in said
     assert {path.stem for path in (roots[0] / "page" / "figures").iterdir()} == {
         "history", "slices", "importances"
