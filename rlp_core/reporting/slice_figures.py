@@ -93,6 +93,8 @@ def best_so_far(
     label: str,
 ) -> Figure:
     """Each trial's value in the order of the trials, and the best until then as a line."""
+    from matplotlib.ticker import MaxNLocator
+
     with blank_canvas(name, 2.4) as canvas:
         axes = canvas.add_subplot()
         axes.step(numbers, bests, where="post", color=colour, linewidth=1.3)
@@ -101,5 +103,5 @@ def best_so_far(
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlabel("trial")
         axes.set_ylabel(label)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         return Figure(name, caption, alt, svg_of(canvas))

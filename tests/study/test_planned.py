@@ -144,7 +144,7 @@ def test_parameters_are_read_as_they_were_written(tmp_path_factory, tree: dict) 
 
 @pytest.mark.parametrize("folder", [".", "..", "models/x", "rlp_core/x", ".dvc"])
 def test_a_folder_in_the_way_of_the_checkout_is_refused(tmp_path: Path, folder: str) -> None:
-    with pytest.raises(ConfigError, match="would (lie in|hold)"):
+    with pytest.raises(ConfigError, match=r"would (lie in|hold)"):
         workspaces.check_folder((tmp_path / folder).resolve(), tmp_path)
 
 
