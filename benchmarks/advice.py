@@ -7,8 +7,9 @@ thought. In every cell it imitates so many demonstrations of such a quality, and
 on text without thoughts; it is measured after each. The column without demonstrations is RLP alone.
 What `rlp advise` recommends beforehand stands beside what turned out best.
 
-A cell that is done is not done again, so the command can be stopped and started; what a cell
-depends on is in the name of its folder, below `.rlp/advice`.
+A cell that is done is not done again, so the command can be stopped and started. Cells of other
+settings or another profile lie in another folder of `.rlp/advice`; those of older code in the same:
+remove it when what a cell trains or measures has changed.
 """
 
 from __future__ import annotations

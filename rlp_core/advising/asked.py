@@ -9,10 +9,13 @@ from typing import Any
 from rlp_core.advising.soundness import worlds_of
 from rlp_core.data.records import Demonstration, Document, Problem
 from rlp_core.environments import Environment
-from rlp_core.workspace import VERIFIED, AnswerRule
+from rlp_core.workspace import VERIFIED, WEIGHED_RULES, AnswerRule
 
 ASKED = "asked"
 """What the problems that are made here are called as a benchmark; they are one set."""
+
+LONGEST_ANSWER = 100
+"""Bytes of an answer at most, where it is taken from the data; what is longer is text."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +26,21 @@ class Asking:
         origin: `problems` that were given, marked answers of the `corpus`, or `demonstrations`;
             empty: there is nothing to ask.
         problems: in the order of their records.
+        unasked: records of that origin that ask nothing a short line answers.
     """
 
     origin: str
     problems: tuple[Problem, ...]
+    unasked: int = 0
 
     @property
     def longest_answer(self) -> int:
-        """Characters of the longest answer that is expected; 0 without any."""
-        return max((len(problem.answer) for problem in self.problems), default=0)
+        """Bytes of the longest answer that is to be written; 0 without any.
+
+        No usual tokenizer takes more tokens than bytes.
+        """
+        written = (p for p in self.problems if p.rule not in WEIGHED_RULES and p.harness is None)
+        return max((len(problem.answer.encode()) for problem in written), default=0)
 
 
 def gather(
@@ -55,7 +64,7 @@ def gather(
         made = (_problem(*one, worlds.get(one[0].source)) for one in asked)
         problems = tuple(problem for problem in made if problem is not None)
         if problems:
-            return Asking(origin, problems)
+            return Asking(origin, problems, len(asked) - len(problems))
     return Asking("", ())
 
 
@@ -65,9 +74,11 @@ def _problem(
     answer: str,
     world: Environment[Any, Any] | None,
 ) -> Problem | None:
-    """None where there is nothing to ask, or an answer of several lines, which none can give."""
+    """None where there is nothing to ask, or what follows is no answer but text."""
     expected = answer.strip()
-    if not prompt.strip() or not expected or "\n" in expected:
+    if not prompt.strip() or not expected:
+        return None
+    if "\n" in expected or len(expected.encode()) > LONGEST_ANSWER:
         return None
     rule: AnswerRule = "exact"
     if world is not None and world.parse(prompt) is not None:

@@ -43,7 +43,7 @@ THRESHOLDS = {
     "solved": Threshold(
         "right answers of the model as it is, in its better way of answering (pass@1)",
         0.95, 0.9, 0.98, True,
-        "what is left to learn is too little to be told from chance with the usual 200 problems",
+        "what is left to learn is too little to be told from chance with some hundred problems",
         "the interval of 0.95 on 200 problems is 0.05 wide; trained arms of the tiny profile end "
         "at 0.92 to 1.00 (docs/results.md)",
     ),

@@ -30,7 +30,7 @@ class TrialOptions:
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
     """
 
-    problems: int = 200
+    problems: int = 400
     samples: int = 8
     temperature: float = 0.7
     max_tokens: int = 512

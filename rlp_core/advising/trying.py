@@ -47,7 +47,7 @@ def open_evaluator(
         folder: a Hugging Face folder.
         thinking: how it thinks; None: as the folder says.
         options: how much is tried.
-        longest_answer: characters of the longest answer that is expected.
+        longest_answer: tokens of the longest answer that is expected, at most.
 
     Raises:
         RlpError: no such model, one that does not say how it thinks or lacks the delimiters, or
@@ -60,7 +60,7 @@ def open_evaluator(
     codec = Codec.of(
         tokenizer, (how.open, how.close), how.prompt, how.lead, ends_of(model, tokenizer)
     )
-    answer_tokens = max(ANSWER_TOKENS, longest_answer + 1)  # a token is a character at least
+    answer_tokens = max(ANSWER_TOKENS, longest_answer + 1)
     _check_length(model, codec, how, options, answer_tokens)
     model.to(device)  # type: ignore[arg-type]  # a decorator of transformers hides the type
     prepare(model)
@@ -103,6 +103,11 @@ def try_model(
             where="the corpus",
             fix="give more texts, or raise --text-tokens",
         )
+    unasked = (
+        [f"{asking.unasked} records ask nothing that a short line answers, and are not asked"]
+        if asking.unasked
+        else []
+    )
     lost = evaluator.losses(problems, drawn, [])
     places = evaluator.places(kept)
     rows = controls(evaluator, kept, places)
@@ -117,7 +122,7 @@ def try_model(
         thinking=_passed(answered, "thinking"),
         direct=_passed(answered, "direct"),
         read=len(kept),
-        losses=tuple(str(loss) for loss in lost if loss.count),
+        losses=(*unasked, *(str(loss) for loss in lost if loss.count)),
         information_gain=Resampler(evaluator.seed).estimate(
             control_statistics(rows)["horizon_gain"]
         ),

@@ -21,7 +21,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--json", "as_json", is_flag=True, help="All figures and thresholds, as JSON.")
 @click.option(
     "--sample",
-    default=200,
+    default=400,
     show_default=True,
     type=click.IntRange(2),
     help="Problems, and texts, to try the model on.",

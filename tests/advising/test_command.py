@@ -116,6 +116,10 @@ def test_problems_come_from_the_best_place_there_is() -> None:
     assert {problem.rule for problem in gather([], plain, others).problems} == {"exact"}
     assert gather([], plain, []).origin == ""
     assert gather(marked.problems, texts, demos).origin == "problems"
+    prose = [demo.model_copy(update={"continuation": "word " * 40}) for demo in demos[:1]]
+    assert gather([], plain, prose).origin == ""
+    assert gather([], plain, [*prose, *demos[1:]]).unasked == 1
+    assert marked.longest_answer == 1
 
 
 def test_nonsense_is_told_before_any_work(tmp_path: Path, corpus: Path, model: Path) -> None:
