@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ class RankRequest:
         output: folder for the page, the figure and the numbers; a ranking there is replaced.
         names: prompts, as `NAME` or `NAME@VERSION`; empty: all.
         texts: how many are drawn.
-        trials: what is tried on each; `thought_tokens` is that of `thinking`.
+        trials: what is tried on each; how long a thought may be is said by `thinking`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         tracked: whether a run goes to MLflow.
     """
@@ -95,6 +95,8 @@ def rank(root: Path, request: RankRequest, thinking: Thinking) -> Iterator[str]:
         RlpError: no such model, prompt or corpus; too few texts; a prompt that leaves no room; or a
             model that cannot be read.
     """
+    trials = replace(request.trials, thought_tokens=thinking.max_tokens)
+    request = replace(request, trials=trials)
     _check_output(request.output)
     asked = _prompts(request.names, thinking)
     corpus = read_pieces(request.corpus, CHARACTERS_PER_TOKEN * request.trials.text_tokens)
@@ -211,7 +213,6 @@ def _said(
         del trials[runtime]
     return {
         **trials,
-        "thought_tokens": thinking.max_tokens,
         "open": thinking.open,
         "close": thinking.close,
         "model": request.model.resolve().name,

@@ -106,7 +106,7 @@ def rank_prompts(
             "no model folder here", where=str(model), fix="name a folder with config.json"
         )
     thinking = thinking_of(model, opening, closing, max_tokens) or Thinking.read(model)
-    trials = ThoughtTrials(thought_tokens=thinking.max_tokens, **tried)  # type: ignore[arg-type]
+    trials = ThoughtTrials(**tried)  # type: ignore[arg-type]
     request = RankRequest(
         model, corpus, root / output, tuple(names), texts, trials, device, tracked=track
     )

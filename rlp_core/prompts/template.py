@@ -158,11 +158,17 @@ def _checked(text: str, known: Collection[str]) -> set[str]:
 
     try:
         tree = environment.parse(text)
+        _check_nodes(tree, 0)
     except TemplateSyntaxError as error:
         raise TemplateError(
             f"its text is no template: {error.message} (line {error.lineno} of the text)"
         ) from error
-    _check_nodes(tree, 0)
+    except RecursionError as error:
+        raise TemplateError("its text holds an expression that is nested too deeply") from error
+    except TemplateError:
+        raise
+    except ValueError as error:  # a number of thousands of digits
+        raise TemplateError(f"its text is no template: {error}") from error
     used = meta.find_undeclared_variables(tree)
     if lacking := sorted(used - set(known)):
         raise TemplateError(

@@ -102,6 +102,8 @@ def test_an_unsafe_expression_is_refused_before_it_is_rendered(text: str, messag
         ("{{ tone }}{{ self }}", "`self`"),
         ("{{ tone }}{{ cycler }}", "`cycler`"),
         ("Plain.", "does not use `tone`"),
+        ("{{ tone }}{{ " + "(" * 9000 + "1" + ")" * 9000 + " }}", "nested too deeply"),
+        ("{{ tone }}{{ " + "9" * 9000 + " }}", "no template: .*digits"),
         ("{{ tone }}{{ examples | length }}", "uses `examples`, and it has none"),
     ],
 )
