@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 MODULES = {
     "dvc": "dvc", "google-re2": "re2", "great-expectations": "great_expectations",
     "lm-eval": "lm_eval", "math-verify": "math_verify", "nvidia-ml-py": "pynvml", "pyyaml": "yaml",
-    "ruamel.yaml": "ruamel",
+    "reasoning-gym": "reasoning_gym", "ruamel.yaml": "ruamel",
 }  # fmt: skip
 """Packages whose module has another name."""
 PARTS = {
@@ -92,8 +92,9 @@ def test_the_extra_of_the_pipeline_brings_every_other_that_is_no_tool() -> None:
     (whole,) = extras["pipeline"]
     brought = set(whole.removeprefix("rlp[").removesuffix("]").split(","))
     # The harness brings twenty packages, one of them under the LGPL, and the pipeline learns
-    # without Gymnasium, or Optuna, which sweeps alone need: who wants one asks for it.
-    apart = {"pipeline", "docs", "bench", "dev", "harness", "gym", "sweep"}
+    # without Gymnasium, the worlds of other packages, or Optuna, which sweeps alone need: who wants
+    # one asks for it.
+    apart = {"pipeline", "docs", "bench", "dev", "harness", "gym", "reasoning-gym", "sweep"}
     assert brought == set(extras) - apart
 
 

@@ -31,6 +31,7 @@ PLACES = {  # the only files that may import a library
     "lm_eval": ("rlp_core/data/harness.py", "rlp_core/evaluation/harness_marks.py"),
     "gguf": ("rlp_core/policy/gguf_file.py",),
     "peft": ("rlp_core/policy/",),
+    "reasoning_gym": ("rlp_core/environments/_reasoning_gym_worker.py",),
 }
 ENGINE = ("rollout", "objective", "policy")
 ENGINE_MAY = {"torch", "transformers", "numpy", "safetensors"}
