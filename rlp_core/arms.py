@@ -20,6 +20,8 @@ from rlp_core.errors import ConfigError, MissingInputError, did_you_mean
 PATH = Path(__file__).with_suffix(".yaml")
 
 FINETUNED_SUFFIX = "-ft"
+POST_TRAINING = ("finetune", "rlvr")
+"""The stages that make the arm NAME-ft of the arm NAME, in order."""
 
 INK = {"ink": "#1c2430", "soft": "#5b6675", "line": "#dfe2e6", "direct": "#98a2b0"}
 """Colours of figures that are no arm's, by CSS variable; no arm may have one of them."""
@@ -61,7 +63,7 @@ class Arm:
         label: what it is, for a reader of the page.
         parent: the arm that its training starts from; None for the base.
         stage: the training stage whose curve is drawn, or None.
-        finetuned: whether `finetune@PARENT` makes it.
+        finetuned: whether `finetune@PARENT` and `rlvr@PARENT` make it.
         colour: its own, or its parent's where it is fine-tuned.
         colour_of: the arm whose colour that is.
         pairs: arm to compare it with, and why.
@@ -132,7 +134,7 @@ class Arms:
     def of_stage(self, stage: str) -> Arm | None:
         """The arm that a stage trains or measures: of `rlp`, `evaluate@rlp`, `finetune@rlp`."""
         name, _, arm = stage.partition("@")
-        wanted = f"{arm}{FINETUNED_SUFFIX}" if name == "finetune" else arm
+        wanted = f"{arm}{FINETUNED_SUFFIX}" if name in POST_TRAINING else arm
         found = (a for a in self.all if (a.name == wanted if arm else a.stage == name))
         return next(found, None)
 

@@ -1,4 +1,7 @@
-"""`RLPConfig`: every setting of an RLP run, for the library and for section `rlp` alike."""
+"""`RLPConfig`: every setting of an RLP run, for the library and for section `rlp` alike.
+
+`RlvrConfig` is section `rlvr`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,13 @@ from pydantic import Field
 
 from rlp_core.monitoring.config import HealthConfig, HeldoutConfig
 from rlp_core.section import Arguments
-from rlp_core.training.config import LearnerConfig
+from rlp_core.training.config import LearnerConfig, Rlvr
+
+
+class RlvrConfig(Rlvr):
+    """The same, watched."""
+
+    health: HealthConfig = Field(default=HealthConfig(), description="Detectors.")
 
 
 class RLPConfig(LearnerConfig, Arguments):

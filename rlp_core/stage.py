@@ -54,6 +54,7 @@ def stage_names() -> tuple[str, ...]:
     return (
         *("prepare", "validate", "base", "bootstrap", "rlp", "cpt"),
         *(f"finetune@{arm}" for arm in declared.starts),
+        *(f"rlvr@{arm}" for arm in declared.starts),
         *(f"evaluate@{arm}" for arm in declared.names),
         *("compare", "promote"),
     )

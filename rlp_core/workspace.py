@@ -12,11 +12,15 @@ from typing import Final, Literal
 
 DOCUMENT_PARTS = ("base", "rlp", "heldout")
 DEMONSTRATION_PARTS = ("bootstrap", "finetune")
-PROBLEM_PARTS = ("problems",)
+REWARDED_PART = "rlvr"
+"""Problems that are trained on: an answer is rewarded where it is verified. It may be empty."""
+BENCHMARK_PART = "problems"
+"""Problems that are asked to measure; their sources stand in their benchmarks."""
+PROBLEM_PARTS = (REWARDED_PART, BENCHMARK_PART)
 PARTS = DOCUMENT_PARTS + DEMONSTRATION_PARTS + PROBLEM_PARTS
-SOURCE_PARTS = DOCUMENT_PARTS + DEMONSTRATION_PARTS
-"""Parts whose sources stand in section `prepare`; those of problems stand in their benchmarks."""
-TRAINING_PARTS = ("base", "rlp", "bootstrap", "finetune")
+SOURCE_PARTS = (*DOCUMENT_PARTS, *DEMONSTRATION_PARTS, REWARDED_PART)
+"""Parts whose sources stand in section `prepare`."""
+TRAINING_PARTS = ("base", "rlp", "bootstrap", "finetune", REWARDED_PART)
 EVALUATION_PARTS = ("heldout", "problems")
 EXAMPLE_PART = "finetune"
 """Training data that evaluation shows as worked examples (`evaluate.shots`), and never asks."""
@@ -103,6 +107,10 @@ class Workspace:
     def model(self, arm: str) -> Path:
         """The Hugging Face folder of an arm."""
         return self.root / "models" / arm
+
+    def supervised(self, arm: str) -> Path:
+        """The model of an arm after supervised fine-tuning, which `rlvr@ARM` goes on from."""
+        return self.model(f"{arm}-sft")
 
     @property
     def reports(self) -> Path:

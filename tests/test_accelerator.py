@@ -20,7 +20,7 @@ from rlp_core.data.thought import ThoughtConfig
 from rlp_core.rollout import cache, recording
 from rlp_core.rollout.engine import prepare
 from rlp_core.rollout.sampler import SamplingParams, sample
-from rlp_core.stages import base, bootstrap, cpt, evaluate, finetune, rlp
+from rlp_core.stages import base, bootstrap, cpt, evaluate, finetune, rlp, rlvr
 from rlp_core.stages import prepare as prepare_stage
 from rlp_core.thoughts import generate_thoughts, information_gain
 from rlp_core.training.batches import Example
@@ -114,11 +114,12 @@ def test_launches_and_uploads_are_counted() -> None:
 def workspace(tmp_path_factory) -> Workspace:
     """All stages, each on the device."""
     made = Workspace(tmp_path_factory.mktemp("elsewhere"))
-    chosen = params(runtime__device=DEVICE)
+    chosen = params(runtime__device=DEVICE, rlvr__steps=2)
     prepare_stage.run(context("prepare", made, chosen))
     admit(made)
     stages = {"base": base, "bootstrap": bootstrap, "rlp": rlp, "cpt": cpt}
-    for name, stage in (*stages.items(), ("finetune@rlp", finetune), ("evaluate@rlp-ft", evaluate)):
+    stages |= {"finetune@rlp": finetune, "rlvr@rlp": rlvr, "evaluate@rlp-ft": evaluate}
+    for name, stage in stages.items():
         with accelerator.session() as counts:
             stage.run(context(name, made, chosen))
         assert counts.launches, name

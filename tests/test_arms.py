@@ -40,7 +40,12 @@ def test_a_fine_tuned_arm_has_its_parents_colour_and_no_two_others_share_one() -
 
 
 def test_arm_of_a_stage() -> None:
-    for stage, arm in {"rlp": "rlp", "evaluate@cpt-ft": "cpt-ft", "finetune@rlp": "rlp-ft"}.items():
+    for stage, arm in {
+        "rlp": "rlp",
+        "evaluate@cpt-ft": "cpt-ft",
+        "finetune@rlp": "rlp-ft",
+        "rlvr@rlp": "rlp-ft",
+    }.items():
         found = ARMS.of_stage(stage)
         assert found is not None
         assert found.name == arm

@@ -22,7 +22,7 @@ from rlp_core.rollout.branches import Branch, pack
 from rlp_core.rollout.decoding import Users, inverse, inverse_by_products
 from rlp_core.rollout.engine import prepare
 from rlp_core.rollout.sampler import SamplingParams, sample
-from rlp_core.stages import base, bootstrap, cpt, evaluate, finetune, rlp
+from rlp_core.stages import base, bootstrap, cpt, evaluate, finetune, rlp, rlvr
 from rlp_core.stages import prepare as prepare_stage
 from rlp_core.thoughts import generate_thoughts
 from rlp_core.workspace import Workspace
@@ -61,7 +61,7 @@ def on_gpu(dtype=torch.float32, seed: int = 0):
 
 def all_stages(root: Path, device: str, validated: Path | None = None) -> Workspace:
     made = Workspace(root)
-    chosen = params(runtime__device=device)
+    chosen = params(runtime__device=device, rlvr__steps=2)
     if validated is None:
         prepare_stage.run(context("prepare", made, chosen))
         admit(made)
@@ -69,7 +69,8 @@ def all_stages(root: Path, device: str, validated: Path | None = None) -> Worksp
         (root / "data").mkdir(parents=True)
         made.validated.symlink_to(validated)
     stages = {"base": base, "bootstrap": bootstrap, "rlp": rlp, "cpt": cpt}
-    for name, stage in (*stages.items(), ("finetune@rlp", finetune), ("evaluate@rlp-ft", evaluate)):
+    stages |= {"finetune@rlp": finetune, "rlvr@rlp": rlvr, "evaluate@rlp-ft": evaluate}
+    for name, stage in stages.items():
         stage.run(context(name, made, chosen))
     return made
 

@@ -23,7 +23,7 @@ from rlp_core.contracts.rules import (
 from rlp_core.contracts.text import CONTROL, REPLACEMENT
 from rlp_core.data.records import Demonstration, Document, Problem, kind_of
 from rlp_core.data.thought import ThoughtConfig
-from rlp_core.workspace import TRAINING_PARTS
+from rlp_core.workspace import BENCHMARK_PART, REWARDED_PART, TRAINING_PARTS
 
 CRITICAL, ERROR, WARNING = Severity.CRITICAL, Severity.ERROR, Severity.WARNING
 
@@ -67,7 +67,10 @@ def rules_for(
         groups.append(iter([_computed("spans", ERROR, spans)]))
     if kind is Problem:
         groups.append(_answers())
-        groups.append(_answerable(Severity(settings.unanswerable), answer_tokens))
+        severity = Severity(settings.unanswerable)
+        groups.append(_answerable(severity))
+        if part == BENCHMARK_PART:
+            groups.append(_fitting(severity, answer_tokens))
     else:
         groups.append(_steps(settings))
     groups.append(_world())
@@ -80,8 +83,8 @@ def summary_rules(settings: Validate) -> tuple[Rule, ...]:
         Rule(
             "part_not_empty",
             CRITICAL,
-            Between("rows", 1, None),
-            "the part has at least one row",
+            Between("rows_asked", 1, None),
+            f"the part has at least one row; `{REWARDED_PART}` may be without a source",
         ),
         Rule(
             "part_complete",
@@ -213,7 +216,7 @@ def _answers() -> Iterator[Rule]:
     yield _computed("answer_number", ERROR, "an answer of digits and signs reads as a number")
 
 
-def _answerable(severity: Severity, answer_tokens: int) -> Iterator[Rule]:
+def _answerable(severity: Severity) -> Iterator[Rule]:
     """What no model can give as an answer, and would count as wrong for ever."""
     yield Rule(
         "answer_one_line",
@@ -221,6 +224,10 @@ def _answerable(severity: Severity, answer_tokens: int) -> Iterator[Rule]:
         Between("answer_lines", None, 1),
         "the answer is one line: an answer that is given ends with its line",
     )
+
+
+def _fitting(severity: Severity, answer_tokens: int) -> Iterator[Rule]:
+    """Of the benchmarks alone: `rlvr` has its own limit, and counts what does not fit."""
     yield Rule(
         "answer_fits",
         severity,

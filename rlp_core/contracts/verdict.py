@@ -13,6 +13,7 @@ from rlp_core.contracts import groups
 from rlp_core.contracts.read import PreparedPart
 from rlp_core.contracts.rules import BrokenRuleError, Outcome, Severity
 from rlp_core.contracts.table import Table, joined
+from rlp_core.workspace import REWARDED_PART
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def summary(parts: Sequence[Sorted]) -> Table:
             "row": list(range(len(parts))),
             "id": [verdict.part.name for verdict in parts],
             "rows": rows,
+            "rows_asked": [_rows_asked(verdict.part) for verdict in parts],
             "rows_missing": [max(0, p - n) for p, n in zip(promised, rows, strict=True)],
             "changed": [int(v.part.sha256 != v.part.promised.get("sha256")) for v in parts],
             "quarantine_share": [verdict.quarantine_share for verdict in parts],
@@ -104,6 +106,12 @@ def summary(parts: Sequence[Sorted]) -> Table:
             "least_group_share": [groups.least_share(count) for count in counts],
         },
     )
+
+
+def _rows_asked(part: PreparedPart) -> int | None:
+    """Rows of a part that has sources; None of one that may have none, and has none."""
+    asked = part.name != REWARDED_PART or bool(part.promised.get("sources")) or bool(part.rows)
+    return len(part.rows) if asked else None
 
 
 def critical(outcomes: Sequence[Outcome]) -> Iterator[Outcome]:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from rlp_core.data.equations import PrefixEquation
 from rlp_core.data.procedural_config import Procedural
 from rlp_core.section import Count, Positive, Section, Share
-from rlp_core.workspace import SOURCE_PARTS, output_at
+from rlp_core.workspace import REWARDED_PART, SOURCE_PARTS, output_at
 
 
 def _separates(separator: str) -> str:
@@ -220,6 +220,12 @@ class Prepare(Section):
     heldout: Sources = Field(description="Documents held out, for cross-entropy.")
     bootstrap: Sources = Field(description="Demonstrations for imitation.")
     finetune: Sources = Field(description="Demonstrations for fine-tuning.")
+    rlvr: Sources = Field(
+        default=(),
+        description="Problems for `rlvr`, whose answers are rewarded where they are right: by the "
+        "verifier of the world that made them, or, of rows, as `exact` or `choice` of "
+        "docs/reference/answers.md. May be empty where `rlvr.steps` is 0.",
+    )
 
     @field_validator("folder")
     @classmethod
@@ -234,6 +240,6 @@ class Prepare(Section):
     @model_validator(mode="after")
     def _all_parts(self) -> Prepare:
         for part in SOURCE_PARTS:
-            if not getattr(self, part):
+            if part != REWARDED_PART and not getattr(self, part):
                 raise ValueError(f"`{part}` needs at least one source")
         return self

@@ -25,11 +25,13 @@ from rlp_core.data.records import Demonstration, Document, Problem, Record, kind
 from rlp_core.errors import ConfigError, DataError, MissingInputError
 from rlp_core.files import folder_sha256, sha256, write_json, write_jsonl
 from rlp_core.workspace import (
+    BENCHMARK_PART,
     CHOICE_RULES,
     EVALUATION_PARTS,
     PARTS,
-    PROBLEM_PARTS,
+    REWARDED_PART,
     TRAINING_PARTS,
+    VERIFIED,
 )
 
 FORMAT = 1
@@ -92,11 +94,20 @@ class Place:
     @property
     def common(self) -> dict[str, str]:
         """Fields that every record of it carries."""
+        if self.part == REWARDED_PART:
+            return {"rule": self._rewarded()}
         if self.benchmark is None:
             return {}
         name, settings = self.benchmark
         told: dict[str, str] = {"benchmark": name, "rule": settings.answer, "group": settings.group}
         return told | ({"role": "example"} if self.examples else {})
+
+    def _rewarded(self) -> str:
+        """How the answers of problems that are trained on are marked."""
+        if isinstance(self.source, Files | Hub):
+            mapping = self.source.mapping
+            return "choice" if mapping.choices or mapping.choices_field else "exact"
+        return VERIFIED
 
 
 def places_of(settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str) -> Iterator[Place]:
@@ -106,7 +117,7 @@ def places_of(settings: Prepare, benchmarks: Mapping[str, Benchmark], part: str)
     """
     named: list[tuple[str, Benchmark] | None]
     sources: list[BenchmarkSource]
-    if part in PROBLEM_PARTS:
+    if part == BENCHMARK_PART:
         named = list(benchmarks.items())
         sources = [benchmark.source for benchmark in benchmarks.values()]
     else:

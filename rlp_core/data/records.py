@@ -101,8 +101,8 @@ class Problem(Record):
     answer: str = Field(description="The right answer, as it must appear.")
     benchmark: str = Field(
         default="",
-        min_length=1,
-        description="Name of the benchmark that it belongs to; stage `prepare` sets it.",
+        description="Name of the benchmark that it belongs to; stage `prepare` sets it. Empty, "
+        "and not written, for problems that are trained on.",
     )
     rule: AnswerRule = Field(
         default="exact",
@@ -162,6 +162,7 @@ class Problem(Record):
 
 
 _USUAL: dict[str, Any] = {
+    "benchmark": "",
     "group": "other",
     "cluster": "",
     "contexts": [],

@@ -233,17 +233,21 @@ def check(codec: Codec, found: Mapping[str, Sequence[Seam]], teachers: Mapping[s
 def unlike_prompts(
     demonstrations: Iterable[Mapping[str, Any]], problems: Iterable[Mapping[str, Any]]
 ) -> list[str]:
-    """One line for each benchmark whose prompts all end in other white space than is taught.
+    """One line for each set of problems whose prompts all end in other white space than is taught.
 
+    A set is a benchmark, or a source of problems that are trained on.
     After such a prompt a model thinks at another place than it has learnt to. What it goes on with
     is its own, so no tokens can be compared.
     """
     taught = {_end(row["context"]) for row in demonstrations}
     ends: dict[str, set[str]] = {}
     for row in problems:
-        ends.setdefault(row["benchmark"], set()).add(_end(row["prompt"]))
+        name = (
+            f"benchmark {row['benchmark']}" if row.get("benchmark") else f"source {row['source']}"
+        )
+        ends.setdefault(name, set()).add(_end(row["prompt"]))
     return [
-        f"prompts of benchmark {name} end in {_named(found)}, the contexts of all demonstrations "
+        f"prompts of {name} end in {_named(found)}, the contexts of all demonstrations "
         f"in {_named(taught)}: a model thinks there at a place that it was not taught"
         for name, found in sorted(ends.items())
         if taught and taught.isdisjoint(found)

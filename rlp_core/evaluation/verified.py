@@ -9,6 +9,19 @@ from rlp_core import environments
 from rlp_core.data.records import Problem
 from rlp_core.environments import Environment
 from rlp_core.errors import DataError
+from rlp_core.evaluation import answers
+from rlp_core.workspace import VERIFIED
+
+
+def is_judged_right(answer: str, problem: Problem) -> bool:
+    """Whether an answer is right by the problem's own rule: its world's verifier, or `answers`.
+
+    Raises:
+        DataError, PluginError: as of `is_right`.
+    """
+    if problem.rule == VERIFIED:
+        return is_right(answer, problem)
+    return answers.is_right(answer, problem.answer, problem.rule, problem.choices)
 
 
 def is_right(answer: str, problem: Problem) -> bool:
@@ -32,7 +45,7 @@ def _world(name: str) -> Environment[Any, Any]:
     if not isinstance(world, Environment):
         raise DataError(
             f"the world `{name}` verifies nothing",
-            where="data/validated/problems.jsonl",
+            where="data/validated/problems.jsonl or rlvr.jsonl",
             fix="take another `answer` in the benchmark's file",
         )
     return world
@@ -44,7 +57,7 @@ def _task(name: str, prompt: str) -> Any:
     if task is None:
         raise DataError(
             f"the world `{name}` does not find a task in the prompt {prompt!r}",
-            where="data/validated/problems.jsonl",
+            where="data/validated/problems.jsonl or rlvr.jsonl",
             fix="run stage `prepare` again, which writes prompts as the world does now",
         )
     return task

@@ -10,19 +10,16 @@ import numpy as np
 
 from rlp_core.data.records import Problem
 from rlp_core.evaluation import harness_marks, verified
-from rlp_core.evaluation.answers import is_right, majority
+from rlp_core.evaluation.answers import majority
 from rlp_core.evaluation.evaluator import ANSWERS, DIRECT, THOUGHTS, Evaluator, Tokens, reasoned
 from rlp_core.rollout.rng import number_of
-from rlp_core.workspace import VERIFIED
 
 
 def marked(answer: str, problem: Problem) -> int:
     """1 where an answer is right by the rule of the problem's benchmark, else 0."""
     if problem.harness is not None:
         return int(harness_marks.is_right(answer, problem.harness))
-    if problem.rule == VERIFIED:
-        return int(verified.is_right(answer, problem))
-    return int(is_right(answer, problem.answer, problem.rule, problem.choices))
+    return int(verified.is_judged_right(answer, problem))
 
 
 def written_rows(evaluator: Evaluator, problems: Sequence[Problem]) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from rlp_core.monitoring.health_checks import (
     ROUNDING,
     SMALLER_STEPS,
     CheckResult,
+    HealthCheck,
     Metrics,
     RunSummary,
     Severity,
@@ -96,8 +97,21 @@ class _Memory:
 class Monitor:
     """Watches the metrics of a run, step by step."""
 
-    def __init__(self, settings: HealthConfig | None = None) -> None:
+    def __init__(
+        self,
+        settings: HealthConfig | None = None,
+        checks: Sequence[HealthCheck] = HEALTH_CHECKS,
+        non_finite_advice: str = NON_FINITE_ADVICE,
+    ) -> None:
+        """Begin.
+
+        Args:
+            settings: every limit; None: all defaults.
+            checks: what is looked at, in order of severity.
+            non_finite_advice: what to change where steps are not finite.
+        """
         self.settings = settings or HealthConfig()
+        self.checks, self.non_finite_advice = checks, non_finite_advice
         self._memory = _Memory()
         self._watches: dict[str, _Watch] = {}
 
@@ -123,7 +137,7 @@ class Monitor:
         view = self._view(metrics, usual)
         if view is None:
             return changes
-        for check in HEALTH_CHECKS:
+        for check in self.checks:
             wait = 1 if check.wait == "now" else int(getattr(self.settings, check.wait))
             sign = check.look(view, self.settings)
             changes += self._watch(check.name, step, sign, check.advice, wait)
@@ -233,10 +247,9 @@ class Monitor:
         many = f"{self._memory.bad_in_a_row} steps in a row could not be made; {what}"
         once = CheckResult("warning", f"{what}; its update was not made") if left_out else None
         run = CheckResult("collapse", many) if left_out else None
-        yield from self._watch(NON_FINITE, step, once, NON_FINITE_ADVICE, 1)
-        yield from self._watch(
-            NON_FINITE_RUN, step, run, NON_FINITE_ADVICE, self.settings.non_finite
-        )
+        advice = self.non_finite_advice
+        yield from self._watch(NON_FINITE, step, once, advice, 1)
+        yield from self._watch(NON_FINITE_RUN, step, run, advice, self.settings.non_finite)
 
 
 def non_finite(metrics: Metrics) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from rlp_core.config import RLPConfig
+from rlp_core.config import RLPConfig, RlvrConfig
 from rlp_core.contracts.config import Validate
 from rlp_core.data.config import Prepare
 from rlp_core.data.thought import ThoughtConfig
@@ -99,6 +99,7 @@ class Params(Section):
     rlp: RLPConfig
     cpt: Cpt
     finetune: Supervised
+    rlvr: RlvrConfig
     evaluate: Evaluate
     compare: Compare
     promote: Promote
@@ -114,9 +115,18 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _has_problems_to_reward(self) -> Params:
+        if self.rlvr.steps and not self.prepare.rlvr:
+            raise ValueError(
+                f"`rlvr.steps` is {self.rlvr.steps}, and `prepare.rlvr` names no source of problems"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _adapters_stand_on_the_base(self) -> Params:
         """Adapters that are saved alone are read with `models/base`, and with nothing else."""
         before = {"rlp": ["bootstrap"], "cpt": ["bootstrap"], "finetune": ["rlp", "cpt"]}
+        before |= {"rlvr": ["finetune"]} if self.rlvr.steps else {}
         for stage, earlier in before.items():
             own: LoraConfig = getattr(self, stage).lora
             if not own.rank or own.saved == "merged":
@@ -160,6 +170,9 @@ def sequence_lengths(params: Params, lead: int = 0) -> dict[str, int]:
             params.evaluate.max_tokens + thought + params.evaluate.answer_tokens
         ),
     }
+    if params.rlvr.steps:
+        keys = f"rlvr.max_tokens + thought.max_tokens + 2{more} + rlvr.answer_tokens"
+        found[keys] = params.rlvr.max_tokens + thought + params.rlvr.answer_tokens
     if params.evaluate.shots.count:
         keys = f"evaluate.shots.max_tokens + thought.max_tokens + 2{more} + evaluate.answer_tokens"
         longest = params.evaluate.shots.max_tokens + thought + params.evaluate.answer_tokens

@@ -123,15 +123,17 @@ def _number(stage: str, moment: str) -> tuple[str, int]:
         return (
             ("rlp.audit.positions", 2) if moment == "audit" else ("runtime.update_token_budget", 1)
         )
-    if kind == "evaluate" and moment in ("prefill", "thoughts", "answers"):
+    if kind in ("evaluate", "rlvr") and moment in ("prefill", "thoughts", "answers"):
         return "runtime.decode_batch_size", 1
+    if kind == "rlvr":
+        return "runtime.update_token_budget", 1
     return "runtime.micro_batch", 1
 
 
 def _switches(params: Params, now: Plan) -> Iterator[Change]:
     """What costs more than speed, or nothing where it applies."""
     kind = known_kind(now.stage)
-    if kind not in ("rlp", "evaluate") and not params.runtime.recompute:
+    if kind not in ("rlp", "rlvr", "evaluate") and not params.runtime.recompute:
         yield Change("runtime.recompute", True)
     if kind == "rlp" and not params.runtime.ema_device:
         yield Change("runtime.ema_device", "cpu")
@@ -139,6 +141,7 @@ def _switches(params: Params, now: Plan) -> Iterator[Change]:
         yield Change(f"{kind}.precision", "bfloat16")
     lengths = {
         "rlp": ("rlp.max_tokens", "thought.max_tokens"),
+        "rlvr": ("rlvr.max_tokens", "thought.max_tokens"),
         "cpt": ("rlp.max_tokens",),
         "evaluate": ("evaluate.max_tokens", "thought.max_tokens"),
     }

@@ -10,6 +10,7 @@ from rlp_core.errors import UsageError, did_you_mean
 from rlp_core.planning import memory
 from rlp_core.planning.of_evaluate import evaluate
 from rlp_core.planning.of_rlp import rlp
+from rlp_core.planning.of_rlvr import rlvr
 from rlp_core.planning.of_supervised import cpt, next_tokens
 from rlp_core.planning.shapes import ModelShape
 from rlp_core.planning.stage import Plan
@@ -23,6 +24,7 @@ PLANNED: Mapping[str, Callable[[Params, str, ModelShape, bool], Plan]] = {
     "rlp": rlp,
     "cpt": cpt,
     "finetune": next_tokens,
+    "rlvr": rlvr,
     "evaluate": evaluate,
 }
 """The stages that hold a model."""

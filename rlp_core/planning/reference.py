@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlp_core import arms
+from rlp_core.arms import POST_TRAINING
 from rlp_core.files import write_text
 from rlp_core.params import load
 from rlp_core.planning import report, shapes
@@ -20,7 +21,7 @@ PAGE = Path("docs") / "explanation" / "memory.md"
 PROFILE = "qwen3-1.7b"
 RANK = 16
 """Of the adapters in the second table."""
-ADAPTED = ("bootstrap", "rlp", "cpt", "finetune")
+ADAPTED = ("bootstrap", "rlp", "cpt", *POST_TRAINING)
 """Stages that may train adapters."""
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
@@ -60,7 +61,7 @@ def plans(adapters: LoraConfig | None) -> list[Plan]:
 def table(found: list[Plan]) -> str:
     """Memory at the largest moment of each stage, its FLOPs, and card-hours."""
     declared = arms.declared()
-    count = {"finetune": len(declared.starts), "evaluate": len(declared.names)}
+    count = dict.fromkeys(POST_TRAINING, len(declared.starts)) | {"evaluate": len(declared.names)}
     named = [line for line in LINES if any(plan.peak.lines.get(line) for plan in found)]
     rows = [
         ["GB (10⁹ bytes)", *(f"`{plan.stage}`" for plan in found)],

@@ -22,6 +22,7 @@ from rlp_core.policy.adapter_folder import is_adapter
 from rlp_core.policy.config import LoraConfig
 from rlp_core.policy.model import config_of, embeddings, head_size
 from rlp_core.rollout import attention
+from rlp_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -178,6 +179,8 @@ def of_stage(params: Params, stage: str, root: Path) -> ModelShape:
     """
     kind, _, arm = stage.partition("@")
     start = {"bootstrap": "base", "rlp": "bootstrap", "cpt": "bootstrap"}.get(kind, arm)
+    if kind == "rlvr" and arm:
+        start = Workspace(root).supervised(arm).name
     adapters: LoraConfig | None = getattr(getattr(params, kind), "lora", None)
     if start and is_adapter(root / "models" / start):
         start = "base"  # what adapters that are saved alone belong to

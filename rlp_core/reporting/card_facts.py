@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rlp_core.arms import Arm, Arms
+from rlp_core.arms import POST_TRAINING, Arm, Arms
 from rlp_core.errors import DataError
 from rlp_core.evaluation.bias.scores import is_score
 from rlp_core.reporting.sources import read_json
-from rlp_core.workspace import EVALUATION_PARTS, EXAMPLE_PART, Workspace
+from rlp_core.workspace import EVALUATION_PARTS, EXAMPLE_PART, REWARDED_PART, Workspace
 
 READS = {
     "base": "base",
@@ -22,6 +22,7 @@ READS = {
     "rlp": "rlp",
     "cpt": "rlp",
     "finetune": EXAMPLE_PART,
+    "rlvr": REWARDED_PART,
 }
 """The part of the data that each training stage reads."""
 
@@ -105,11 +106,12 @@ def gather(
     """
     _require_results(verdict, workspace.reports / "promotion.json")
     chain = tuple(reversed(list(_chain(arms, verdict["winner"]))))
-    stages = [name for name in map(_stage_of, chain) if name is not None]
+    stages = [name for arm in chain for name in _stages_of(arm)]
     uses: dict[str, list[str]] = {}
     for name in stages:
         kind = name.partition("@")[0]
-        if kind in READS:
+        asks = kind != "rlvr" or settings["rlvr"]["steps"] > 0  # else the model was passed on
+        if kind in READS and asks:
             uses.setdefault(READS[kind], []).append(f"stage {name}")
     used = {part: f"training, {' and '.join(names)}" for part, names in uses.items()}
     used |= dict.fromkeys(EVALUATION_PARTS, "evaluation")
@@ -185,9 +187,11 @@ def _chain(arms: Arms, name: str) -> Iterator[Arm]:
         arm = arms[arm].parent
 
 
-def _stage_of(arm: Arm) -> str | None:
-    """The stage that trains an arm; None where none does."""
-    return f"finetune@{arm.parent}" if arm.finetuned else arm.stage
+def _stages_of(arm: Arm) -> list[str]:
+    """The stages that train an arm, in order; none where none does."""
+    if arm.finetuned:
+        return [f"{kind}@{arm.parent}" for kind in POST_TRAINING]
+    return [arm.stage] if arm.stage else []
 
 
 def _sources(

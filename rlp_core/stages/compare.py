@@ -23,6 +23,7 @@ SHOWN_SETTINGS = (  # those that `dvc.yaml` names for this stage
     "rlp",
     "cpt",
     "finetune",
+    "rlvr",
     "evaluate",
     "compare",
 )

@@ -1,5 +1,6 @@
 """Stage `finetune@ARM`: the same supervised fine-tuning for every arm.
 
+It writes `models/ARM-sft`, which `rlvr@ARM` goes on from.
 Same records in the same order, same recipe: what differs afterwards, differed before.
 """
 
@@ -18,7 +19,8 @@ STREAM = 4
 
 
 def run(context: StageContext) -> None:
-    """Write `models/ARM-ft`, its metrics and its learning curve."""
+    """Write `models/ARM-sft`, its metrics and its learning curve."""
     arm, settings = context.arm, context.params.finetune
     model, codec = common.open_model(context, arm, settings.lora)
-    imitate(context, settings, model, codec, part="finetune", end=f"{arm}-ft", stream=STREAM)
+    end = context.workspace.supervised(arm).name
+    imitate(context, settings, model, codec, part="finetune", end=end, stream=STREAM)

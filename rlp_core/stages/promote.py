@@ -39,6 +39,7 @@ TOLD_SETTINGS = (  # those that `dvc.yaml` names for this stage
     "rlp",
     "cpt",
     "finetune",
+    "rlvr",
     "evaluate",
     "compare",
     "promote",

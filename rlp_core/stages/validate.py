@@ -18,7 +18,7 @@ from rlp_core.contracts.validation import Validation, validate, validated_manife
 from rlp_core.contracts.verdict import metrics
 from rlp_core.data import seam
 from rlp_core.files import replacing_folder, sha256, write_json, write_jsonl, write_text
-from rlp_core.workspace import DEMONSTRATION_PARTS
+from rlp_core.workspace import DEMONSTRATION_PARTS, PROBLEM_PARTS
 
 if TYPE_CHECKING:
     from rlp_core.stage import StageContext
@@ -79,7 +79,8 @@ def _write_escaped(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 def _tell_unlike_prompts(passed: dict[str, list[dict[str, Any]]]) -> None:
     demonstrations = [row for part in DEMONSTRATION_PARTS for row in passed[part]]
-    for line in seam.unlike_prompts(demonstrations, passed["problems"]):
+    problems = [row for part in PROBLEM_PARTS for row in passed[part]]
+    for line in seam.unlike_prompts(demonstrations, problems):
         print(f"warning: validate: {line}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rlp_core.arms import Arms
+from rlp_core.arms import POST_TRAINING, Arms
 from rlp_core.errors import DataError
 from rlp_core.evaluation import item_files
 from rlp_core.evaluation.comparison import statistics_of
@@ -70,7 +70,7 @@ def read(run: StudyRun, arms: Arms) -> FinishedRun:
             where=str(run.folder / "reports" / "evaluate"),
             fix="remove the folder and run the study again",
         ) from error
-    stages = [*arms.stages, *(f"finetune@{arm}" for arm in arms.starts)]
+    stages = [*arms.stages, *(f"{kind}@{arm}" for kind in POST_TRAINING for arm in arms.starts)]
     reports = {stage: workspace.report(stage) for stage in stages}
     curves = {
         stage: read_curve(path / "steps.csv")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from rlp_core.objective import estimators
-from rlp_core.objective.config import ObjectiveConfig
+from rlp_core.objective.config import ObjectiveConfig, TokenMean
 from rlp_core.objective.estimators import ema_reaches_gradient
 from rlp_core.policy.config import Architecture, LoraConfig, Precision
 from rlp_core.section import Arguments, Count, NonNegative, Positive, PositiveReal, Section, Share
@@ -166,6 +166,75 @@ class LearnerConfig(ObjectiveConfig):
                 "another `position_selection` than surprising"
             )
         return self
+
+
+class Rlvr(Section):
+    """Stages `rlvr@ARM`: reinforcement learning with verifiable rewards, after fine-tuning.
+
+    Thoughts and answers are drawn to problems; an answer that is verified earns 1, any other 0.
+    """
+
+    steps: Count = Field(description="Updates; 0: the fine-tuned model is passed on as it is.")
+    problems: Positive = Field(default=16, description="Problems an update.")
+    max_tokens: Positive = Field(
+        default=256, description="Tokens of a problem at most; longer ones are dropped, and told."
+    )
+    answer_tokens: Positive = Field(
+        default=16,
+        description="Tokens of an answer at most, its end included. An answer that has not ended "
+        "by then is wrong.",
+    )
+    group_size: Annotated[int, Field(ge=2)] = Field(
+        default=8, description="G: thoughts with answers per problem; they are compared."
+    )
+    temperature: PositiveReal = Field(
+        default=1.0,
+        description="Thoughts and answers are sampled at it; surrogate, KL and entropy are of the "
+        "policy at it.",
+    )
+    estimator: str = Field(
+        default="rloo",
+        description="How rewards become advantages: an entry of docs/reference/estimators.md that "
+        "compares a group. `grpo` divides by its standard deviation (arXiv 2402.03300).",
+    )
+    clip_low: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.2, description="eps_low: the ratio counts down to 1 less this."
+    )
+    clip_high: PositiveReal = Field(
+        default=0.28, description="eps_high: the ratio counts up to 1 and this."
+    )
+    token_mean: TokenMean = Field(
+        default="thought",
+        description="Mean over the tokens of each thought with its answer, then over these; or one "
+        "mean over all tokens.",
+    )
+    kl_weight: NonNegative = Field(
+        default=0.0, description="Weight of the KL (k3) to the fine-tuned model."
+    )
+    entropy_weight: NonNegative = Field(
+        default=0.0, description="Weight of the bonus for the exact entropy over the vocabulary."
+    )
+    precision: Precision = Field(
+        default="float32",
+        description="What samples and is updated; master parameters stay in float32.",
+    )
+    lora: LoraConfig = Field(default=LoraConfig(), description="Adapters.")
+    optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="How to step.")
+
+    @field_validator("estimator")
+    @classmethod
+    def _compares(cls, name: str) -> str:
+        known = [n for n in estimators.names() if estimators.get(n).compares_group]
+        if name not in known:
+            raise ValueError(f"must be one that compares a group: {', '.join(known)}")
+        return name
+
+    @property
+    def objective(self) -> ObjectiveConfig:
+        """What is minimised, as the engine reads it."""
+        shared = ("estimator", "temperature", "clip_low", "clip_high", "token_mean")
+        weights = ("kl_weight", "entropy_weight")
+        return ObjectiveConfig(**{name: getattr(self, name) for name in shared + weights})
 
 
 class Base(Section):

@@ -86,6 +86,10 @@ class RolloutGroup:
         """
         return self._shaped(self.predicted)
 
+    def learnt(self, index: int) -> range | list[int]:
+        """Which tokens of a thought were drawn, by their index: what the loss is over."""
+        return range(len(self.tokens[index]))
+
     def equal_thoughts(self) -> list[list[int]]:
         """The thoughts by their index, equal ones together, in order of their first."""
         found: dict[tuple[int, ...], list[int]] = {}

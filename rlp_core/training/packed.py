@@ -74,19 +74,21 @@ class PackedRows:
         """
         fed = [len(branch.tokens) for branch in read.branches]
         thoughts = [(g, i) for g in groups for i in range(len(g.tokens))]
-        lengths = [len(g.tokens[i]) for g, i in thoughts]
+        learnt = [g.learnt(i) for g, i in thoughts]
+        lengths = [len(places) for places in learnt]
         targets = [len(g.position.targets) for g, _ in thoughts]
         starts = engine.starts_of(fed, sum(map(len, read.trunks)))
         begins = [starts[branch] for branch in read.read_by]
         ends = [starts[branch] + fed[branch] for branch in read.read_by]
-        predicting = [b + i for b, n in zip(begins, lengths, strict=True) for i in range(n)]
+        predicting = [b + k for b, places in zip(begins, learnt, strict=True) for k in places]
         distinct, row = np.unique(predicting, return_inverse=True)
-        fresh = [g.step == step for g, i in thoughts for _ in g.tokens[i]]
+        tokens = [(g, i, k) for (g, i), of in zip(thoughts, learnt, strict=True) for k in of]
+        fresh = [g.step == step for g, _, _ in tokens]
         columns: list[list[int] | list[float] | list[bool]] = [
             distinct.tolist(),
             row.tolist(),
-            [token for g, i in thoughts for token in g.tokens[i]],
-            [value for g, i in thoughts for value in g.logprobs[i]],
+            [g.tokens[i][k] for g, i, k in tokens],
+            [g.logprobs[i][k] for g, i, k in tokens],
             fresh,
             [i for i, drawn_now in enumerate(fresh) if not drawn_now],
             lengths,

@@ -158,7 +158,20 @@ class GlobalCounts:
     tokens: int
 
 
-def accumulate(update: Update, groups: Sequence[RolloutGroup], budget: int) -> UpdateMetrics:
+def counts_of(groups: Sequence[RolloutGroup]) -> GlobalCounts:
+    """The denominators of a step that these groups are the whole of."""
+    return GlobalCounts(
+        sum(len(group.tokens) for group in groups),
+        sum(len(group.learnt(i)) for group in groups for i in range(len(group.tokens))),
+    )
+
+
+def accumulate(
+    update: Update,
+    groups: Sequence[RolloutGroup],
+    budget: int,
+    whole: GlobalCounts | None = None,
+) -> UpdateMetrics:
     """Add the gradient of the loss over all groups to the parameters.
 
     The ratio is taken to the policy before this update, which is the policy itself: it is 1 for
@@ -170,11 +183,10 @@ def accumulate(update: Update, groups: Sequence[RolloutGroup], budget: int) -> U
         groups: drawn in this step or replayed; those of one text stand together.
         budget: tokens through the network at once. A document that exceeds it alone is read once,
             and its thoughts go in micro-batches (`rollout.shared_trunks`); a thought stays whole.
+        whole: denominators of the step, where groups that have no gradient are left out of it;
+            None: these groups are all.
     """
-    whole = GlobalCounts(
-        sum(len(group.tokens) for group in groups),
-        sum(len(tokens) for group in groups for tokens in group.tokens),
-    )
+    whole = whole or counts_of(groups)
     told_by: list[PartMetrics] = []
     lead = len(update.constraints.marks.lead)
     for part in parts(groups, budget, lead):

@@ -33,7 +33,7 @@ SETTINGS = Validate(
     unsound_steps="error",
 )
 
-_BEASTS = ("badger", "heron", "otter", "weasel", "magpie", "hedgehog")
+_BEASTS = ("badger", "heron", "otter", "weasel", "magpie", "hedgehog", "marten")
 _VERBS = ("crosses", "watches", "leaves", "circles", "remembers")
 
 

@@ -98,6 +98,7 @@ PINNED = {
     "heldout": "db27a7eb82bc1695",
     "bootstrap": "ed5f45db4a4a406b",
     "finetune": "492dcb279e961354",
+    "rlvr": "0",
     "problems": "8ec6ad1b4354b5a2",
 }
 """Digests of what `test_generated_bytes_are_pinned` makes."""

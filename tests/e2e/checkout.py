@@ -20,7 +20,7 @@ def micro_params() -> dict[str, Any]:
     """The default profile with a few records and steps: every stage runs, none learns much."""
     text = (REPOSITORY / "profiles" / "tiny.yaml").read_text(encoding="utf-8")
     params: dict[str, Any] = yaml.safe_load(text)
-    for part in ("base", "rlp", "heldout", "bootstrap", "finetune"):
+    for part in ("base", "rlp", "heldout", "bootstrap", "finetune", "rlvr"):
         for source in params["prepare"][part]:
             source["count"] = min(source["count"], 200 if part == "base" else 64)
     params["base"]["architecture"] |= {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1}
@@ -31,6 +31,7 @@ def micro_params() -> dict[str, Any]:
     params["cpt"]["batch"] = 8
     params["cpt"]["optimizer"]["warmup_steps"] = 1
     params["rlp"] |= {"steps": 2, "documents": 4, "group_size": 2}
+    params["rlvr"] |= {"steps": 2, "problems": 4, "group_size": 2}
     params["evaluate"] |= {"samples": 2, "problems": 8, "heldout_documents": 8}
     params["evaluate"]["bias"]["template_items"] = 24
     params["compare"]["resamples"] = 200

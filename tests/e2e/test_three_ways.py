@@ -99,7 +99,15 @@ def forget(root: Path, forgotten: set[str]) -> None:
 
 def test_a_deployed_flow_leaves_the_same_lock(by_dvc: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(by_dvc, tmp_path / "by-worker", symlinks=True))
-    arm = {"cpt", "finetune@cpt", "evaluate@cpt", "evaluate@cpt-ft", "compare", "promote"}
+    arm = {
+        "cpt",
+        "finetune@cpt",
+        "rlvr@cpt",
+        "evaluate@cpt",
+        "evaluate@cpt-ft",
+        "compare",
+        "promote",
+    }
     forget(root, arm)
     assert set(status(root)) == arm
     port = free_port()

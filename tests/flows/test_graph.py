@@ -31,7 +31,7 @@ def test_a_stage_comes_after_what_it_needs() -> None:
 def test_matrix_and_edges_are_resolved_by_dvc() -> None:
     stages = {stage.name: stage for stage in load_graph(project.REPOSITORY)}
     assert "rlp" in stages["cpt"].upstream  # through its ledger
-    assert set(stages["evaluate@cpt-ft"].upstream) == {"base", "finetune@cpt", "validate"}
+    assert set(stages["evaluate@cpt-ft"].upstream) == {"base", "rlvr@cpt", "validate"}
     assert all(stage.description for stage in stages.values())
 
 

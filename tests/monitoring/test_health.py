@@ -14,6 +14,7 @@ from rlp_core.errors import EXIT_TRAINING, ConfigError
 from rlp_core.monitoring.config import HealthConfig
 from rlp_core.monitoring.health import Finding, Monitor, stopped
 from rlp_core.monitoring.health_checks import HEALTH_CHECKS
+from rlp_core.monitoring.rlvr_checks import RLVR_CHECKS
 
 SETTINGS = HealthConfig()
 STEADY = {
@@ -369,5 +370,6 @@ def test_every_finding_has_its_section_in_the_guide():
     from tests.conftest import E2E
 
     guide = (E2E.parents[1] / "docs" / "guides" / "when-a-run-is-unwell.md").read_text("utf-8")
-    for name in [check.name for check in HEALTH_CHECKS] + ["non_finite", "non_finite_steps"]:
+    checks = [check.name for check in (*HEALTH_CHECKS, *RLVR_CHECKS)]
+    for name in [*checks, "non_finite", "non_finite_steps"]:
         assert f"`{name}`" in guide

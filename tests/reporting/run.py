@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rlp_core.arms import declared
+from rlp_core.arms import POST_TRAINING, declared
 from rlp_core.files import write_json, write_text
 from rlp_core.params import Params, load
 from rlp_core.workspace import PARTS, Workspace
@@ -72,7 +72,8 @@ def write_reports(workspace: Workspace) -> None:
     tokens = {"prefill": 30000, "decode": 200000, "ema": 20000, "update": 250000, "total": 500000}
     write_json(workspace.report("rlp") / "ledger.json", {"flops": flops, "tokens": tokens})
     spent = {"flops": 8.49e10, "steps": 70, "tokens": 500000}
-    for stage in ("base", "bootstrap", "rlp", "cpt", *(f"finetune@{a}" for a in declared().starts)):
+    after = [f"{kind}@{arm}" for kind in POST_TRAINING for arm in declared().starts]
+    for stage in ("base", "bootstrap", "rlp", "cpt", *after):
         write_json(workspace.report(stage) / "metrics.json", spent)
     source = {"kind": "procedural", "name": "arithmetic", "licence": "CC0-1.0", "records": 1000}
     parts = {part: {"records": 1000, "sources": [source]} for part in PARTS}

@@ -57,7 +57,7 @@ def test_the_stages_on_the_way_are_told_and_no_others(
     context: made_up.Context, verdict: dict[str, Any]
 ) -> None:
     text = card(context, verdict | {"winner": "cpt-ft"})
-    way = "`base`, `bootstrap`, `cpt`, `finetune@cpt`"
+    way = "`base`, `bootstrap`, `cpt`, `finetune@cpt`, `rlvr@cpt`"
     assert f"Stages on the way: {way}." in text
     assert "| together | | | 3.4e+11 |" in text
     assert "Of stage `rlp`" not in text

@@ -14,20 +14,20 @@ from transformers import AutoModelForCausalLM
 from rlp_core.errors import ConfigError
 from rlp_core.policy.adapter_folder import is_adapter
 from rlp_core.policy.model import load
-from rlp_core.stages import base, bootstrap, cpt, evaluate, finetune, prepare, rlp
+from rlp_core.stages import base, bootstrap, cpt, evaluate, finetune, prepare, rlp, rlvr
 from rlp_core.stages.promote import _whole
 from rlp_core.workspace import Workspace
 from tests.stages.admitted import admit
 from tests.stages.test_training import context, params
 
 ARMS = ("bootstrap", "rlp", "cpt", "rlp-ft")
-STAGES = ("bootstrap", "rlp", "cpt", "finetune")
+STAGES = ("bootstrap", "rlp", "cpt", "finetune", "rlvr")
 IDS = torch.tensor([[5, 6, 7, 8]])
 
 
 def settings(saved: str, **changes):
     own = {"rank": 4, "alpha": 8.0, "saved": saved}
-    return params(**{f"{stage}__lora": own for stage in STAGES} | changes)
+    return params(**{f"{stage}__lora": own for stage in STAGES} | {"rlvr__steps": 2} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,7 @@ def trained(request, prepared, tmp_path_factory) -> tuple[str, Workspace]:
     for name, stage in (("bootstrap", bootstrap), ("rlp", rlp), ("cpt", cpt)):
         stage.run(context(name, workspace, chosen))
     finetune.run(context("finetune@rlp", workspace, chosen))
+    rlvr.run(context("rlvr@rlp", workspace, chosen))
     for arm in ("bootstrap", "rlp-ft"):
         evaluate.run(context(f"evaluate@{arm}", workspace, chosen))
     return request.param, workspace
@@ -112,11 +113,11 @@ def test_a_registry_gets_whole_models(trained) -> None:
     assert source.exists() == (saved == "merged")
 
 
-@pytest.mark.parametrize("stage", ["rlp", "cpt", "finetune"])
+@pytest.mark.parametrize("stage", ["rlp", "cpt", "finetune", "rlvr"])
 def test_adapters_alone_go_on_from_those_of_the_stage_before(stage: str) -> None:
     own = {"rank": 4, "saved": "adapter"}
     with pytest.raises(ValidationError, match=f"`{stage}.lora` saves adapters alone"):
-        params(**{f"{stage}__lora": own})
+        params(**{f"{stage}__lora": own}, rlvr__steps=2)
     with pytest.raises(ValidationError, match="must be the same"):
         settings("adapter", bootstrap__lora={"rank": 8, "saved": "adapter"})
     params(**{f"{stage}__lora": {"rank": 4}})

@@ -71,7 +71,8 @@ def test_prepare_and_validate_read_their_dependencies_alone(tmp_path: Path) -> N
 
 FINETUNED = arms.declared().starts
 CODE = (".py", ".pyc")
-TRAINED = ["base", "bootstrap", "rlp", "cpt", *(f"finetune@{arm}" for arm in FINETUNED)]
+AFTER = [f"{kind}@{arm}" for kind in arms.POST_TRAINING for arm in FINETUNED]
+TRAINED = ["base", "bootstrap", "rlp", "cpt", *AFTER]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def reads(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """
     root = tmp_path_factory.mktemp("reads")
     (root / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    settings, workspace = small(thought__prompt="terse"), Workspace(root)
+    settings, workspace = small(thought__prompt="terse", rlvr__steps=2), Workspace(root)
     prepare.run(StageContext("prepare", settings, workspace, cast("Any", Silent())))
     admit(workspace)
     found = {}
@@ -109,6 +110,7 @@ def test_training_reads_its_dependencies_alone(stage: str, reads: dict[str, set[
     assert outside(reads[stage], *spec.deps) == []
     begins = {"bootstrap": "base", "rlp": "bootstrap", "cpt": "bootstrap"}
     begins |= {f"finetune@{arm}": arm for arm in FINETUNED}
+    begins |= {f"rlvr@{arm}": f"{arm}-sft" for arm in FINETUNED}
     part = {"cpt": "rlp"}.get(stage, stage.partition("@")[0])
     expected = {f"data/validated/{part}.jsonl"}
     expected |= {f"models/{begins[stage]}/config.json"} if stage in begins else set()

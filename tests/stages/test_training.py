@@ -14,7 +14,7 @@ from rlp_core.errors import ConfigError, MissingInputError, TrainingError
 from rlp_core.files import folder_sha256, read_jsonl, sha256
 from rlp_core.params import Params
 from rlp_core.stage import StageContext
-from rlp_core.stages import base, bootstrap, common, cpt, evaluate, finetune, prepare, rlp
+from rlp_core.stages import base, bootstrap, common, cpt, evaluate, finetune, prepare, rlp, rlvr
 from rlp_core.workspace import SOURCE_PARTS, Workspace
 from tests.stages.admitted import admit
 
@@ -43,6 +43,7 @@ def params(**changes) -> Params:
         tree[stage] |= {"steps": 2, "batch": 4}
     tree["rlp"] |= {"steps": 2, "documents": 3, "group_size": 2}
     tree["cpt"] |= {"batch": 2}
+    tree["rlvr"] |= {"problems": 3, "group_size": 2}
     tree["evaluate"] |= {"samples": 2, "problems": 4, "heldout_documents": 4}
     tree["evaluate"]["bias"] |= {"template_items": 8, "thoughts": 1}
     tree["runtime"] |= {"threads": 1, "device": "cpu", "tracking": False}
@@ -64,6 +65,7 @@ def make(workspace: Workspace) -> None:
     for name, stage in (("base", base), ("bootstrap", bootstrap), ("rlp", rlp), ("cpt", cpt)):
         stage.run(context(name, workspace, settings))
     finetune.run(context("finetune@rlp", workspace, settings))
+    rlvr.run(context("rlvr@rlp", workspace, settings))
     evaluate.run(context("evaluate@rlp-ft", workspace, settings))
 
 
@@ -74,7 +76,7 @@ def trained(tmp_path_factory) -> Workspace:
     return workspace
 
 
-@pytest.mark.parametrize("arm", ["base", "bootstrap", "rlp", "cpt", "rlp-ft"])
+@pytest.mark.parametrize("arm", ["base", "bootstrap", "rlp", "cpt", "rlp-sft", "rlp-ft"])
 def test_every_arm_is_a_model_that_transformers_load(trained, arm):
     model = AutoModelForCausalLM.from_pretrained(trained.model(arm))
     tokenizer = AutoTokenizer.from_pretrained(trained.model(arm))
