@@ -9,6 +9,7 @@ from typing import Any
 from rlp_core.contracts.config import Validate
 from rlp_core.contracts.validation import Validation, validate
 from rlp_core.data.records import content_key
+from rlp_core.workspace import PARTS
 from tests.contracts.samples import (
     ANSWER_TOKENS,
     SETTINGS,
@@ -42,7 +43,7 @@ def test_sound_data_pass_whole(tmp_path: Path) -> None:
     found = validated(tmp_path, {})
     assert failures(found) == {}
     assert found.stop_reason() is None
-    assert [len(verdict.passed) for verdict in found.parts] == [SOUND] * 6
+    assert [len(verdict.passed) for verdict in found.parts] == [SOUND] * len(PARTS)
 
 
 def test_each_fault_is_found_where_it_was_planted(tmp_path: Path) -> None:
@@ -100,6 +101,19 @@ def test_empty_and_cut_parts_stop_the_pipeline(tmp_path: Path) -> None:
     assert stop is not None
     assert "`part_not_empty` fails for heldout: 0\n" in str(stop)
     assert "`part_complete` fails for base: 1, heldout: 6\n" in str(stop)
+
+
+def test_problems_to_reward_may_be_none_where_none_were_asked_for(tmp_path: Path) -> None:
+    prepared = tmp_path / "prepared"
+    write_prepared(prepared)
+    (prepared / "rlvr.jsonl").write_text("", encoding="utf-8")
+    manifest = json.loads((prepared / "manifest.json").read_text(encoding="utf-8"))
+    for sources, stops in (([{"kind": "files", "name": "made-up"}], True), ([], False)):
+        manifest["parts"]["rlvr"] |= {"records": 0, "sources": sources}
+        (prepared / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        found = validate(prepared, SETTINGS, THOUGHT, ANSWER_TOKENS, tmp_path / "docs")
+        assert (found.stop_reason() is not None) is stops
+        assert ("part_not_empty" in failures(found)) is stops
 
 
 def test_a_part_edited_by_hand_is_a_warning(tmp_path: Path) -> None:

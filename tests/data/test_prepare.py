@@ -98,7 +98,7 @@ PINNED = {
     "heldout": "db27a7eb82bc1695",
     "bootstrap": "ed5f45db4a4a406b",
     "finetune": "492dcb279e961354",
-    "rlvr": "0",
+    "rlvr": "ae8fae36d3141d3a",
     "problems": "8ec6ad1b4354b5a2",
 }
 """Digests of what `test_generated_bytes_are_pinned` makes."""
