@@ -13,7 +13,11 @@ from rlp_core.training.config import LearnerConfig, Rlvr
 
 
 class RlvrConfig(Rlvr):
-    """The same, watched."""
+    """Stages `rlvr@ARM`: reinforcement learning with verifiable rewards, after fine-tuning.
+
+    Thoughts and answers are drawn to problems; an answer that is right earns 1, any other 0.
+    docs/explanation/post-training.md says why it is so.
+    """
 
     health: HealthConfig = Field(default=HealthConfig(), description="Detectors.")
 

@@ -169,10 +169,7 @@ class LearnerConfig(ObjectiveConfig):
 
 
 class Rlvr(Section):
-    """Stages `rlvr@ARM`: reinforcement learning with verifiable rewards, after fine-tuning.
-
-    Thoughts and answers are drawn to problems; an answer that is verified earns 1, any other 0.
-    """
+    """One update of `rlvr` after another, on problems whose answers can be verified."""
 
     steps: Count = Field(description="Updates; 0: the fine-tuned model is passed on as it is.")
     problems: Positive = Field(default=16, description="Problems an update.")

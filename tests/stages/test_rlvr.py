@@ -18,6 +18,7 @@ from rlp_core.stages import base, prepare, rlvr
 from rlp_core.stages.rlvr import askable
 from rlp_core.workspace import Workspace
 from tests import models
+from tests.data.test_prepare import files, put, run
 from tests.stages.admitted import admit
 from tests.stages.test_training import context, params
 
@@ -59,7 +60,8 @@ def test_without_steps_the_fine_tuned_model_is_passed_on_byte_for_byte(
 
 
 def test_steps_make_another_model_and_tell_of_it(began: Workspace) -> None:
-    chosen = params(rlvr__steps=2, rlvr__kl_weight=0.01)
+    # a model that knows nothing answers nothing right: the bonus for entropy alone moves it
+    chosen = params(rlvr__steps=2, rlvr__kl_weight=0.01, rlvr__entropy_weight=0.1)
     rlvr.run(context("rlvr@rlp", began, chosen))
     first = folder_sha256(began.model("rlp-ft"))
     curve = list(csv.DictReader((began.report("rlvr@rlp") / "steps.csv").open()))
@@ -112,14 +114,11 @@ def test_steps_need_problems() -> None:
 
 
 def test_a_row_is_marked_by_its_text_or_by_its_options(tmp_path: Path) -> None:
-    from tests.data.test_prepare import records, run
-
-    rows = [{"q": f"Is {n} odd?", "yes": "yes", "no": "no", "a": "yes"} for n in range(4)]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    own = {"kind": "files", "name": "own", "licence": "MIT", "pattern": "rows.jsonl"}
+    put(tmp_path, "rows.jsonl", [{"q": f"Is {n} odd?", "a": "yes"} for n in range(4)])
     free = {"prompt": "{q}", "answer": "{a}"}
-    for mapping, rule in ((free, "exact"), (free | {"choices": ["{yes}", "{no}"]}, "choice")):
-        out, _ = run(tmp_path, rule, folder=str(tmp_path), rlvr=[own | {"mapping": mapping}])
-        made = records(out, "rlvr")
+    for mapping, rule in ((free, "exact"), (free | {"choices": ["yes", "no"]}, "choice")):
+        out, _ = run(tmp_path, rule, rlvr=[files(mapping=mapping)])
+        made = [Problem.model_validate(row) for row in read_jsonl(out / "rlvr.jsonl")]
         assert [record.rule for record in made] == [rule] * 4
         assert is_judged_right("yes", made[0])
+        assert not is_judged_right("no", made[0])
