@@ -234,6 +234,7 @@ def slipped(demo: Demonstration, rng: random.Random) -> Demonstration:
     world = environments.get(WORLD)
     assert isinstance(world, Arithmetic)
     task = world.parse(demo.context)
+    assert task is not None  # the world itself wrote it
     at, by = rng.randrange(len(task.signs)), rng.randrange(1, 10)
     values, steps = [task.numbers[0]], []
     for i, (sign, number) in enumerate(zip(task.signs, task.numbers[1:], strict=True)):

@@ -56,11 +56,13 @@ def gather(
     if given:
         return Asking("problems", tuple(p for p in given if p.role != "example"))
     worlds = worlds_of({record.source for record in (*documents, *demonstrations)})
-    marked = [(d, *d.spans[0]) for d in documents if d.spans]
-    for origin, asked in (
-        ("corpus", [(d, d.text[:start], d.text[start:end]) for d, start, end in marked]),
-        ("demonstrations", [(d, d.context, d.continuation) for d in demonstrations]),
-    ):
+    ways: dict[str, list[tuple[Document | Demonstration, str, str]]] = {
+        "corpus": [
+            (d, d.text[: d.spans[0][0]], d.text[slice(*d.spans[0])]) for d in documents if d.spans
+        ],
+        "demonstrations": [(d, d.context, d.continuation) for d in demonstrations],
+    }
+    for origin, asked in ways.items():
         made = (_problem(*one, worlds.get(one[0].source)) for one in asked)
         problems = tuple(problem for problem in made if problem is not None)
         if problems:

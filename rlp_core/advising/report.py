@@ -48,7 +48,7 @@ def tree(
     advice: Advice,
 ) -> dict[str, Any]:
     """All of it; what is not a number is null."""
-    return _without_nan(
+    whole: dict[str, Any] = _without_nan(
         {
             "corpus": asdict(corpus),
             "demonstrations": asdict(demonstrations),
@@ -68,6 +68,7 @@ def tree(
             "borderline": [d.criterion.name for d in advice.borderline],
         }
     )
+    return whole
 
 
 def _table(title: str, pairs: list[Pair]) -> Iterator[str]:

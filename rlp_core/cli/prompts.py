@@ -79,6 +79,7 @@ def _parted(_context: click.Context, _option: click.Parameter, given: str | None
 @click.pass_obj
 def rank_prompts(
     root: Path,
+    /,
     model: Path,
     corpus: Path,
     names: list[str],

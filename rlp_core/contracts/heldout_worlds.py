@@ -40,6 +40,7 @@ def found_in(text: str, heldout: Mapping[str, int]) -> str:
     starts = [0, *(match.start() for match in _QUESTION.finditer(text) if match.start())]
     for name, least in heldout.items():
         world = environments.get(name)
+        assert isinstance(world, Environment)  # the settings took no other
         for start in starts:
             task = world.parse(text[start:])
             if task is None:

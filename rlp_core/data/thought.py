@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rlp_core import prompts
 from rlp_core.errors import ConfigError
+from rlp_core.prompts.template import Value
 from rlp_core.section import Arguments, Positive
 
 
@@ -26,7 +27,7 @@ class ThoughtConfig(Arguments):
         "asked.",
     )
 
-    variables: dict[str, prompts.Value] = Field(
+    variables: dict[str, Value] = Field(
         default={},
         description="Values of the prompt's variables in place of its own, which `rlp prompts "
         "show NAME` tells.",

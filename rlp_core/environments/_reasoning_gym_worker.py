@@ -15,6 +15,7 @@ import json
 import os
 import random
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy
@@ -117,7 +118,12 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     # What scorers print of an answer that they cannot read must not stand between replies.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    actions = {"tasks": tasks, "check": check, "draw": draw, "score": score}
+    actions: dict[str, Callable[..., Any]] = {
+        "tasks": tasks,
+        "check": check,
+        "draw": draw,
+        "score": score,
+    }
     for line in sys.stdin:
         request = json.loads(line)
         try:

@@ -168,7 +168,8 @@ def _solved(
     done: set[int],
 ) -> Mdp:
     """Undiscounted value iteration, and the actions that are greedy to its values."""
-    value, before = dict.fromkeys(states, 0), {}
+    value = dict.fromkeys(states, 0)
+    before: dict[int, int] = {}
     returns: dict[tuple[int, str], int] = {}
     while value != before:
         before = value

@@ -178,7 +178,7 @@ def _bodies(
     many, allowed, shift = trials.samples, ordinary(codec), len(codec.prefix)
     thoughts = [bare(codec, tokens) for tokens in drawn.tokens]
     keys = [text.document.key for text in texts for _ in text.positions]
-    found = []
+    found: list[dict[str, list[Tokens]]] = []
     for s, partner in enumerate(partners(keys)):
         random = []
         for k in range(many):

@@ -90,7 +90,7 @@ def terminal(tree: Tree) -> list[str]:
     for name in tree["order"]:
         of = tree["prompts"][name]
         cells = (text(of[key], "+") for key in ("true_gain", "horizon_gain", "content_gain"))
-        table.append((name, *cells))  # type: ignore[arg-type]  # three of them
+        table.append((name, *cells))
     widths = [max(len(row[i]) for row in table) for i in range(4)]
     lines = ("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)) for row in table)
     return [*(line.rstrip() for line in lines), verdict(dict(tree))]

@@ -150,7 +150,7 @@ def _begin(planned: SweepPlan, trials: Trials, options: SweepOptions, say: Say) 
     say(f"{sweep.title}: {sweep.size} trials in {planned.folder}")
     say(f"all trials share: {', '.join(planned.shared) or 'nothing'}")
     say(f"each runs: {', '.join(planned.own)}")
-    if sum(ended[state] for state in ENDED):
+    if any(ended[state] for state in ENDED):
         say(f"ended before: {_counted(ended)}")
     for what, numbers in (("were under way, and go on", taken), ("died, and run again", again)):
         if numbers:
@@ -182,7 +182,8 @@ def _run_what_is_left(
     finally:
         best = trials.best()
         metric = planned.sweep.metric.name
-        runs.close(status, {} if best is None else {metric: best.value})
+        value = None if best is None else best.value
+        runs.close(status, {} if value is None else {metric: value})
     return interrupted
 
 

@@ -153,7 +153,9 @@ class SweepRunner:
         self.runner.say(f"{trial_name(number)}, of {self.plan.sweep.size}: {told}")
 
         settings = self.plan.sweep.pruner
-        watch = settings and Watch(trial, settings, run.folder, str(self.plan.path))
+        watch = None
+        if settings is not None:
+            watch = Watch(trial, settings, run.folder, str(self.plan.path))
         title, given = trial_name(number), {key: str(value) for key, value in values.items()}
         below = self._below(self.runs.begin(number, title, given))
         runner = dataclasses.replace(below, started=watch.started if watch else None)

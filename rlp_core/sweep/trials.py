@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 State = Literal["waiting", "under way", "finished", "pruned", "failed"]
-ENDED = ("finished", "pruned", "failed")
+ENDED: tuple[State, ...] = ("finished", "pruned", "failed")
 NUMBER, VALUES, REASON = "trial", "values", "reason"
 """Attributes of Optuna's records: the trial's number here, its values, and why it failed."""
 

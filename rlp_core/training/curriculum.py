@@ -10,9 +10,10 @@ arXiv 2502.12272, call it learnability). Levels grow harder as success on the ea
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from statistics import fmean
+from typing import Any
 
 from rlp_core.rollout.rng import generator
 from rlp_core.training.checkpoint import State
@@ -121,18 +122,23 @@ class Curriculum:
 
     def restore(self, state: State) -> None:
         """Take up what `state` gave."""
-        success, drawn = state.values["success"], state.values["drawn"]
-        assert isinstance(success, Mapping)
-        assert isinstance(drawn, Mapping)
+        success, drawn = _numbers(state, "success"), _numbers(state, "drawn")
         names = [f"{source}/{difficulty}" for source, difficulty in self.levels]
-        self.success = [float(success[name]) for name in names]
-        self._drawn = [int(drawn[name]) for name in names]
+        self.success = [success[name] for name in names]
+        self._drawn = [drawn[name] for name in names]
 
     def _document(self, level: int, place: int) -> int:
         members = self._members[level]
         epoch, offset = divmod(place, len(members))
         order = generator(self.seed, STREAM, level, epoch).permutation(len(members))
         return members[int(order[offset])]
+
+
+def _numbers(state: State, name: str) -> dict[str, Any]:
+    """Numbers by level: success is a share, what was drawn a count."""
+    found = state.values[name]
+    assert isinstance(found, dict)
+    return dict(found)
 
 
 def level_of(document: TokenizedDocument) -> tuple[str, int]:
