@@ -46,6 +46,7 @@ BenchmarkGroup = Literal[
     "commonsense",
     "mathematics",
     "planning-and-games",
+    "in-distribution",
     "transfer",
     "abstract-reasoning",
     "cause-and-effect",

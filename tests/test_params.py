@@ -28,7 +28,8 @@ GONE = object()
 
 def test_the_profiles_are_there() -> None:
     assert {path.stem for path in PROFILES} == {
-        "tiny", "real-text", "smollm2-135m", "smollm2-135m-prose", "qwen3-0.6b", "qwen3-1.7b"
+        "tiny", "real-text", "smollm2-135m", "smollm2-135m-prose", "qwen3-0.6b", "qwen3-1.7b",
+        "worlds",
     }  # fmt: skip
 
 
@@ -53,9 +54,9 @@ def test_a_profile_reads_the_same_after_dvc_rewrote_it(path: Path, tmp_path: Pat
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_a_profile_marks_nothing_of_an_evaluation_set_for_training(path: Path) -> None:
     """The same file may feed both only when the split by content hash parts it."""
-    prepare = load(path).prepare
-
-    used = benchmarks.load(load(path).evaluate.benchmarks, ROOT / "data" / "benchmarks")
+    loaded = load(path)
+    prepare = loaded.prepare
+    used = benchmarks.load(loaded.evaluate.benchmarks, ROOT / loaded.evaluate.benchmark_folder)
     asked = [*prepare.heldout, *(benchmark.source for benchmark in used.values())]
     learnt = [s for part in TRAINING_PARTS for s in getattr(prepare, part)]
     for measured, trained in product(asked, learnt):
