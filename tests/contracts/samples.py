@@ -73,6 +73,8 @@ def record(part: str, number: int = 0, **changes: Any) -> dict[str, Any]:
             "rule": "exact",
         },
     }[kind]
+    if part == "rlvr":  # trained on, and of no benchmark
+        own = {name: value for name, value in own.items() if name != "benchmark"}
     return {**base, **own, **changes}
 
 

@@ -91,12 +91,12 @@ def test_problems_beyond_the_limits_are_dropped_and_counted(
     codec = models.codec()
     short, long = problem("Q: 1\nA:", "1"), problem("Q: 1" + "+1" * 20 + "\nA:", "1")
     wordy = problem("Q: 2\nA:", "one two three")
-    kept, lost = askable([short, short, short, long, wordy], codec, 20, 4)
-    assert [one.problem for one in kept] == [short] * 3
-    assert lost == {"dropped_share": 0.2, "unanswerable_share": 0.2}
+    kept, lost = askable([*[short] * 8, long, wordy], codec, 20, 4)
+    assert [one.problem for one in kept] == [short] * 8
+    assert lost == {"dropped_share": 0.1, "unanswerable_share": 0.1}
     said = capsys.readouterr().out
-    assert "1 dropped (20.0%)" in said
-    assert "1 of 4 problems have an answer that does not end within rlvr.answer_tokens = 4" in said
+    assert "1 dropped (10.0%)" in said
+    assert "1 of 9 problems have an answer that does not end within rlvr.answer_tokens = 4" in said
     with pytest.raises(ConfigError, match="of 3 problems 1 are left to ask"):
         askable([short, wordy, wordy], codec, 20, 4)
     with pytest.raises(ConfigError, match="most of the data would not be read"):
