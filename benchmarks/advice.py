@@ -8,7 +8,7 @@ on text without thoughts; it is measured after each. The column without demonstr
 What `rlp advise` recommends beforehand stands beside what turned out best.
 
 A cell that is done is not done again, so the command can be stopped and started. Cells of other
-settings or another profile lie in another folder of `.rlp/advice`; those of older code in the same:
+settings lie in another folder of `.rlp/advice`; those of older code in the same:
 remove it when what a cell trains or measures has changed.
 """
 
@@ -35,6 +35,9 @@ from rlp_core.files import write_json, write_text
 
 AMOUNTS = (0, 50, 250, 1000, 4000)
 
+SECTIONS = ("thought", "base", "bootstrap", "rlp", "evaluate")
+"""Of the profile, what a cell reads."""
+
 Cell = tuple[int, int, str]
 """Seed, amount, quality."""
 
@@ -51,8 +54,9 @@ def cells(seeds: Sequence[int], amounts: Sequence[int], qualities: Sequence[str]
 def folder_of(root: Path, settings: Calibration) -> Path:
     """Where what such settings give is kept."""
     said = {"settings": asdict(settings), "qualities": {k: asdict(q) for k, q in QUALITIES.items()}}
-    profile = (root / "profiles" / "tiny.yaml").read_text(encoding="utf-8")
-    key = hashlib.sha256(f"{json.dumps(said, sort_keys=True)}\n{profile}".encode()).hexdigest()
+    params = settings.params(root, 0)
+    said |= {name: getattr(params, name).model_dump(mode="json") for name in SECTIONS}
+    key = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
     return root / ".rlp" / "advice" / key[:12]
 
 

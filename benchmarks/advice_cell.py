@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,16 +18,17 @@ from rlp_core.advising.asked import Asking
 from rlp_core.advising.criteria import criteria_of
 from rlp_core.advising.profile import profile_corpus, profile_demonstrations
 from rlp_core.advising.rule import advise
-from rlp_core.advising.shares import share_of
-from rlp_core.advising.trial import HELP, ModelTrial
-from rlp_core.advising.trying import over, try_model
+from rlp_core.advising.trial import ModelTrial
+from rlp_core.advising.trying import helpful, try_model
 from rlp_core.data.procedural import records
 from rlp_core.data.procedural_config import Procedural
 from rlp_core.data.records import Demonstration, Document, Problem
 from rlp_core.data.thinking import Thinking
-from rlp_core.data.tokenizer import train_tokenizer
+from rlp_core.data.tokenizer import Codec, train_tokenizer
 from rlp_core.environments import Solution
 from rlp_core.environments.arithmetic import Arithmetic
+from rlp_core.errors import TrainingError
+from rlp_core.evaluation.control_metrics import control_statistics
 from rlp_core.evaluation.controls import controls
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.evaluation.problem_rows import problem_rows
@@ -36,7 +36,9 @@ from rlp_core.evaluation.statistics import Estimate
 from rlp_core.files import replacing_folder, write_json
 from rlp_core.params import Params
 from rlp_core.policy import model as models
-from rlp_core.rollout.engine import prepare
+from rlp_core.rollout.engine import complete, prepare
+from rlp_core.rollout.rng import uniform
+from rlp_core.rollout.sampling import SamplingParams
 from rlp_core.training.batches import document_example, learnable
 from rlp_core.training.filler import demonstrated
 from rlp_core.training.inputs import codec_of
@@ -49,6 +51,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 WORLD = "arithmetic"
+WORKED_TOKENS = 32
+"""Tokens of a worked solution at most."""
+
 TRIAL = "trial.json"
 """Beside the weights of a base: what a trial of it measured."""
 
@@ -83,8 +88,9 @@ class Calibration:
         corpus: texts for RLP.
         problems: problems and texts that every model is measured on.
         samples: answers per problem, and thoughts per text.
-        epochs: times that imitation reads its demonstrations, within `least` and `most` steps.
+        imitation_steps: of imitation, the same on any number of demonstrations.
         rlp_steps: updates of RLP.
+        skill: share of problems that a base must work rightly once a solution is begun for it.
         changes: of the profile, `section.key` to value.
     """
 
@@ -93,10 +99,9 @@ class Calibration:
     corpus: int = 4000
     problems: int = 200
     samples: int = 4
-    epochs: int = 8
-    least: int = 20
-    most: int = 120
+    imitation_steps: int = 120
     rlp_steps: int = 40
+    skill: float = 0.9
     changes: dict[str, Any] = field(default_factory=dict)
 
     def params(self, root: Path, seed: int) -> Params:
@@ -113,11 +118,6 @@ class Calibration:
             section, name = key.split(".")
             tree[section][name] = value
         return Params.model_validate(tree | {"seed": seed})
-
-    def imitation_steps(self, amount: int, batch: int) -> int:
-        """Steps on so many demonstrations; none on none."""
-        wanted = math.ceil(self.epochs * amount / batch)
-        return min(max(wanted, self.least), self.most) if amount else 0
 
 
 def train_base(root: Path, settings: Calibration, seed: int, target: Path) -> None:
@@ -151,12 +151,21 @@ def train_base(root: Path, settings: Calibration, seed: int, target: Path) -> No
         trainer.step(number)
     model.eval()
     evaluator = _evaluator(model, tokenizer, params)
+    worked = _worked(model, codec, settings)
+    if worked < settings.skill:
+        raise TrainingError(
+            f"the base works {worked:.0%} of the problems rightly once a solution is begun for it; "
+            "of a base without the skill the grid says nothing",
+            where=f"benchmarks.advice, base of seed {seed}",
+            fix="take another seed",
+        )
     asked = Asking("problems", tuple(_problems(settings)))
     trial = try_model(evaluator, asked, _heldout(settings), [])
     with replacing_folder(target) as folder:
         models.save(model, tokenizer, folder)
         Thinking.of(params.thought).write(folder)
-        write_json(folder / TRIAL, asdict(trial) | {"measured": measured(evaluator, settings)})
+        told = measured(evaluator, settings) | {"worked": worked}
+        write_json(folder / TRIAL, asdict(trial) | {"measured": told})
 
 
 def run_cell(
@@ -180,7 +189,7 @@ def run_cell(
     prepare(model)
     codec = codec_of(model, tokenizer, params.thought)
     shown = demonstrations(amount, QUALITIES[quality], seed)
-    steps = settings.imitation_steps(amount, params.bootstrap.batch)
+    steps = settings.imitation_steps if shown else 0
     if steps:
         trainer = SupervisedTrainer(
             model, learnable(demonstrated(codec, shown, params.bootstrap, seed)), steps=steps,
@@ -209,7 +218,6 @@ def run_cell(
         "seed": seed,
         "amount": amount,
         "quality": quality,
-        "imitation_steps": steps,
         "imitation": imitated,
         "both": measured(evaluator, settings),
         "advice": advice.recommendation,
@@ -254,17 +262,32 @@ def measured(evaluator: Evaluator, settings: Calibration) -> dict[str, Any]:
     """Of a model: pass@1 of every problem thinking and not, and what its thoughts are worth."""
     rows = problem_rows(evaluator, _problems(settings))
     texts = _heldout(settings)
-    thoughts = [
-        (row["key"], gain) for row in controls(evaluator, texts, evaluator.places(texts))
-        for gain in over(row)
-    ]  # fmt: skip
+    found = controls(evaluator, texts, evaluator.places(texts))
     return {
         "thinking": [float(np.mean(row["thinking"])) for row in rows],
         "direct": [float(np.mean(row["direct"])) for row in rows],
         "thought_tokens": float(np.mean([row["thought_tokens"] for row in rows])),
-        "content_gain": float(np.mean([gain for _, gain in thoughts])),
-        "helpful": share_of((key, float(gain >= HELP)) for key, gain in thoughts).value,
+        "content_gain": control_statistics(found)["content_gain"].value(),
+        "forced": float(np.mean([row["forced"] for row in rows])),
+        "helpful": helpful(found, 1).value,
     }
+
+
+@torch.no_grad()
+def _worked(model: PreTrainedModel, codec: Codec, settings: Calibration) -> float:
+    """Share of problems that are right when a worked solution in plain text is begun for it."""
+    world = environments.get(WORLD)
+    assert isinstance(world, Arithmetic)
+    problems = _problems(settings)
+    begun = world.thought(Solution((), ""))
+    contexts = [codec.context(p.prompt.removesuffix("A:") + begun) for p in problems]
+    likeliest = SamplingParams(1, codec.end_id, WORKED_TOKENS, 0.0)
+    drawn = complete(model, contexts, likeliest, lambda token, rows: uniform(1, rows, token), 512)
+    right = 0
+    for problem, tokens in zip(problems, drawn.tokens, strict=True):
+        _, _, after = codec.decode(tokens).partition("A:")
+        right += world.verify(world.parse(problem.prompt), after.partition("\n")[0])
+    return right / len(problems)
 
 
 def trial_of(base: Path) -> ModelTrial:

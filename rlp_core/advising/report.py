@@ -15,6 +15,8 @@ from rlp_core.evaluation.statistics import Estimate
 
 Pair = tuple[str, str]
 
+HELPING = f"by {HELP} nats over every control, less those of another text that do"
+
 
 def lines(
     corpus: CorpusProfile,
@@ -124,7 +126,10 @@ def _of_trial(of: ModelTrial) -> list[Pair]:
         ("pass@1 without thinking", _estimate(of.direct)),
         ("thought in", f"{of.read} texts, at one place each"),
         ("information gain", f"{_estimate(of.information_gain)} nats"),
-        ("thoughts that help", f"{_estimate(of.helpful)}, by {HELP} nats over every control"),
+        (
+            "thoughts that help",
+            f"{_estimate(of.helpful)}, {HELPING}",
+        ),
         ("empty thoughts", _estimate(of.empty)),
         ("closed by force", f"{_estimate(of.forced)}, at {of.max_thought_tokens} tokens"),
         ("demonstrations longer than that", _estimate(of.longer_demonstrations)),

@@ -4,7 +4,11 @@ RLP rewards thoughts that the model itself samples. One that never samples a hel
 never rewarded for one, so what counts is how often a sampled thought helps, and not how much the
 average one does. A thought helps where what really follows is likelier after it than without a
 thought *and* than after each of its controls (an empty thought, another text's thought, as many
-random tokens), by `HELP` nats at least: what delimiters and chance alone do is taken off.
+random tokens), by `HELP` nats at least.
+
+The best of several garbled predictions is by chance sometimes the thought's. Another text's
+thought, held against the rest in the same way, wins by chance alone, and as often: its share is
+taken off.
 """
 
 from __future__ import annotations
@@ -49,7 +53,8 @@ class ModelTrial:
         read: documents in which thoughts were tried, at one place each.
         losses: what the limits on tokens take from problems and documents, a sentence each.
         information_gain: nats that a thought adds on average over no thought.
-        helpful: share of sampled thoughts that help, as this module says.
+        helpful: share of sampled thoughts that help, less the share in which another text's thought
+            does; below 0 where that wins more often.
         empty: share of thoughts without a token.
         forced: share of thoughts that were closed by force.
         max_thought_tokens: the longest thought that was allowed.

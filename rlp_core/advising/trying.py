@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rlp_core.advising.asked import ASKED, Asking
-from rlp_core.advising.shares import share_of
+from rlp_core.advising.shares import share_of, wilson
 from rlp_core.advising.trial import HELP, ModelTrial, TrialOptions
 from rlp_core.data.records import Demonstration, Document
 from rlp_core.data.thinking import Thinking
@@ -22,7 +23,7 @@ from rlp_core.evaluation.drawing import draw_equally
 from rlp_core.evaluation.evaluator import Evaluator
 from rlp_core.evaluation.item_files import TRIED, Row
 from rlp_core.evaluation.problem_rows import problem_rows
-from rlp_core.evaluation.statistics import Estimate, Resampler
+from rlp_core.evaluation.statistics import Estimate, Resampler, mean
 from rlp_core.policy.context_length import context_length
 from rlp_core.policy.ends import ends_of
 from rlp_core.policy.model import choose_device, load
@@ -126,7 +127,7 @@ def try_model(
         information_gain=Resampler(evaluator.seed).estimate(
             control_statistics(rows)["horizon_gain"]
         ),
-        helpful=share_of((row["key"], float(gain >= HELP)) for row in rows for gain in over(row)),
+        helpful=helpful(rows, evaluator.seed),
         empty=share_of((key, float(len(tokens) == stopped)) for key, tokens, stopped in drafts),
         forced=share_of((key, float(not stopped)) for key, _, stopped in drafts),
         max_thought_tokens=limit,
@@ -136,13 +137,40 @@ def try_model(
     )
 
 
-def over(row: Row) -> list[float]:
-    """Of every thought of a row of `controls.jsonl`, nats over no thought and its best control."""
+def over(row: Row, own: str = "thinking") -> list[float]:
+    """Nats of every thought of a row of `controls.jsonl` over no thought and the best of the rest.
+
+    Args:
+        row: of one document.
+        own: which is held against the rest: the sampled thought, or one of its controls.
+    """
     gains: list[float] = []
     for direct, *each in zip(row["direct"], *(row[name] for name in TRIED), strict=True):
-        thought, *others = map(np.asarray, each)
-        gains += (thought - np.maximum(np.max(others, axis=0), direct)).tolist()
+        tried = dict(zip(TRIED, map(np.asarray, each), strict=True))
+        rest = np.max([values for name, values in tried.items() if name != own], axis=0)
+        gains += (tried[own] - np.maximum(rest, direct)).tolist()
     return gains
+
+
+def helpful(rows: Sequence[Row], seed: int) -> Estimate:
+    """The share of thoughts that help, less that of another text's thoughts in their places.
+
+    Texts are drawn anew for the interval. Where no thought helped they are all alike, and its upper
+    end is Wilson's of none in as many texts.
+
+    Args:
+        rows: of `controls.jsonl`.
+        seed: of the draws.
+    """
+    wins = [[gain >= HELP for gain in over(row)] for row in rows]
+    chance = [[gain >= HELP for gain in over(row, "other")] for row in rows]
+    excess = [float(np.mean(own) - np.mean(his)) for own, his in zip(wins, chance, strict=True)]
+    found = Resampler(seed).estimate(
+        mean([row["id"] for row in rows], [row["key"] for row in rows], excess)
+    )
+    if any(map(any, wins)):
+        return found
+    return replace(found, high=max(found.high, wilson(0.0, found.clusters)[1]))
 
 
 def _passed(rows: Sequence[Row], mode: str) -> Estimate | None:

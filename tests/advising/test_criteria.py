@@ -10,7 +10,7 @@ from rlp_core.advising.criteria import criteria_of
 from rlp_core.advising.profile import profile_corpus, profile_demonstrations
 from rlp_core.advising.rule import advise
 from rlp_core.advising.trial import ModelTrial
-from rlp_core.advising.trying import over
+from rlp_core.advising.trying import helpful, over
 from rlp_core.evaluation.statistics import Estimate
 from tests.advising.cases import demonstrations, documents, share
 
@@ -64,3 +64,28 @@ def test_a_thought_is_held_against_no_thought_and_every_control() -> None:
         "random": [[-4.0, -4.0], [-0.6, -4.0]],
     }
     assert over(row) == pytest.approx([1.0, -1.0, 0.5, -0.1])
+    assert over(row, "other") == pytest.approx([-2.0, 0.5, -2.9, 0.1])
+
+
+def weighed(key: int, thinking: float, other: float) -> dict[str, Any]:
+    return {
+        "id": str(key), "key": str(key), "direct": [-2.0], "thinking": [[thinking] * 4],
+        "empty": [[-2.0] * 4], "other": [[other] * 4], "random": [[-2.0] * 4],
+    }  # fmt: skip
+
+
+def test_what_another_text_s_thought_wins_by_chance_is_taken_off() -> None:
+    lots = [weighed(i, -1.0, -3.0) for i in range(10)]
+    lots += [weighed(i, -3.0, -1.0) for i in range(10, 20)]
+    found = helpful(lots, 1)
+    assert found.value == 0
+    assert found.low < 0 < found.high
+    assert helpful(lots[:10], 1).value == 1
+    assert helpful(lots[10:], 1).value == -1
+
+
+def test_that_no_thought_helped_in_few_texts_does_not_say_that_none_does() -> None:
+    few, many = ([weighed(i, -2.0, -2.0) for i in range(count)] for count in (16, 400))
+    assert helpful(few, 1).value == helpful(many, 1).value == 0
+    assert helpful(few, 1).high > 0.1
+    assert helpful(many, 1).high < 0.01

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from benchmarks.advice_results import best, summary, table
 from rlp_core.advising.profile import profile_demonstrations
 from rlp_core.advising.rule import WORDS
 from rlp_core.advising.soundness import checked
+from rlp_core.errors import TrainingError
 from tests.e2e.checkout import REPOSITORY
 
 SMALL = Calibration(
@@ -25,9 +27,9 @@ SMALL = Calibration(
     corpus=40,
     problems=4,
     samples=2,
-    least=1,
-    most=2,
+    imitation_steps=2,
     rlp_steps=1,
+    skill=0.0,
     changes={"base.batch": 4, "bootstrap.batch": 4, "rlp.documents": 2, "rlp.group_size": 2},
 )
 
@@ -62,13 +64,6 @@ def test_the_grid_has_one_cell_without_demonstrations() -> None:
     assert [cell for cell in found if not cell[1]] == [(1, 0, "sound"), (2, 0, "sound")]
 
 
-def test_imitation_reads_few_demonstrations_as_often_as_many() -> None:
-    usual = Calibration()
-    assert usual.imitation_steps(0, 64) == 0
-    steps = [usual.imitation_steps(amount, 64) for amount in advice.AMOUNTS[1:]]
-    assert steps == [20, 32, 120, 120]
-
-
 @pytest.mark.e2e
 def test_a_base_and_its_cells_are_made_once_and_gathered(tmp_path: Path) -> None:
     (tmp_path / "profiles").mkdir()
@@ -90,8 +85,9 @@ def test_a_base_and_its_cells_are_made_once_and_gathered(tmp_path: Path) -> None
     assert result["cells"][0]["imitation"]["thinking"] == result["bases"]["1"]["thinking"]
     assert {cell["advice"] for cell in result["cells"]} <= set(WORDS)
     json.dumps(result, allow_nan=False)
-    other = advice.folder_of(tmp_path, Calibration())
-    assert other != folder
+    assert advice.folder_of(tmp_path, Calibration()) != folder
+    with pytest.raises(TrainingError, match="the base works 0%"):
+        advice.make(tmp_path, replace(SMALL, skill=0.9), 1)
 
 
 def cell(seed: int, amount: int, quality: str, imitation: float, both: float) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def test_the_profile_prints_the_advice_that_the_guide_shows(said: list[str]) -> 
 
 def test_the_trial_tells_what_the_model_can_do(said: list[str]) -> None:
     assert re.search(r"pass@1 thinking +0\.\d+ \[", said[1])
-    assert re.search(r"thoughts that help +0\.\d+ \[", said[1])
+    assert re.search(r"thoughts that help +-?0\.\d+ \[", said[1])
 
 
 def test_the_problems_are_those_that_were_given(said: list[str]) -> None:
