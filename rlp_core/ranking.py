@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlp_core import prompts
-from rlp_core.data.pieces import Corpus, read_pieces
+from rlp_core.data.pieces import TextPieces, read_pieces
 from rlp_core.data.thinking import Thinking
 from rlp_core.data.thought import ThoughtConfig
 from rlp_core.data.tokenizer import Codec
@@ -190,7 +190,7 @@ def _check_texts(texts: Sequence[RankedText], request: RankRequest) -> None:
         )
 
 
-def _losses(corpus: Corpus, request: RankRequest, drawn: int, kept: int) -> Iterator[str]:
+def _losses(corpus: TextPieces, request: RankRequest, drawn: int, kept: int) -> Iterator[str]:
     """What was drawn, and what was left out."""
     yield (
         f"{drawn} of {len(corpus.pieces)} pieces of {corpus.rows} texts drawn by content hash; "
@@ -205,7 +205,7 @@ def _losses(corpus: Corpus, request: RankRequest, drawn: int, kept: int) -> Iter
 
 
 def _said(
-    request: RankRequest, thinking: Thinking, corpus: Corpus, texts: Sequence[RankedText]
+    request: RankRequest, thinking: Thinking, corpus: TextPieces, texts: Sequence[RankedText]
 ) -> dict[str, Any]:
     """All that decides the numbers, the words of the prompts aside."""
     trials = asdict(request.trials)

@@ -19,7 +19,7 @@ UNSTATED = "not stated"
 
 
 @dataclass(frozen=True)
-class Corpus:
+class TextPieces:
     """A file's texts in pieces.
 
     Attributes:
@@ -34,7 +34,7 @@ class Corpus:
     repeated: int
 
 
-def read_pieces(file: Path, characters: int) -> Corpus:
+def read_pieces(file: Path, characters: int) -> TextPieces:
     """Read a text file, or a file of rows with a field `text`, and cut its texts.
 
     Args:
@@ -66,7 +66,7 @@ def read_pieces(file: Path, characters: int) -> Corpus:
                     id=name, key=key, source=file.name, licence=UNSTATED, text=piece, ends=ends
                 )
             )
-    return Corpus(pieces, len(texts), repeated)
+    return TextPieces(pieces, len(texts), repeated)
 
 
 def _texts(file: Path) -> Iterator[str]:

@@ -23,7 +23,7 @@ _started: dict[int, subprocess.Popen[str]] = {}
 """By the process that started it: a fork must not share its parent's pipes."""
 
 
-class RefusedError(Exception):
+class TaskRefusedError(Exception):
     """What reasoning-gym does not take, in words."""
 
 
@@ -31,7 +31,7 @@ def ask(do: str, **request: Any) -> Any:
     """The value of a request to the worker, which says what there is to ask.
 
     Raises:
-        RefusedError: options that a task does not take.
+        TaskRefusedError: options that a task does not take.
         PluginError: reasoning-gym failed, or its process ended.
         UnavailableError: it is not installed.
     """
@@ -50,7 +50,7 @@ def ask(do: str, **request: Any) -> Any:
             raise _failed(f"its process ended with exit code {_end(process)}", request)
     reply = json.loads(answered)
     if "refused" in reply:
-        raise RefusedError(reply["refused"])
+        raise TaskRefusedError(reply["refused"])
     if "failed" in reply:
         raise _failed(reply["failed"], request)
     return reply["value"]

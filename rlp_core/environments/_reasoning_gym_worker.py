@@ -34,7 +34,7 @@ CACHED = 64
 """Items: some hold the words of a whole book."""
 
 
-class RefusedError(Exception):
+class RequestRefusedError(Exception):
     """A request that cannot be met, for the reason that it holds."""
 
 
@@ -44,26 +44,28 @@ def tasks() -> list[str]:
 
 
 def check(task: str, options: dict[str, Any]) -> None:
-    """Raise RefusedError unless a task takes these options."""
+    """Raise RequestRefusedError unless a task takes these options."""
     defaults = vars(DATASETS[task][1]())
     known = {name: value for name, value in defaults.items() if name not in ("seed", "size")}
     for name, value in options.items():
         if name not in known:
-            raise RefusedError(
+            raise RequestRefusedError(
                 f"no option `{name}`; {task} has {', '.join(sorted(known)) or 'none'}"
             )
         kind = type(known[name])
         if kind not in (bool, int, float, str, type(None)):
-            raise RefusedError(f"the option `{name}` of {task} is no number, word or truth value")
+            raise RequestRefusedError(
+                f"the option `{name}` of {task} is no number, word or truth value"
+            )
         fits = {float: (int, float), type(None): (bool, int, float, str)}.get(kind, (kind,))
         if type(value) not in fits:
-            raise RefusedError(
+            raise RequestRefusedError(
                 f"the option `{name}` of {task} is like {known[name]!r}, not {value!r}"
             )
     try:
         create_dataset(task, seed=0, size=1, **options)
     except (AssertionError, ValueError, TypeError, KeyError) as error:
-        raise RefusedError(f"{task} takes no such options: {error}") from error
+        raise RequestRefusedError(f"{task} takes no such options: {error}") from error
 
 
 def draw(task: str, options: dict[str, Any], number: int) -> dict[str, str] | None:
@@ -128,7 +130,7 @@ def main() -> None:
         request = json.loads(line)
         try:
             reply = {"value": actions[request.pop("do")](**request)}
-        except RefusedError as error:
+        except RequestRefusedError as error:
             reply = {"refused": str(error)}
         except Exception as error:
             reply = {"failed": f"{type(error).__name__}: {error}"}

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pydantic import Field, model_validator
 
 from rlp_core.environments import Environment, ExpertSettings, Solution
-from rlp_core.environments._reasoning_gym_process import EXTRA, RefusedError, ask
+from rlp_core.environments._reasoning_gym_process import EXTRA, TaskRefusedError, ask
 from rlp_core.environments._reasoning_gym_refused import TASKS_REFUSED
 from rlp_core.errors import PluginError, did_you_mean
 
@@ -77,7 +77,7 @@ class ReasoningGymSettings(ExpertSettings):
                 raise ValueError(f"the option `{name}` must be one word, not {value!r}")
         try:
             ask("check", task=self.task, options=self.options)
-        except RefusedError as error:
+        except TaskRefusedError as error:
             raise ValueError(str(error)) from error
         return self
 
@@ -188,7 +188,7 @@ def _addressed(found: re.Match[str]) -> Item | None:
     given: Mapping[str, Scalar] = {name: _value(text) for name, text in pairs}
     try:
         ask("check", task=task, options=given)
-    except RefusedError:
+    except TaskRefusedError:
         return None
     return _item(task, tuple(sorted(given.items())), int(number))
 

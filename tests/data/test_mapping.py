@@ -275,7 +275,7 @@ def test_a_difficulty_that_is_no_whole_number_is_told(value: object) -> None:
 def test_what_says_nothing_of_a_problem_is_not_written() -> None:
     record = one(mapper({"prompt": "q", "answer": "x"}, "problem"), {})
     assert set(record.model_dump()) == {
-        "id", "key", "source", "licence", "prompt", "answer", "benchmark", "rule", "choices"
+        "id", "key", "source", "licence", "prompt", "answer", "rule", "choices"
     }  # fmt: skip
     assert Problem.model_validate(record.model_dump() | {"benchmark": "b"}).weighed() == []
 

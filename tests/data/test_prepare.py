@@ -93,9 +93,9 @@ def test_equal_input_gives_equal_bytes_and_another_seed_does_not(tmp_path: Path)
 
 
 PINNED = {
-    "base": "ffc2c30b1b8b9710",
-    "rlp": "986500bed9bb8ac2",
-    "heldout": "db27a7eb82bc1695",
+    "base": "50c56b2587e4eb6e",
+    "rlp": "c6689d653e49868a",
+    "heldout": "d66edd2cc235d563",
     "bootstrap": "ed5f45db4a4a406b",
     "finetune": "492dcb279e961354",
     "rlvr": "ae8fae36d3141d3a",

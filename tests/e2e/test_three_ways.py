@@ -78,10 +78,10 @@ def test_a_section_re_runs_its_stage_and_what_follows(by_dvc: Path) -> None:
 def test_the_flow_without_a_server_leaves_the_same_lock(by_dvc: Path, by_flow: FlowRun) -> None:
     root, said = by_flow.root, by_flow.said
     assert (root / "dvc.lock").read_bytes() == (by_dvc / "dvc.lock").read_bytes()
-    assert "18 to run" in said
+    assert "21 to run" in said
     assert "Traceback" not in said
     assert status(root) == {}
-    assert "0 to run, 18 fresh" in checkout.run(root, "flows.pipeline")
+    assert "0 to run, 21 fresh" in checkout.run(root, "flows.pipeline")
 
 
 def forget(root: Path, forgotten: set[str]) -> None:

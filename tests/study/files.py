@@ -29,7 +29,7 @@ def checkout(root: Path, study: dict[str, Any] | None = None) -> Path:
     for name in ("dvc.yaml", ".dvcignore", "profiles/tiny.yaml", "rlp_core/arms.yaml"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, root / name)
-    for name in ("external", "benchmarks", "checkpoints", "bias"):
+    for name in ("external", "benchmarks", "checkpoints", "bias", "rewards"):
         (root / "data" / name).mkdir(parents=True)
     (root / "studies").mkdir()
     text = yaml.safe_dump(study or STUDY, sort_keys=False)

@@ -166,4 +166,7 @@ def test_the_whole_report_asks_every_benchmark_of_files_and_trains_as_the_word_p
     of_files = {name for name, part in found.items() if part.source.kind == "files"}
     assert set(whole.evaluate.benchmarks) == of_files - {"gpqa-diamond"}
     for section in ("prepare", "base", "bootstrap", "rlp", "cpt", "finetune"):
-        assert getattr(whole, section) == getattr(words, section)
+        ours, theirs = getattr(whole, section), getattr(words, section)
+        if hasattr(ours, "precision"):  # the whole report is for processors without bfloat16 too
+            ours = ours.model_copy(update={"precision": theirs.precision})
+        assert ours == theirs
