@@ -39,7 +39,7 @@ def test_the_gain_is_equation_4_of_the_textbook(position: int, thought: str, hor
 
 def test_a_prompt_before_thoughts_is_read_before_them_alone(model) -> None:
     codec, how = models.codec(), ThoughtConfig(max_tokens=6, prompt="look-ahead")
-    lead = codec.encode(prompts.words("look-ahead").lead)
+    lead = codec.encode(prompts.words("look-ahead", (how.open, how.close)).lead)
     tokens, at = codec.document(TEXT, [[11, 12]])
     before, following = tokens[: at[0]], tokens[at[0]]
     reasoned = [*before, *lead, codec.open_id, *codec.encode("7-5=2"), codec.close_id]

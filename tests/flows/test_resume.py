@@ -28,7 +28,7 @@ from rlp_core.training.loop import StepResult
 class Counter:
     total = 0
     def step(self, number):
-        with open(".rlp/steps", "a") as steps:
+        with open(".rlp/counted", "a") as steps:
             print(number, file=steps)
         if number == 3 and not Path(".rlp/told").exists():
             Path(".rlp/told").touch()
@@ -72,7 +72,7 @@ def test_the_repeat_goes_on_from_the_checkpoint_in_the_same_run(
     monkeypatch.setenv("PYTHONPATH", str(project.REPOSITORY))
     monkeypatch.setattr(phases, "stage_task", phases.stage_task.with_options(retry_delay_seconds=0))
     phases.il_bootstrap()
-    assert (root / ".rlp" / "steps").read_text().split() == [str(i) for i in range(STEPS)]
+    assert (root / ".rlp" / "counted").read_text().split() == [str(i) for i in range(STEPS)]
     rows = (root / "reports" / "bootstrap" / "steps.csv").read_text().splitlines()
     assert rows == [
         "step,loss",
