@@ -286,7 +286,8 @@ def _worked(model: PreTrainedModel, codec: Codec, settings: Calibration) -> floa
     right = 0
     for problem, tokens in zip(problems, drawn.tokens, strict=True):
         _, _, after = codec.decode(tokens).partition("A:")
-        right += world.verify(world.parse(problem.prompt), after.partition("\n")[0])
+        task = world.parse(problem.prompt)
+        right += task is not None and world.verify(task, after.partition("\n")[0])
     return right / len(problems)
 
 

@@ -59,7 +59,7 @@ def test_the_stages_on_the_way_are_told_and_no_others(
     text = card(context, verdict | {"winner": "cpt-ft"})
     way = "`base`, `bootstrap`, `cpt`, `finetune@cpt`, `rlvr@cpt`"
     assert f"Stages on the way: {way}." in text
-    assert "| together | | | 3.4e+11 |" in text
+    assert "| together | | | 4.24e+11 |" in text
     assert "Of stage `rlp`" not in text
     assert "training, stage cpt |" in text
     text = card(context, verdict | {"winner": "rlp"})
