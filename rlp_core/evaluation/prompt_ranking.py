@@ -91,7 +91,14 @@ def verdict(tree: Tree) -> str:
         else " Under none is what is thought worth more than every control, by its interval: no "
         "prompt was seen to make this model think."
     )
-    return f"First is {_named([best])}. {said}"
+    return f"First is {_named([best])}{_taken_away(prompts[best]['true_gain'])}. {said}"
+
+
+def _taken_away(gain: Tree) -> str:
+    """That even the best is below 0, where its interval says so: an order is no recommendation."""
+    if gain["high"] is None or gain["high"] >= 0:
+        return ""
+    return f", and even there a thought takes away: {gain['value']:+.2f} nats a place"
 
 
 def _lengths(rows: Sequence[Row], resampler: Resampler) -> Tree:

@@ -72,7 +72,7 @@ def page(tree: Tree, drawn: Figure) -> str:
         f"every prompt, temperature {asked['temperature']:g}, seed {asked['seed']}; the next "
         f"{asked['horizon']} tokens are scored. The same texts, places and random numbers for "
         "every prompt.",
-        f"{verdict(dict(tree))} {_caution(asked)}",
+        f"{verdict(dict(tree))} {_caution(asked)}".rstrip(),
         f"![{drawn.alt}](figures/{drawn.name}.svg)",
         drawn.caption,
         markdown_lines(headings, lines),

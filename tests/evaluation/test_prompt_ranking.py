@@ -60,6 +60,8 @@ def test_no_more_is_said_than_was_measured() -> None:
     assert tree["order"][0] == NO_PROMPT
     said = verdict(tree)
     assert "First is no prompt." in said
+    worse = verdict(ranking({NO_PROMPT: rows(-0.5, 0.0), "p": rows(-0.4, 0.0)}, 1))
+    assert "First is `p`, and even there a thought takes away: -0.40 nats a place." in worse
     assert "Under no prompt are thoughts worth more" in said
     assert "no prompt was seen to make this model think" in said
 
